@@ -1,0 +1,1 @@
+//! Finds, starts and stops a real Postgres for development, tests and benchmarks.

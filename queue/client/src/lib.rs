@@ -1,0 +1,1 @@
+//! Producer and consumer for any NSQ server: discovery, ready counts, reconnects.

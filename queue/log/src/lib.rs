@@ -1,0 +1,1 @@
+//! A durable segmented log with group commit.

@@ -1,0 +1,1 @@
+//! Punctual's discovery daemon: which queue node holds which topic.

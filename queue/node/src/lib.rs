@@ -1,0 +1,1 @@
+//! Punctual's queue node: NSQ's protocol on a durable log.

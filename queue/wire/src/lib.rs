@@ -1,0 +1,1 @@
+//! The NSQ protocol as pure code: frames, commands, names, errors.

@@ -1,0 +1,1 @@
+//! Schedules, policies and the state machine of a run, as pure code.

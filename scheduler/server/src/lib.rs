@@ -1,0 +1,1 @@
+//! Punctual's scheduler: store, planner, publisher, reaper and API.

@@ -1,0 +1,1 @@
+//! Whole-system tests of Punctual: real processes, real Postgres, faults.

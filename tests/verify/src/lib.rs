@@ -1,0 +1,1 @@
+//! The checker of Punctual's histories; shares no code with the system.

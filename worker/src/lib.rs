@@ -1,0 +1,1 @@
+//! The worker SDK of Punctual and its ready-made runner.
