@@ -1,0 +1,147 @@
+//! A job: its definition as people write it, and what the server keeps beside it.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::id::JobId;
+use crate::name::{JobName, Kind, Namespace, TaskQueue};
+use crate::retry::RetryPolicy;
+use crate::schedule::ScheduleSpec;
+use crate::timeouts::Timeouts;
+
+/// What a job is, apart from its name: the part that makes a new version when it changes. Kept as JSON.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JobSpec {
+    /// When it runs, OR-ed; empty means only when triggered.
+    pub schedule: Vec<ScheduleSpec>,
+    /// What it runs.
+    pub task: Task,
+    /// Where its runs wait for a worker.
+    pub task_queue: TaskQueue,
+    /// For finding it again.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// What happens when an instant falls due while an earlier run is unfinished.
+    pub overlap: Overlap,
+    /// What happens to instants that could not be planned in time.
+    pub misfire: Misfire,
+    /// How often it is tried.
+    pub retry: RetryPolicy,
+    /// How long it may take.
+    pub timeouts: Timeouts,
+    /// Free text.
+    #[serde(default)]
+    pub description: String,
+}
+
+/// What a run executes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Task {
+    /// A program, run by a worker that allows it.
+    Exec(ExecTask),
+    /// A handler that some worker registered.
+    Handler {
+        /// Its name.
+        kind: Kind,
+        /// JSON text for it; may be empty.
+        payload: String,
+    },
+}
+
+impl Task {
+    /// The kind a worker must have a handler for.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Exec(_) => Kind::exec(),
+            Self::Handler { kind, .. } => kind.clone(),
+        }
+    }
+
+    /// What the worker gets: JSON text.
+    pub fn payload(&self) -> String {
+        match self {
+            // A struct of strings always serialises.
+            Self::Exec(exec) => serde_json::to_string(exec).unwrap_or_default(),
+            Self::Handler { payload, .. } => payload.clone(),
+        }
+    }
+}
+
+/// A program to run, never through a shell. Its JSON is the payload of kind `exec`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExecTask {
+    /// The program and its arguments; at least one, no NUL.
+    pub argv: Vec<String>,
+    /// Added to the worker's own small environment.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// Where it runs; empty means the worker's working directory.
+    #[serde(default)]
+    pub working_dir: String,
+}
+
+/// What happens when an instant falls due while an earlier run of the job is unfinished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Overlap {
+    /// Runs side by side.
+    Allow,
+    /// Records the instant as skipped.
+    #[default]
+    Skip,
+}
+
+/// What happens to instants planned more than [`Misfire::AFTER`] past their time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Misfire {
+    /// Runs the latest of them once, if it lies within the catch-up window; the others are counted.
+    #[default]
+    Latest,
+}
+
+/// Where a job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobState {
+    /// Its instants become runs.
+    Active,
+    /// Planning is stopped.
+    Paused,
+    /// The schedule has no further instant.
+    Exhausted,
+    /// The schedule cannot be evaluated.
+    Errored,
+    /// Gone, but for its history.
+    Deleted,
+}
+
+/// A job as the store knows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Job {
+    /// Its identity.
+    pub id: JobId,
+    /// Its namespace.
+    pub namespace: Namespace,
+    /// Its name, unique in the namespace while it is not deleted.
+    pub name: JobName,
+    /// Of the definition; counts from 1.
+    pub version: u32,
+    /// Counts every change of definition or state; the `etag` is made from it.
+    pub revision: u64,
+    /// The definition in force.
+    pub spec: JobSpec,
+    /// Where it stands.
+    pub state: JobState,
+    /// Why it is paused or errored.
+    pub state_reason: String,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When definition or state last changed.
+    pub updated_at: DateTime<Utc>,
+    /// The next instant not yet planned.
+    pub next_due_at: Option<DateTime<Utc>>,
+}
