@@ -1,0 +1,86 @@
+//! The log: lines on stderr, for people or for machines.
+
+use std::io::{IsTerminal, stderr};
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
+
+/// Flags of the log, the same for every role.
+#[derive(Debug, Clone, clap::Args)]
+pub struct LogArgs {
+    /// What to log: a level, or directives such as info,punctual_queue_node=debug
+    #[arg(long, env = "PUNCTUAL_LOG_LEVEL", default_value = "info", global = true, value_parser = check_filter)]
+    pub log_level: String,
+
+    /// How a log line looks
+    #[arg(long, env = "PUNCTUAL_LOG_FORMAT", default_value = "text", global = true)]
+    pub log_format: LogFormat,
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// A compact line for people; coloured on a terminal unless `NO_COLOR` is set
+    Text,
+    /// One JSON object per line
+    Json,
+}
+
+/// Starts logging to stderr. The first call in a process wins; later ones, as in a process of several roles, change
+/// nothing.
+pub fn init(args: &LogArgs) {
+    // Checked when the flag was parsed; a filter made by hand that does not parse logs at `info`.
+    let filter = EnvFilter::try_new(&args.log_level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr);
+    // An error here says that a subscriber is there already.
+    let _already_there = match args.log_format {
+        LogFormat::Text => lines.compact().with_ansi(wants_colour()).try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).with_ansi(false).try_init(),
+    };
+}
+
+fn check_filter(directives: &str) -> Result<String, ParseError> {
+    EnvFilter::try_new(directives).map(|_| directives.to_owned())
+}
+
+/// The convention of no-color.org: any value but an empty one turns colours off.
+fn wants_colour() -> bool {
+    stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Role {
+        #[command(flatten)]
+        log: LogArgs,
+    }
+
+    #[track_caller]
+    fn check(directives: &str, good: bool) {
+        let parsed = Role::try_parse_from(["role", "--log-level", directives]);
+        assert_eq!(parsed.is_ok(), good, "{parsed:?}");
+    }
+
+    #[test]
+    fn levels_and_directives_are_taken_and_nonsense_is_refused() {
+        check("info", true);
+        check("WARN", true);
+        check("off", true);
+        check("info,punctual_queue_node=debug", true);
+        check("info,punctual=loud", false);
+        check("a=b=c", false);
+    }
+
+    #[test]
+    fn the_format_is_text_unless_asked() {
+        let parsed = Role::try_parse_from(["role"]).unwrap();
+        assert_eq!(parsed.log.log_format, LogFormat::Text);
+        let parsed = Role::try_parse_from(["role", "--log-format=json"]).unwrap();
+        assert_eq!(parsed.log.log_format, LogFormat::Json);
+    }
+}
