@@ -1,1 +1,9 @@
-//! Punctual's scheduler: store, planner, publisher, reaper and API.
+//! Punctual's scheduler: turns job definitions into runs, runs into messages, and reports into history.
+//!
+//! `store` holds all SQL behind the [`Store`](store::Store) trait. Around it stand four parts that know nothing of
+//! each other: the planner writes due runs down ahead of time, the publisher admits and sends them when they fall
+//! due, the reaper takes back what fell silent, and the API serves people and workers. Any number of replicas runs
+//! side by side; whatever they must agree on is a row.
+#![forbid(unsafe_code)]
+
+pub mod store;

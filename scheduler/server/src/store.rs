@@ -1,0 +1,177 @@
+//! The ledger: everything that schedulers must agree on, behind one trait.
+//!
+//! [`PostgresStore`] is the real one and holds all SQL of the project. [`ModelStore`] does the same in memory, for
+//! simulation; one conformance suite drives both, so that they cannot drift apart.
+//!
+//! Rules that hold for every method: one call is one transaction; what it moves it guards (`and state = … and
+//! attempt = …`), and finding nothing to move is an answer, not an error; due, lease and time-out decisions use the
+//! database's clock; a call that failed may have happened and can be repeated.
+
+mod error;
+mod job;
+mod lease;
+mod node;
+mod run;
+mod worker;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use punctual_scheduler_domain::id::{JobId, ReplicaId, RunId, SessionId, Shard};
+use punctual_scheduler_domain::name::{JobName, Namespace};
+
+pub use error::{RequestId, StoreError};
+pub use job::{JobChange, NewJob, PlanOutcome, Revision};
+pub use lease::{EndedReplica, Ownership, Replica};
+pub use node::{NodeId, NodeIdentity};
+pub use run::{
+    AdmitRequest, Admitted, Attempt, CreatedRun, Dispatch, DueLane, LaneId, NewRun, Redispatch, Run, RunChanges,
+    RunFilter, RunSelection,
+};
+pub use worker::{
+    Beat, BeatAnswer, Fleet, FinishAnswer, GoneReason, Grant, HeldAttempt, NewSession, Reaped, Registered, Release,
+    Report, Start, StartAnswer,
+};
+
+/// How long a worker's session lives after a stored heartbeat.
+pub const WORKER_LEASE: Duration = Duration::from_secs(10);
+/// How often a worker sends one.
+pub const HEARTBEAT_EVERY: Duration = Duration::from_secs(2);
+/// How long a scheduler owns its shards after a renewal.
+pub const SCHEDULER_LEASE: Duration = Duration::from_secs(1);
+/// How far ahead runs are written down.
+pub const LOOK_AHEAD: Duration = Duration::from_secs(10);
+
+/// What the schedulers' parts and the API ask of the database. See the module's rules.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// The database's clock, which alone decides what is due.
+    async fn database_time(&self) -> Result<DateTime<Utc>, StoreError>;
+
+    // Jobs --------------------------------------------------------------------------------------------------
+
+    /// Writes a job and its first version down. A repeated `request` answers with the first call's job.
+    ///
+    /// # Errors
+    /// [`StoreError::JobExists`], [`StoreError::UnknownNamespace`].
+    async fn create_job(&self, job: NewJob, request: Option<RequestId>) -> Result<JobId, StoreError>;
+    /// Changes a job under its cursor's lock: first plans under the old version every instant up to the database's
+    /// now, then removes the runs planned ahead, then sets the cursor to the new first instant.
+    ///
+    /// `revision`, when given, must be the job's. A change that changes nothing makes no version.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchJob`], [`StoreError::StaleRevision`].
+    async fn change_job(
+        &self,
+        namespace: &Namespace,
+        name: &JobName,
+        change: JobChange,
+        revision: Option<Revision>,
+        request: Option<RequestId>,
+    ) -> Result<punctual_scheduler_domain::job::Job, StoreError>;
+    /// One job that is not deleted.
+    async fn get_job(
+        &self,
+        namespace: &Namespace,
+        name: &JobName,
+    ) -> Result<Option<punctual_scheduler_domain::job::Job>, StoreError>;
+    /// Jobs by name, after `after`, at most `limit`.
+    async fn list_jobs(
+        &self,
+        namespace: &Namespace,
+        after: Option<&JobName>,
+        limit: u32,
+    ) -> Result<Vec<punctual_scheduler_domain::job::Job>, StoreError>;
+
+    // Runs --------------------------------------------------------------------------------------------------
+
+    /// Creates runs that no schedule made: triggers and one-off runs. Answers in order; a known idempotency key
+    /// answers with its run. Runs that name a node and are due and free of overlap are created `queued`.
+    ///
+    /// # Errors
+    /// As a whole only when the database fails; each answer says by itself what is wrong with its run.
+    async fn create_runs(
+        &self,
+        publisher: ReplicaId,
+        runs: Vec<NewRun>,
+    ) -> Result<Vec<Result<CreatedRun, StoreError>>, StoreError>;
+    /// One run with its attempts, live or ended.
+    async fn get_run(&self, run: RunId) -> Result<Option<(Run, Vec<Attempt>)>, StoreError>;
+    /// Runs, newest first.
+    async fn list_runs(&self, selection: &RunSelection) -> Result<Vec<Run>, StoreError>;
+    /// The live runs that match, and those that ended after `since`, with the instant to ask from next time.
+    async fn changed_runs(&self, filter: &RunFilter, since: Option<DateTime<Utc>>) -> Result<RunChanges, StoreError>;
+    /// Cancels a run that has not started, or asks for the end of one that has. `None`: no such run.
+    ///
+    /// # Errors
+    /// [`StoreError::RunIsFinal`].
+    async fn cancel_run(&self, run: RunId, reason: &str) -> Result<Option<Run>, StoreError>;
+
+    // Planner -----------------------------------------------------------------------------------------------
+
+    /// Claims up to `limit` jobs whose cursor lies within the look-ahead, writes their runs down and moves their
+    /// cursors on.
+    async fn plan_due_jobs(&self, look_ahead: Duration, limit: u32) -> Result<PlanOutcome, StoreError>;
+    /// Makes the partitions of the days to come and drops those whose retention has passed.
+    async fn maintain_partitions(&self) -> Result<(), StoreError>;
+
+    // Publisher ---------------------------------------------------------------------------------------------
+
+    /// Renews this replica's lease, takes its fair part of the shards nobody owns, gives up what exceeds it, and
+    /// ends the leases of replicas that fell silent. A lease that had ended already is taken anew, without shards
+    /// that others took meanwhile.
+    async fn renew_lease(&self, replica: &Replica) -> Result<Ownership, StoreError>;
+    /// Gives the lease and its shards up at once, as on a clean stop.
+    async fn release_lease(&self, replica: ReplicaId) -> Result<(), StoreError>;
+    /// What was queued by replicas that ended, from 3 s before their end on; this replica takes their place as
+    /// its publisher. At most `limit`.
+    async fn adopt_dispatches(
+        &self,
+        replica: ReplicaId,
+        ended: &EndedReplica,
+        limit: u32,
+    ) -> Result<Vec<Dispatch>, StoreError>;
+    /// For each lane with scheduled runs in these shards, when its first may be queued.
+    async fn due_lanes(&self, shards: &[Shard]) -> Result<Vec<DueLane>, StoreError>;
+    /// Admits due runs: judges overlap, windows and kinds, and moves each to `queued` or `skipped`.
+    async fn admit_due_runs(&self, request: &AdmitRequest) -> Result<Admitted, StoreError>;
+    /// Stores another node for runs whose publish was refused or unknown, with the next dispatch number. Runs that
+    /// moved on meanwhile are left out of the answer.
+    async fn redispatch(&self, publisher: ReplicaId, runs: &[Redispatch]) -> Result<Vec<Dispatch>, StoreError>;
+    /// The places and kinds of the live workers of every task queue.
+    async fn fleets(&self) -> Result<Vec<Fleet>, StoreError>;
+
+    // Queue nodes -------------------------------------------------------------------------------------------
+
+    /// Numbers for nodes that answered a probe. A node seen under a new identity at a known address makes the
+    /// older ones lost; a lost one that answers again is no longer lost.
+    async fn nodes_seen(&self, nodes: &[NodeIdentity]) -> Result<Vec<NodeId>, StoreError>;
+    /// Marks a node lost. `false` when it was already.
+    async fn node_lost(&self, node: NodeId) -> Result<bool, StoreError>;
+
+    // Workers -----------------------------------------------------------------------------------------------
+
+    /// Opens a session. Repeated, it changes what the session says of itself.
+    async fn register_worker(&self, session: NewSession) -> Result<Registered, StoreError>;
+    /// Closes a session; attempts it still holds are released.
+    async fn unregister_worker(&self, session: SessionId) -> Result<(), StoreError>;
+    /// Grants attempts. Answers in order.
+    async fn start_attempts(&self, session: SessionId, starts: &[Start]) -> Result<Vec<StartAnswer>, StoreError>;
+    /// Extends a lease and compares what the session holds. `None`: the session has ended.
+    async fn heartbeat(&self, beat: &Beat) -> Result<Option<BeatAnswer>, StoreError>;
+    /// Stores how attempts ended. Answers in order.
+    async fn finish_attempts(&self, reports: &[Report]) -> Result<Vec<FinishAnswer>, StoreError>;
+    /// Takes an attempt back unfinished.
+    async fn release_attempt(&self, release: &Release) -> Result<FinishAnswer, StoreError>;
+
+    // Reaper ------------------------------------------------------------------------------------------------
+
+    /// Ends sessions whose lease has run out, then the attempts of sessions that are no more; at most `limit` each.
+    async fn reap_sessions(&self, limit: u32) -> Result<Reaped, StoreError>;
+    /// Acts on live runs whose next deadline has passed: not started in time, over its time, cancel not confirmed.
+    async fn reap_runs(&self, limit: u32) -> Result<Reaped, StoreError>;
+    /// Schedules again the runs queued on lost nodes, at most `limit`.
+    async fn requeue_lost(&self, limit: u32) -> Result<Reaped, StoreError>;
+}

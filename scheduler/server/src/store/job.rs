@@ -1,0 +1,55 @@
+//! What the store takes and gives about jobs.
+
+use punctual_scheduler_domain::id::JobId;
+use punctual_scheduler_domain::job::JobSpec;
+use punctual_scheduler_domain::name::{JobName, Namespace};
+
+/// Counts every change of a job's definition or state; people see it as the etag.
+pub type Revision = u64;
+
+/// A job to be written down.
+#[derive(Debug, Clone)]
+pub struct NewJob {
+    /// Its identity, made by the caller.
+    pub id: JobId,
+    /// Where.
+    pub namespace: Namespace,
+    /// Under which name.
+    pub name: JobName,
+    /// What it is.
+    pub spec: JobSpec,
+    /// Who made it, for the version's record.
+    pub author: String,
+}
+
+/// A change of one job.
+#[derive(Debug, Clone)]
+pub enum JobChange {
+    /// Replaces the definition.
+    Update {
+        /// The new one.
+        spec: Box<JobSpec>,
+        /// Who changed it.
+        author: String,
+    },
+    /// Stops planning.
+    Pause {
+        /// Why, for people.
+        reason: String,
+    },
+    /// Goes on planning from now.
+    Resume,
+    /// Ends the job; also cancels its runs that have not started.
+    Delete,
+}
+
+/// What one call of the planner did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PlanOutcome {
+    /// Jobs whose cursor moved; as many as the limit means there may be more.
+    pub jobs: u32,
+    /// Runs written down.
+    pub runs: u32,
+    /// Instants recorded as missed.
+    pub missed: u64,
+}
