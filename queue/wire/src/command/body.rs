@@ -1,0 +1,248 @@
+//! The body of a command.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+
+use super::{Command, CommandName, Limits};
+use crate::{error::ProtocolError, name::TopicName, split};
+
+/// Memory reserved for the list of an MPUB's messages before they have arrived. The count is the client's word only.
+const RESERVED_MESSAGES: usize = 1_024;
+
+/// What a body belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is the command of that name, with what its line said")]
+pub enum BodyOf {
+    Identify,
+    Auth,
+    Pub { topic: TopicName },
+    Mpub { topic: TopicName },
+    Dpub { topic: TopicName, delay: Duration },
+}
+
+impl BodyOf {
+    /// The command's name.
+    pub fn command(&self) -> CommandName {
+        match self {
+            Self::Identify => CommandName::Identify,
+            Self::Auth => CommandName::Auth,
+            Self::Pub { .. } => CommandName::Pub,
+            Self::Mpub { .. } => CommandName::Mpub,
+            Self::Dpub { .. } => CommandName::Dpub,
+        }
+    }
+}
+
+/// A command whose body has not arrived, or not entirely.
+#[derive(Debug, PartialEq, Eq)]
+pub struct PendingBody {
+    of: BodyOf,
+    progress: Progress,
+}
+
+/// The next thing to arrive.
+#[derive(Debug, PartialEq, Eq)]
+enum Progress {
+    Size,
+    Bytes(usize),
+    Count(TopicName),
+    ItemSize(Items),
+    Item(Items, usize),
+}
+
+/// What has arrived of an MPUB.
+#[derive(Debug, PartialEq, Eq)]
+struct Items {
+    topic: TopicName,
+    expected: u32,
+    bodies: Vec<Bytes>,
+    /// What a body of exactly these messages would have.
+    body_bytes: u64,
+}
+
+impl PendingBody {
+    pub(super) fn new(of: BodyOf) -> Self {
+        Self { of, progress: Progress::Size }
+    }
+
+    /// Which command it is, for what has to be checked before its body is awaited.
+    pub fn of(&self) -> &BodyOf {
+        &self.of
+    }
+
+    /// Takes what has arrived off the front of `input` and gives the command once it is whole. Bodies share
+    /// `input`'s memory; nothing is reserved for a size that is only claimed.
+    ///
+    /// An MPUB's size is checked but does not decide where the command ends: its count of messages does, as in NSQ.
+    ///
+    /// # Errors
+    /// A size or count is out of range. It is found as soon as it is read; the bytes it speaks of are not awaited.
+    pub fn take(&mut self, input: &mut BytesMut, limits: &Limits) -> Result<Option<Command>, ProtocolError> {
+        loop {
+            let before = std::mem::replace(&mut self.progress, Progress::Size);
+            match self.advance(before, input, limits)? {
+                Step::Whole(command) => return Ok(Some(command)),
+                Step::Read(progress) => self.progress = progress,
+                Step::Short(progress) => {
+                    self.progress = progress;
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    fn advance(
+        &self,
+        progress: Progress,
+        input: &mut BytesMut,
+        limits: &Limits,
+    ) -> Result<Step, ProtocolError> {
+        Ok(match progress {
+            Progress::Size => match split::take_i32(input) {
+                Some(size) => Step::Read(self.on_size(size, limits)?),
+                None => Step::Short(Progress::Size),
+            },
+            Progress::Bytes(size) => match split::take_bytes(input, size) {
+                Some(body) => Step::Whole(self.whole(body)),
+                None => Step::Short(Progress::Bytes(size)),
+            },
+            Progress::Count(topic) => match split::take_i32(input) {
+                Some(count) => Step::Read(Progress::ItemSize(Items::new(topic, count, limits)?)),
+                None => Step::Short(Progress::Count(topic)),
+            },
+            Progress::ItemSize(mut items) => match split::take_i32(input) {
+                Some(size) => {
+                    let size = items.on_size(size, limits)?;
+                    Step::Read(Progress::Item(items, size))
+                }
+                None => Step::Short(Progress::ItemSize(items)),
+            },
+            Progress::Item(mut items, size) => match split::take_bytes(input, size) {
+                Some(body) => {
+                    items.bodies.push(body);
+                    items.next()
+                }
+                None => Step::Short(Progress::Item(items, size)),
+            },
+        })
+    }
+
+    /// What to answer when the input ends before the body does.
+    pub fn at_end(&self) -> ProtocolError {
+        let command = self.of.command();
+        match (&self.progress, &self.of) {
+            (Progress::Size, BodyOf::Pub { .. } | BodyOf::Dpub { .. }) => {
+                ProtocolError::MessageSizeMissing { command, item: None }
+            }
+            (Progress::Size, BodyOf::Identify | BodyOf::Auth | BodyOf::Mpub { .. }) => {
+                ProtocolError::BodySizeMissing(command)
+            }
+            (Progress::Bytes(_), BodyOf::Identify | BodyOf::Auth) => ProtocolError::BodyMissing(command),
+            (Progress::Bytes(_) | Progress::Item(..), _) => ProtocolError::MessageMissing(command),
+            (Progress::Count(_), _) => ProtocolError::MessageCountMissing,
+            (Progress::ItemSize(items), _) => {
+                ProtocolError::MessageSizeMissing { command, item: items.index() }
+            }
+        }
+    }
+
+    fn on_size(&self, size: i32, limits: &Limits) -> Result<Progress, ProtocolError> {
+        let command = self.of.command();
+        match &self.of {
+            BodyOf::Pub { .. } | BodyOf::Dpub { .. } => {
+                message_size(command, None, size, limits).map(Progress::Bytes)
+            }
+            BodyOf::Identify | BodyOf::Auth => body_size(command, size, limits).map(Progress::Bytes),
+            BodyOf::Mpub { topic } => {
+                body_size(command, size, limits).map(|_| Progress::Count(topic.clone()))
+            }
+        }
+    }
+
+    fn whole(&self, body: Bytes) -> Command {
+        match &self.of {
+            BodyOf::Identify => Command::Identify(body),
+            BodyOf::Auth => Command::Auth(body),
+            BodyOf::Pub { topic } => Command::Pub { topic: topic.clone(), body },
+            BodyOf::Dpub { topic, delay } => Command::Dpub { topic: topic.clone(), delay: *delay, body },
+            BodyOf::Mpub { topic } => Command::Mpub { topic: topic.clone(), bodies: vec![body] },
+        }
+    }
+}
+
+/// What one look at the input gave.
+enum Step {
+    Whole(Command),
+    Read(Progress),
+    Short(Progress),
+}
+
+impl Items {
+    fn new(topic: TopicName, count: i32, limits: &Limits) -> Result<Self, ProtocolError> {
+        let expected = u32::try_from(count)
+            .ok()
+            .filter(|count| (1..=limits.max_mpub_messages()).contains(count))
+            .ok_or(ProtocolError::BadMessageCount(count))?;
+        let bodies = Vec::with_capacity(RESERVED_MESSAGES.min(expected as usize));
+        Ok(Self { topic, expected, bodies, body_bytes: 4 })
+    }
+
+    fn index(&self) -> Option<u32> {
+        u32::try_from(self.bodies.len()).ok()
+    }
+
+    /// Checks one message, and the sum so far: the size given for the whole may have been a lie, and what is held
+    /// in memory has to end somewhere.
+    fn on_size(&mut self, size: i32, limits: &Limits) -> Result<usize, ProtocolError> {
+        let command = CommandName::Mpub;
+        let size = message_size(command, self.index(), size, limits)?;
+        self.body_bytes += 4 + size as u64;
+        if self.body_bytes > u64::from(limits.max_body_bytes) {
+            return Err(ProtocolError::BodyTooBig {
+                command,
+                size: self.body_bytes,
+                max: limits.max_body_bytes,
+            });
+        }
+        Ok(size)
+    }
+
+    fn next(self) -> Step {
+        if self.bodies.len() < self.expected as usize {
+            return Step::Read(Progress::ItemSize(self));
+        }
+        Step::Whole(Command::Mpub { topic: self.topic, bodies: self.bodies })
+    }
+}
+
+fn body_size(command: CommandName, size: i32, limits: &Limits) -> Result<usize, ProtocolError> {
+    let positive = u32::try_from(size)
+        .ok()
+        .filter(|size| *size > 0)
+        .ok_or(ProtocolError::BadBodySize { command, size })?;
+    if positive > limits.max_body_bytes {
+        return Err(ProtocolError::BodyTooBig { command, size: positive.into(), max: limits.max_body_bytes });
+    }
+    Ok(positive as usize)
+}
+
+fn message_size(
+    command: CommandName,
+    item: Option<u32>,
+    size: i32,
+    limits: &Limits,
+) -> Result<usize, ProtocolError> {
+    let positive = u32::try_from(size)
+        .ok()
+        .filter(|size| *size > 0)
+        .ok_or(ProtocolError::BadMessageSize { command, item, size })?;
+    if positive > limits.max_message_bytes {
+        return Err(ProtocolError::MessageTooBig {
+            command,
+            size: positive.into(),
+            max: limits.max_message_bytes,
+        });
+    }
+    Ok(positive as usize)
+}
