@@ -1,0 +1,174 @@
+//! Opening a log: finds its segments, and where the last one really ends.
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use parking_lot::Mutex;
+
+use crate::disk::{Disk, DiskFile, OpenMode, read_full_at};
+use crate::error::LogError;
+use crate::frame::FrameKey;
+use crate::log::{SegmentIndex, Shared};
+use crate::options::LogOptions;
+use crate::position::{Position, SegmentId};
+use crate::reader::DamagedRange;
+use crate::scan::{Found, Scanner};
+use crate::segment::{self, SEGMENT_HEADER_BYTES, SegmentHeader};
+use crate::writer::{Active, Writer};
+
+const READ_AHEAD_BYTES: usize = 1024 * 1024;
+
+/// What opening a log found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recovery {
+    /// Where the log ends now.
+    pub end: Position,
+    /// Bytes behind the last whole record that were dropped: an append that the last stop interrupted.
+    pub torn_bytes: u32,
+    /// What of the last segment cannot be read though whole records follow it. Left as it is.
+    pub damage: Damage,
+}
+
+/// Damaged stretches, in order.
+pub type Damage = Vec<DamagedRange>;
+
+struct SegmentOnDisk {
+    file: Arc<dyn DiskFile>,
+    header: Option<SegmentHeader>,
+}
+
+pub(crate) fn open(
+    dir: &Path,
+    options: LogOptions,
+    disk: Arc<dyn Disk>,
+    intact_before: Position,
+) -> Result<(Shared, Recovery), LogError> {
+    disk.create_dir_all(dir).map_err(LogError::io("create", dir))?;
+    if let Some(parent) = dir.parent() {
+        disk.sync_dir(parent).map_err(LogError::io("sync", parent))?;
+    }
+    let mut segments = find_segments(dir, disk.as_ref())?;
+    let salt = segments
+        .values()
+        .rev()
+        .find_map(|found| Some(found.header?.salt))
+        .unwrap_or_else(|| RandomState::new().hash_one(dir) as u32);
+
+    let mut damage = Vec::new();
+    let mut torn_bytes = 0;
+    let mut writer = Writer::new(SegmentId(1), options.first_segment_bytes, 0);
+    let mut end = Position::START;
+    while let Some((&segment, last)) = segments.last_key_value() {
+        let path = segment::path(dir, segment);
+        let from = if intact_before.segment == segment { intact_before.offset } else { 0 };
+        let tail = scan_tail(last, FrameKey { salt, segment }, from).map_err(LogError::io("read", &path))?;
+        torn_bytes += tail.torn_bytes;
+        if last.header.is_none() && tail.is_empty() {
+            // It was being made when the process stopped; nothing in it was ever acknowledged.
+            disk.remove_file(&path).map_err(LogError::io("remove", &path))?;
+            segments.remove(&segment);
+            continue;
+        }
+        let length = repair(last.file.as_ref(), &tail).map_err(LogError::io("repair", &path))?;
+        let capacity = last.header.map_or(options.first_segment_bytes, |header| header.capacity);
+        end = Position { segment, offset: tail.end };
+        damage = tail.damage;
+        writer = Writer::new(SegmentId(segment.0 + 1), options.capacity_after(capacity), 0);
+        let file = Arc::clone(&last.file);
+        writer.active = Some(Active { segment, path, file, end: tail.end, zeroed_to: length, capacity });
+        break;
+    }
+    sync_last(dir, disk.as_ref(), &segments)?;
+
+    let previous_ends: BTreeMap<_, _> = segments
+        .iter()
+        .map(|(segment, found)| (*segment, found.header.map_or(0, |header| header.previous_end)))
+        .collect();
+    let shared = Shared {
+        dir: dir.to_owned(),
+        disk,
+        options,
+        salt,
+        index: Mutex::new(SegmentIndex::new(previous_ends, end)),
+        writer: Mutex::new(writer),
+        closed: AtomicBool::new(false),
+    };
+    Ok((shared, Recovery { end, torn_bytes, damage }))
+}
+
+fn find_segments(dir: &Path, disk: &dyn Disk) -> Result<BTreeMap<SegmentId, SegmentOnDisk>, LogError> {
+    let names = disk.list(dir).map_err(LogError::io("list", dir))?;
+    let mut segments = BTreeMap::new();
+    for segment in names.iter().filter_map(|name| segment::from_file_name(name)) {
+        let path = segment::path(dir, segment);
+        let file = disk.open(&path, OpenMode::Existing).map_err(LogError::io("open", &path))?;
+        let mut bytes = [0; SEGMENT_HEADER_BYTES as usize];
+        read_full_at(file.as_ref(), &mut bytes, 0).map_err(LogError::io("read", &path))?;
+        let header = SegmentHeader::decode(&bytes).filter(|header| header.segment == segment);
+        segments.insert(segment, SegmentOnDisk { file, header });
+    }
+    Ok(segments)
+}
+
+/// The end of the last segment.
+struct Tail {
+    end: u32,
+    torn_bytes: u32,
+    damage: Damage,
+    length: u32,
+}
+
+impl Tail {
+    fn is_empty(&self) -> bool {
+        self.end == SEGMENT_HEADER_BYTES
+    }
+}
+
+fn scan_tail(last: &SegmentOnDisk, key: FrameKey, from: u32) -> std::io::Result<Tail> {
+    let length = u32::try_from(last.file.length()?).unwrap_or(u32::MAX);
+    let from = from.max(SEGMENT_HEADER_BYTES);
+    let limit = length.max(SEGMENT_HEADER_BYTES);
+    // A checkpoint that lies behind the end is no help; then all of the segment is looked at.
+    let from = if from > limit { SEGMENT_HEADER_BYTES } else { from };
+    let mut scanner = Scanner::new(Arc::clone(&last.file), key, from, limit, READ_AHEAD_BYTES);
+    let mut damage: Damage = Vec::new();
+    let mut end = from;
+    loop {
+        match scanner.next()? {
+            Found::Record { .. } => end = scanner.offset(),
+            Found::Damaged { from, to } => {
+                damage.push(DamagedRange { segment: key.segment, from, to });
+            }
+            Found::End { offset, garbage_bytes } => {
+                // Damage with nothing whole behind it is an append cut short.
+                damage.retain(|range| range.from < end);
+                return Ok(Tail { end, torn_bytes: offset + garbage_bytes - end, damage, length });
+            }
+        }
+    }
+}
+
+/// Cuts off what is torn; returns up to where the file then has blocks.
+fn repair(file: &dyn DiskFile, tail: &Tail) -> std::io::Result<u32> {
+    if tail.torn_bytes == 0 {
+        return Ok(tail.length.max(tail.end));
+    }
+    file.set_length(u64::from(tail.end))?;
+    Ok(tail.end)
+}
+
+/// What is read from now on may have been written by a process that was killed before it synced.
+fn sync_last(
+    dir: &Path,
+    disk: &dyn Disk,
+    segments: &BTreeMap<SegmentId, SegmentOnDisk>,
+) -> Result<(), LogError> {
+    for (segment, found) in segments.iter().rev().take(2) {
+        let path = segment::path(dir, *segment);
+        found.file.sync_data().map_err(LogError::io("sync", &path))?;
+    }
+    disk.sync_dir(dir).map_err(LogError::io("sync", dir))
+}

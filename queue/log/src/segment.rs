@@ -1,0 +1,62 @@
+//! A segment's file: its name and the header it begins with.
+
+use std::path::{Path, PathBuf};
+
+use crate::position::SegmentId;
+
+/// Bytes in front of a segment's first frame.
+pub(crate) const SEGMENT_HEADER_BYTES: u32 = 32;
+
+const MAGIC: [u8; 8] = *b"PNCTLOG1";
+
+/// What a segment says about itself and the one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SegmentHeader {
+    pub(crate) segment: SegmentId,
+    /// One random number for the whole log; part of every frame's mark.
+    pub(crate) salt: u32,
+    /// How many bytes the segment was planned to hold.
+    pub(crate) capacity: u32,
+    /// Where the last record of the segment before ended, so that one cut short is noticed; 0 for the first.
+    pub(crate) previous_end: u32,
+}
+
+impl SegmentHeader {
+    pub(crate) fn encode(&self) -> [u8; SEGMENT_HEADER_BYTES as usize] {
+        let mut bytes = [0; SEGMENT_HEADER_BYTES as usize];
+        bytes[..8].copy_from_slice(&MAGIC);
+        for (place, number) in bytes[8..24].chunks_exact_mut(4).zip([
+            self.segment.0,
+            self.salt,
+            self.capacity,
+            self.previous_end,
+        ]) {
+            place.copy_from_slice(&number.to_be_bytes());
+        }
+        let checksum = crc32fast::hash(&bytes[..24]);
+        bytes[24..28].copy_from_slice(&checksum.to_be_bytes());
+        bytes
+    }
+
+    /// The header in `bytes`, unless it is damaged.
+    pub(crate) fn decode(bytes: &[u8; SEGMENT_HEADER_BYTES as usize]) -> Option<Self> {
+        let number = |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        (bytes[..8] == MAGIC && number(24) == crc32fast::hash(&bytes[..24])).then(|| Self {
+            segment: SegmentId(number(8)),
+            salt: number(12),
+            capacity: number(16),
+            previous_end: number(20),
+        })
+    }
+}
+
+/// The file of `segment` in `dir`.
+pub(crate) fn path(dir: &Path, segment: SegmentId) -> PathBuf {
+    dir.join(format!("{segment}.seg"))
+}
+
+/// The segment whose file has this name.
+pub(crate) fn from_file_name(name: &str) -> Option<SegmentId> {
+    let digits = name.strip_suffix(".seg")?;
+    (digits.len() == 10).then(|| digits.parse().ok().map(SegmentId)).flatten()
+}

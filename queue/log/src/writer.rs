@@ -1,0 +1,250 @@
+//! The writing end of one log: places records in segments and writes a batch of them with one call.
+
+use std::collections::BTreeMap;
+use std::io::{self, IoSlice};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::disk::{DiskFile, OpenMode, write_all_at};
+use crate::error::AppendError;
+use crate::frame::{FrameHeader, FrameKey, HEADER_BYTES};
+use crate::log::Shared;
+use crate::position::{Position, SegmentId};
+use crate::record::{MAX_RECORD_BYTES, Record};
+use crate::segment::{self, SEGMENT_HEADER_BYTES, SegmentHeader};
+use crate::sync_pool::DirtyFile;
+
+/// Parts up to this size are copied next to their frame's header; larger ones are written from where they are.
+const COPIED_PART_BYTES: usize = 4096;
+
+static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+
+/// Where a log is written, and what of it is not yet durable.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    pub(crate) active: Option<Active>,
+    pub(crate) next_segment: SegmentId,
+    pub(crate) next_capacity: u32,
+    /// Where the segment before the next one ended.
+    pub(crate) previous_end: u32,
+    dirty: BTreeMap<SegmentId, DirtyFile>,
+    directory_dirty: bool,
+}
+
+/// The segment that is written now.
+#[derive(Debug)]
+pub(crate) struct Active {
+    pub(crate) segment: SegmentId,
+    pub(crate) path: PathBuf,
+    pub(crate) file: Arc<dyn DiskFile>,
+    /// Where the next frame goes.
+    pub(crate) end: u32,
+    /// Up to where the file's blocks have been written.
+    pub(crate) zeroed_to: u32,
+    pub(crate) capacity: u32,
+}
+
+/// What must be synced before the records written so far may be acknowledged.
+#[derive(Debug, Default)]
+pub(crate) struct Dirty {
+    pub(crate) files: Vec<DirtyFile>,
+    pub(crate) directory: bool,
+}
+
+/// Frames that follow each other in the active segment and are written together.
+#[derive(Debug, Default)]
+struct Batch {
+    bytes: u32,
+    staged: Vec<u8>,
+    pieces: Vec<Piece>,
+    placed: Vec<usize>,
+}
+
+#[derive(Debug)]
+enum Piece {
+    Staged(std::ops::Range<usize>),
+    Part(Bytes),
+}
+
+impl Writer {
+    pub(crate) fn new(next_segment: SegmentId, next_capacity: u32, previous_end: u32) -> Self {
+        Self {
+            active: None,
+            next_segment,
+            next_capacity,
+            previous_end,
+            dirty: BTreeMap::new(),
+            directory_dirty: false,
+        }
+    }
+
+    /// Writes `records` in order; says for each where it is now, or why it is not there.
+    pub(crate) fn write(
+        &mut self,
+        shared: &Shared,
+        records: &[Record],
+    ) -> Vec<Result<Position, AppendError>> {
+        let mut results = Vec::with_capacity(records.len());
+        let mut batch = Batch::default();
+        for record in records {
+            let record_bytes = record.length();
+            if record_bytes == 0 || record_bytes > MAX_RECORD_BYTES {
+                results.push(Err(AppendError::BadLength { record_bytes }));
+                continue;
+            }
+            let frame_bytes = (HEADER_BYTES + record_bytes) as u32;
+            if !self.has_room(batch.bytes, frame_bytes) {
+                self.flush(shared, &mut batch, &mut results);
+                if let Err(e) = self.roll(shared, frame_bytes) {
+                    results.push(Err(AppendError::Refused(Arc::new(e))));
+                    continue;
+                }
+            }
+            if let Some(active) = &self.active {
+                let offset = active.end + batch.bytes;
+                let key = FrameKey { salt: shared.salt, segment: active.segment };
+                batch.push(key, offset, record, results.len());
+                results.push(Ok(Position { segment: active.segment, offset }));
+            }
+        }
+        self.flush(shared, &mut batch, &mut results);
+        results
+    }
+
+    /// Takes what must be synced; the caller syncs it or gives up for good.
+    pub(crate) fn take_dirty(&mut self) -> Dirty {
+        Dirty {
+            files: std::mem::take(&mut self.dirty).into_values().collect(),
+            directory: std::mem::take(&mut self.directory_dirty),
+        }
+    }
+
+    fn has_room(&self, pending: u32, frame_bytes: u32) -> bool {
+        self.active.as_ref().is_some_and(|active| {
+            let end = active.end + pending;
+            end + frame_bytes <= active.capacity || end == SEGMENT_HEADER_BYTES
+        })
+    }
+
+    /// Writes the batch at the end of the active segment. A batch that fails leaves nothing behind.
+    fn flush(&mut self, shared: &Shared, batch: &mut Batch, results: &mut [Result<Position, AppendError>]) {
+        let Some(active) = self.active.as_mut().filter(|_| batch.bytes > 0) else {
+            return;
+        };
+        let written = write_all_at(active.file.as_ref(), &mut batch.slices(), u64::from(active.end));
+        let outcome = written.or_else(|e| {
+            // What did get written must not be taken for records later, beside those that come instead.
+            active.file.set_length(u64::from(active.end))?;
+            active.zeroed_to = active.end;
+            Err(e)
+        });
+        self.dirty
+            .entry(active.segment)
+            .or_insert_with(|| DirtyFile { path: active.path.clone(), file: Arc::clone(&active.file) });
+        match outcome {
+            Ok(()) => {
+                active.end += batch.bytes;
+                active.write_zeros_ahead(shared);
+                shared.index.lock().end = Position { segment: active.segment, offset: active.end };
+            }
+            Err(e) => {
+                let e = Arc::new(e);
+                for &index in &batch.placed {
+                    results[index] = Err(AppendError::Refused(Arc::clone(&e)));
+                }
+            }
+        }
+        *batch = Batch::default();
+    }
+
+    /// Closes the active segment and begins the next, with room for a frame of `frame_bytes` at least.
+    fn roll(&mut self, shared: &Shared, frame_bytes: u32) -> io::Result<()> {
+        let previous_end = self.active.as_ref().map_or(self.previous_end, |active| active.end);
+        let segment = self.next_segment;
+        let capacity = self.next_capacity.max(SEGMENT_HEADER_BYTES + frame_bytes);
+        let path = segment::path(&shared.dir, segment);
+        let header = SegmentHeader { segment, salt: shared.salt, capacity, previous_end };
+        let file = shared.disk.open(&path, OpenMode::New)?;
+        if let Err(e) = write_all_at(file.as_ref(), &mut [IoSlice::new(&header.encode())], 0) {
+            shared.disk.remove_file(&path)?;
+            return Err(e);
+        }
+        if let Some(old) = self.active.take()
+            && let Err(e) = old.file.set_length(u64::from(old.end))
+        {
+            // Nothing depends on it: a reader takes trailing zeros for the end as well.
+            tracing::debug!(segment.path = %old.path.display(), error = %e, "could not trim a full segment");
+        }
+        self.next_segment = SegmentId(segment.0 + 1);
+        self.next_capacity = shared.options.capacity_after(self.next_capacity);
+        self.previous_end = 0;
+        self.directory_dirty = true;
+        self.dirty.insert(segment, DirtyFile { path: path.clone(), file: Arc::clone(&file) });
+        let end = SEGMENT_HEADER_BYTES;
+        self.active = Some(Active { segment, path, file, end, zeroed_to: end, capacity });
+        let mut index = shared.index.lock();
+        index.begin_segment(segment, previous_end);
+        index.end = Position { segment, offset: end };
+        Ok(())
+    }
+}
+
+impl Active {
+    /// Has blocks written for the frames to come, so that their sync finds nothing to change but data.
+    fn write_zeros_ahead(&mut self, shared: &Shared) {
+        if self.end <= self.zeroed_to {
+            return;
+        }
+        let step = self.end.clamp(shared.options.min_zero_step_bytes, shared.options.max_zero_step_bytes);
+        let until = (self.end + step).min(self.capacity).max(self.end);
+        let mut left = (until - self.end) as usize;
+        let mut slices = Vec::with_capacity(left.div_ceil(ZEROS.len()));
+        while left > 0 {
+            let part = left.min(ZEROS.len());
+            slices.push(IoSlice::new(&ZEROS[..part]));
+            left -= part;
+        }
+        self.zeroed_to = match write_all_at(self.file.as_ref(), &mut slices, u64::from(self.end)) {
+            Ok(()) => until,
+            // A full disk is noticed by the record that finds no room, not by the room kept for it.
+            Err(_) => self.end,
+        };
+    }
+}
+
+impl Batch {
+    fn push(&mut self, key: FrameKey, offset: u32, record: &Record, index: usize) {
+        let header = FrameHeader { length: record.length() as u32, checksum: record.checksum() };
+        self.stage(&key.encode(offset, header));
+        for part in record.parts() {
+            if part.len() <= COPIED_PART_BYTES {
+                self.stage(part);
+            } else {
+                self.pieces.push(Piece::Part(part.clone()));
+            }
+        }
+        self.bytes += HEADER_BYTES as u32 + header.length;
+        self.placed.push(index);
+    }
+
+    fn stage(&mut self, bytes: &[u8]) {
+        let start = self.staged.len();
+        self.staged.extend_from_slice(bytes);
+        match self.pieces.last_mut() {
+            Some(Piece::Staged(range)) => range.end = self.staged.len(),
+            Some(Piece::Part(_)) | None => self.pieces.push(Piece::Staged(start..self.staged.len())),
+        }
+    }
+
+    fn slices(&self) -> Vec<IoSlice<'_>> {
+        self.pieces
+            .iter()
+            .map(|piece| match piece {
+                Piece::Staged(range) => IoSlice::new(&self.staged[range.clone()]),
+                Piece::Part(part) => IoSlice::new(part),
+            })
+            .collect()
+    }
+}
