@@ -1,0 +1,6 @@
+//! Real Postgres: made, served, stopped, killed and recovered.
+
+mod holder;
+mod killed;
+mod lifecycle;
+mod places;
