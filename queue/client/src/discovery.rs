@@ -1,0 +1,197 @@
+//! Asking lookups which nodes there are.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use futures::future::join_all;
+use punctual_queue_wire::{
+    discovery::{LookupAnswer, NodesAnswer, Producer},
+    http::ACCEPT_VALUE,
+    name::TopicName,
+};
+use reqwest::{StatusCode, Url, header::ACCEPT};
+use serde::de::DeserializeOwned;
+
+use crate::{
+    address::NodeAddress,
+    identity::{NodeIdentity, NodeInfo},
+};
+
+/// A lookup that does not take the connection within this time is left out.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A lookup that has not answered within this time is left out.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Why a lookup or node could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum DiscoveryError {
+    /// Not `host:port` or an http URL.
+    #[error("{address:?} is not the HTTP address of a lookup or node")]
+    BadAddress {
+        /// What was given.
+        address: String,
+    },
+    /// The HTTP client could not be set up.
+    #[error("could not set up the HTTP client")]
+    Client(#[source] reqwest::Error),
+    /// No connection, no answer in time, or not the JSON expected.
+    #[error("asking {address} failed")]
+    Request {
+        /// Who was asked.
+        address: String,
+        /// What happened.
+        #[source]
+        source: reqwest::Error,
+    },
+}
+
+/// What the lookups that could be reached say together.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// The nodes, each once, by address.
+    pub nodes: Vec<NodeAddress>,
+    /// The lookups that answered.
+    pub answered: Vec<String>,
+    /// The lookups that did not.
+    pub failed: Vec<DiscoveryError>,
+}
+
+impl Listing {
+    /// Whether every lookup answered, so that a node that is not listed is known to be gone.
+    pub fn is_complete(&self) -> bool {
+        self.failed.is_empty() && !self.answered.is_empty()
+    }
+}
+
+/// Asks a fixed list of lookups, all at once. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct LookupClient {
+    http: HttpClient,
+    lookups: Vec<(String, Url)>,
+}
+
+impl LookupClient {
+    /// A client for these lookups, each `host:port` of its HTTP interface or an http URL.
+    ///
+    /// # Errors
+    /// An address cannot be used. Nothing is dialled yet.
+    pub fn new<A: AsRef<str>>(lookups: impl IntoIterator<Item = A>) -> Result<Self, DiscoveryError> {
+        let parse = |address: A| Ok((address.as_ref().to_owned(), base_url(address.as_ref())?));
+        let lookups = lookups.into_iter().map(parse).collect::<Result<_, DiscoveryError>>()?;
+        Ok(Self { http: HttpClient::new()?, lookups })
+    }
+
+    /// Whether there is any lookup to ask.
+    pub fn has_lookups(&self) -> bool {
+        !self.lookups.is_empty()
+    }
+
+    /// Every node that any lookup knows.
+    pub async fn nodes(&self) -> Listing {
+        let answers = self.ask("nodes", &[], |answer: NodesAnswer| {
+            answer.producers.into_iter().map(|entry| entry.producer).collect()
+        });
+        answers.await
+    }
+
+    /// The nodes that have a topic.
+    pub async fn producers(&self, topic: &TopicName) -> Listing {
+        self.ask("lookup", &[("topic", topic.as_str())], |answer: LookupAnswer| answer.producers).await
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        producers: impl Fn(T) -> Vec<Producer>,
+    ) -> Listing {
+        let requests = self.lookups.iter().map(async |(address, base)| {
+            (address, self.http.get::<T>(address, with_path(base, path, query)).await)
+        });
+        let mut nodes = BTreeMap::new();
+        let mut listing = Listing::default();
+        for (address, answer) in join_all(requests).await {
+            match answer {
+                Ok(answer) => {
+                    listing.answered.push(address.clone());
+                    let found = answer.map(&producers).unwrap_or_default();
+                    nodes.extend(found.iter().map(NodeAddress::of).map(|node| (node.tcp().to_owned(), node)));
+                }
+                Err(error) => listing.failed.push(error),
+            }
+        }
+        listing.nodes = nodes.into_values().collect();
+        listing
+    }
+}
+
+/// HTTP towards lookups and nodes, with time-outs that suit a local network.
+#[derive(Debug, Clone)]
+pub(crate) struct HttpClient(reqwest::Client);
+
+impl HttpClient {
+    pub(crate) fn new() -> Result<Self, DiscoveryError> {
+        reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(REQUEST_TIMEOUT)
+            // A proxy that the environment names is for the world outside, not for the nodes next door.
+            .no_proxy()
+            .build()
+            .map(Self)
+            .map_err(DiscoveryError::Client)
+    }
+
+    /// Asks a node who it is.
+    pub(crate) async fn identity(&self, address: &str) -> Result<NodeIdentity, DiscoveryError> {
+        let url = with_path(&base_url(address)?, "info", &[]);
+        let info: Option<NodeInfo> = self.get(address, url).await?;
+        info.map(NodeInfo::identity).ok_or_else(|| DiscoveryError::BadAddress { address: address.to_owned() })
+    }
+
+    /// `None` for 404, which is how a lookup says that it does not know a topic.
+    async fn get<T: DeserializeOwned>(&self, address: &str, url: Url) -> Result<Option<T>, DiscoveryError> {
+        let answer = async {
+            let response = self.0.get(url).header(ACCEPT, ACCEPT_VALUE).send().await?;
+            if response.status() == StatusCode::NOT_FOUND {
+                return Ok(None);
+            }
+            response.error_for_status()?.json().await.map(Some)
+        };
+        answer.await.map_err(|source| DiscoveryError::Request { address: address.to_owned(), source })
+    }
+}
+
+fn base_url(address: &str) -> Result<Url, DiscoveryError> {
+    let bad = || DiscoveryError::BadAddress { address: address.to_owned() };
+    let text = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
+    Url::parse(&text).ok().filter(|url| url.scheme() == "http" && url.has_host()).ok_or_else(bad)
+}
+
+fn with_path(base: &Url, path: &str, query: &[(&str, &str)]) -> Url {
+    let mut url = base.clone();
+    url.set_path(&format!("{}/{path}", base.path().trim_end_matches('/')));
+    if !query.is_empty() {
+        url.query_pairs_mut().extend_pairs(query);
+    }
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(address: &str, expect: Option<&str>) {
+        let url = base_url(address).ok().map(|base| with_path(&base, "lookup", &[("topic", "a#ephemeral")]));
+        assert_eq!(url.as_ref().map(Url::as_str), expect);
+    }
+
+    #[test]
+    fn lookups_are_given_as_host_and_port_or_as_url() {
+        check("127.0.0.1:4161", Some("http://127.0.0.1:4161/lookup?topic=a%23ephemeral"));
+        check("http://lookup.example/nsq/", Some("http://lookup.example/nsq/lookup?topic=a%23ephemeral"));
+        check("[::1]:4161", Some("http://[::1]:4161/lookup?topic=a%23ephemeral"));
+        check("ftp://lookup.example", None);
+        check("", None);
+    }
+}
