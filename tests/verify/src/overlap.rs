@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::history::{RunRow, State};
-use crate::ledger::Ledger;
+use crate::history::{Outcome, RunRow, State};
+use crate::ledger::{Ledger, Report};
+use crate::time::{DbTime, Tick};
 use crate::verdict::{Clause, Verdict};
 
 pub(crate) fn check(ledger: &Ledger<'_>, verdict: &mut Verdict) {
@@ -26,36 +27,48 @@ fn check_disjoint(job: &str, rows: &[(usize, &RunRow)], verdict: &mut Verdict) {
     let mut started: Vec<_> =
         rows.iter().filter_map(|(line, row)| Some((row.started_at?, row.ended_at, *line))).collect();
     started.sort();
-    for pair in started.windows(2) {
-        let ((_, ended, first), (next, _, second)) = (pair[0], pair[1]);
-        if ended.is_none_or(|ended| ended > next) {
-            verdict.add(Clause::P4a, format!("{job} has two live runs at {next}"), [first, second]);
+    let mut longest: Option<(Option<DbTime>, usize)> = None;
+    for (start, ended, line) in started {
+        if let Some((busy_until, first)) = longest
+            && busy_until.is_none_or(|until| until > start)
+        {
+            verdict.add(Clause::P4a, format!("{job} has two live runs at {start}"), [first, line]);
+        }
+        // No end is the latest of all.
+        if longest.is_none_or(|(until, _)| until.is_some_and(|until| ended.is_none_or(|ended| ended > until)))
+        {
+            longest = Some((ended, line));
         }
     }
 }
 
-/// The same by what the witness saw, which knows nothing of rows.
+/// The same by what the witness saw, which knows nothing of rows. Code of an attempt that was given up may outlive
+/// it, as in P3e.
 fn check_code_disjoint(ledger: &Ledger<'_>, job: &str, rows: &[(usize, &RunRow)], verdict: &mut Verdict) {
     let mut spans = Vec::new();
-    for attempts in
-        rows.iter().filter_map(|(_, row)| ledger.attempts_of(&row.run).map(|attempts| (&row.run, attempts)))
-    {
-        let (run, attempts) = attempts;
+    for (_, row) in rows {
+        let Some(attempts) = ledger.attempts_of(&row.run) else { continue };
         for (start_line, start, att) in &attempts.starts {
+            let lost = |report: &Report| report.att == *att && report.status == Outcome::Lost;
+            if attempts.reports.iter().any(lost) {
+                continue;
+            }
             if let Some((end_line, end, _)) = attempts.ends.iter().find(|(_, _, ended)| ended == att) {
-                spans.push((*start, *end, run, *start_line, *end_line));
+                spans.push((*start, *end, &row.run, *start_line, *end_line));
             }
         }
     }
     spans.sort();
-    for pair in spans.windows(2) {
-        let ((_, end, run, _, end_line), (start, _, other, start_line, _)) = (pair[0], pair[1]);
-        if start < end && run != other {
-            verdict.add(
-                Clause::P4a,
-                format!("{job}: the code of two runs ran at once"),
-                [start_line, end_line],
-            );
+    let mut longest: Option<(Tick, &String, usize)> = None;
+    for (start, end, run, start_line, end_line) in spans {
+        if let Some((busy_until, other, line)) = longest
+            && start < busy_until
+            && run != other
+        {
+            verdict.add(Clause::P4a, format!("{job}: the code of two runs ran at once"), [start_line, line]);
+        }
+        if longest.is_none_or(|(until, ..)| end > until) {
+            longest = Some((end, run, end_line));
         }
     }
 }

@@ -83,3 +83,107 @@ fn after_gap(zone: Tz, local: NaiveDateTime) -> Option<DateTime<Utc>> {
         .find_map(|later| zone.from_local_datetime(&later).earliest())
         .map(|at| at.to_utc())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::spec::{Fold, Gap, ScheduleSpec, SpecError};
+    use crate::time::DbTime;
+
+    #[track_caller]
+    fn check(spec: ScheduleSpec, from: &str, until: &str, expect: &[&str]) {
+        let time = |text: &str| DbTime::parse(text).expect("a good instant");
+        let instants = spec.walkable().expect("a good schedule").instants(time(from), time(until));
+        let found: Vec<String> = instants.iter().map(ToString::to_string).collect();
+        assert_eq!(found, expect);
+    }
+
+    fn cron(expression: &str, zone: &str) -> ScheduleSpec {
+        let (cron, zone) = (Some(expression.to_owned()), Some(zone.to_owned()));
+        ScheduleSpec { cron, zone, ..ScheduleSpec::default() }
+    }
+
+    #[test]
+    fn an_interval_counts_from_the_epoch_plus_its_phase() {
+        let every = ScheduleSpec { every: Some("90s".to_owned()), ..ScheduleSpec::default() };
+        check(
+            every.clone(),
+            "1970-01-01T00:00:01Z",
+            "1970-01-01T00:04:30Z",
+            &["1970-01-01T00:01:30Z", "1970-01-01T00:03:00Z", "1970-01-01T00:04:30Z"],
+        );
+        let phased = ScheduleSpec {
+            phase: Some("10s".to_owned()),
+            end: DbTime::parse("1970-01-01T00:01:40Z"),
+            ..every
+        };
+        check(phased, "1970-01-01T00:00:00Z", "1970-01-01T00:04:30Z", &["1970-01-01T00:00:10Z"]);
+    }
+
+    #[test]
+    fn a_fixed_time_in_a_gap_runs_once_after_it() {
+        let spec = cron("*/20 2 * * *", "America/New_York");
+        let day = ("2026-03-08T05:00:00Z", "2026-03-09T04:00:00Z");
+        check(spec.clone(), day.0, day.1, &["2026-03-08T07:00:00Z"]);
+        check(ScheduleSpec { dst_gap: Gap::Skip, ..spec }, day.0, day.1, &[]);
+    }
+
+    #[test]
+    fn a_fixed_time_in_a_fold_runs_on_the_pass_that_was_chosen() {
+        let spec = cron("30 1 * * *", "America/New_York");
+        let day = ("2026-11-01T04:00:00Z", "2026-11-02T04:00:00Z");
+        check(spec.clone(), day.0, day.1, &["2026-11-01T05:30:00Z"]);
+        check(ScheduleSpec { dst_fold: Fold::Last, ..spec.clone() }, day.0, day.1, &["2026-11-01T06:30:00Z"]);
+        let both = ["2026-11-01T05:30:00Z", "2026-11-01T06:30:00Z"];
+        check(ScheduleSpec { dst_fold: Fold::Both, ..spec }, day.0, day.1, &both);
+    }
+
+    #[test]
+    fn a_rhythm_follows_elapsed_time_through_a_fold() {
+        check(
+            cron("30 * * * *", "America/New_York"),
+            "2026-11-01T05:00:00Z",
+            "2026-11-01T07:00:00Z",
+            &["2026-11-01T05:30:00Z", "2026-11-01T06:30:00Z"],
+        );
+    }
+
+    #[test]
+    fn a_day_that_a_zone_skipped_runs_at_its_end() {
+        check(
+            cron("0 9 * * *", "Pacific/Apia"),
+            "2011-12-29T12:00:00Z",
+            "2011-12-31T00:00:00Z",
+            &["2011-12-29T19:00:00Z", "2011-12-30T10:00:00Z", "2011-12-30T19:00:00Z"],
+        );
+    }
+
+    #[test]
+    fn day_of_month_and_weekday_join_as_in_vixie_cron() {
+        check(
+            cron("0 0 13 * FRI", "UTC"),
+            "2026-02-10T00:00:00Z",
+            "2026-02-20T00:00:00Z",
+            &["2026-02-13T00:00:00Z", "2026-02-20T00:00:00Z"],
+        );
+        check(
+            cron("0 0 */13 * 5", "UTC"),
+            "2026-02-01T00:00:00Z",
+            "2026-02-28T00:00:00Z",
+            &["2026-02-27T00:00:00Z"],
+        );
+    }
+
+    #[test]
+    fn what_it_cannot_walk_is_refused() {
+        let refused = |spec: ScheduleSpec| spec.walkable().expect_err("a bad schedule");
+        assert_eq!(refused(ScheduleSpec::default()), SpecError::NotOneWhen);
+        for bad in ["* * * *", "60 * * * *", "* * * * L", "5-1 * * * *", "*/0 * * * *"] {
+            assert_eq!(refused(cron(bad, "UTC")), SpecError::Cron(bad.to_owned()));
+        }
+        assert_eq!(refused(cron("* * * * *", "Mars/Olympus")), SpecError::Zone("Mars/Olympus".to_owned()));
+        for bad in ["", "0s", "5", "s", "1e9s", "5 weeks"] {
+            let every = ScheduleSpec { every: Some(bad.to_owned()), ..ScheduleSpec::default() };
+            assert_eq!(refused(every), SpecError::Interval(bad.to_owned()));
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! Histories, good and bad, through the front door.
+
+mod attempts;
+mod binary;
+mod completion;
+mod materialisation;
+mod mutations;
+mod overlap;
+mod requests;
+mod story;
