@@ -128,6 +128,8 @@ impl Placement {
                 _ => {}
             }
         }
+        // A socket directory elsewhere may have been alone in its parent; one that is not empty stays.
+        let _best_effort = self.socket_dir.parent().map(fs::remove_dir);
         // Often there is none; and when it stays, it only tells of a place that is gone.
         let _best_effort = fs::remove_file(data_dir.join(NOTE));
         Ok(())

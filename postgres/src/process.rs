@@ -1,6 +1,7 @@
 //! Processes that are not our children.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
@@ -49,9 +50,14 @@ impl Process {
     }
 }
 
-/// Whether the process with this id is one of some Postgres.
+/// Whether the process with this id is one of some Postgres, and alive: one that has ended but that nobody has waited
+/// for, as under a container's careless first process, keeps its name but has no directory any more.
 pub(crate) fn is_postgres(pid: u32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.starts_with("postgres"))
+    let named =
+        fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.starts_with("postgres"));
+    let ended =
+        fs::read_link(format!("/proc/{pid}/cwd")).is_err_and(|error| error.kind() == ErrorKind::NotFound);
+    named && !ended
 }
 
 fn works_in(pid: u32, cluster: &Path) -> bool {

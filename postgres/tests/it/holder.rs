@@ -1,6 +1,6 @@
 //! A process that holds a Postgres: this test binary, run again, perhaps as somebody else.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -11,26 +11,26 @@ use punctual_postgres::{Options, Postgres};
 const DATA_DIR: &str = "HOLDER_DATA_DIR";
 
 /// `nobody`, or near enough.
-pub const STRANGER: u32 = 65_534;
+pub(crate) const STRANGER: u32 = 65_534;
 
-pub fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     nix::unistd::Uid::effective().is_root()
 }
 
 /// A process that holds a Postgres until it is killed or dropped.
-pub struct Holder {
+pub(crate) struct Holder {
     process: Child,
     said: BufReader<ChildStdout>,
     _copy: tempfile::TempDir,
 }
 
 impl Holder {
-    pub fn spawn(data_dir: &Path) -> Self {
+    pub(crate) fn spawn(data_dir: &Path) -> Self {
         Self::spawn_with(data_dir, |command| command)
     }
 
     /// Lets `adjust` change the command: its user, its environment.
-    pub fn spawn_with(data_dir: &Path, adjust: impl FnOnce(&mut Command) -> &mut Command) -> Self {
+    pub(crate) fn spawn_with(data_dir: &Path, adjust: impl FnOnce(&mut Command) -> &mut Command) -> Self {
         let (copy, program) = program_for_all();
         let mut command = Command::new(program);
         command
@@ -44,12 +44,12 @@ impl Holder {
         Self { process, said, _copy: copy }
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.process.id()
     }
 
     /// The next line that starts with `what`, without it; the process says it or ends.
-    pub fn says(&mut self, what: &str) -> String {
+    pub(crate) fn says(&mut self, what: &str) -> String {
         let mut all = String::new();
         for line in self.said.by_ref().lines() {
             let line = line.unwrap();
@@ -63,13 +63,13 @@ impl Holder {
         panic!("it ended without saying {what:?}:\n{all}");
     }
 
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
 
     /// Lets it stop its Postgres and end.
-    pub fn release(mut self) {
+    pub(crate) fn release(mut self) {
         drop(self.process.stdin.take());
         assert!(self.process.wait().unwrap().success());
     }
@@ -83,7 +83,7 @@ impl Drop for Holder {
 }
 
 /// Runs as the stranger, without the environment of this user.
-pub fn as_stranger(command: &mut Command) -> &mut Command {
+pub(crate) fn as_stranger(command: &mut Command) -> &mut Command {
     command.uid(STRANGER).gid(STRANGER).env("HOME", "/nonexistent")
 }
 

@@ -40,7 +40,8 @@ fn below_a_closed_home_roots_cluster_goes_elsewhere_and_is_found_again() {
     if !is_root() {
         return;
     }
-    let closed = tempfile::tempdir().unwrap(); // mode 700
+    let closed = tempfile::tempdir().unwrap();
+    fs::set_permissions(closed.path(), fs::Permissions::from_mode(0o700)).unwrap();
     let data_dir = closed.path().join("data");
     let postgres = Postgres::start(Options::new(&data_dir)).unwrap();
     postgres.execute("postgres", "create table kept ()").unwrap();
