@@ -59,6 +59,11 @@ impl AttemptNumber {
         self.0.get()
     }
 
+    /// The one that follows `latest`; the first when there was none.
+    pub fn after(latest: Option<Self>) -> Self {
+        latest.map_or(Self::FIRST, |Self(number)| Self(number.saturating_add(1)))
+    }
+
     /// `None` for 0, which is no attempt.
     pub fn new(number: u32) -> Option<Self> {
         NonZeroU32::new(number).map(Self)
@@ -106,10 +111,9 @@ impl Shard {
 
     // FNV-1a over the bytes: stable across releases, unlike the standard library's hasher.
     fn of(id: Uuid) -> Self {
-        let hash = id
-            .as_bytes()
-            .iter()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+        let hash = id.as_bytes().iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        });
         Self((hash >> 32) as u8 % Self::COUNT)
     }
 }

@@ -1,15 +1,20 @@
 //! A job: its definition as people write it, and what the server keeps beside it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+
+pub use self::validate::{MAX_PAYLOAD_BYTES, validate_payload};
 
 use crate::id::JobId;
 use crate::name::{JobName, Kind, Namespace, TaskQueue};
 use crate::retry::RetryPolicy;
 use crate::schedule::ScheduleSpec;
 use crate::timeouts::Timeouts;
+
+mod validate;
 
 /// What a job is, apart from its name: the part that makes a new version when it changes. Kept as JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -101,6 +106,13 @@ pub enum Misfire {
     /// Runs the latest of them once, if it lies within the catch-up window; the others are counted.
     #[default]
     Latest,
+}
+
+impl Misfire {
+    /// How late an instant may be planned and still just run late.
+    pub const AFTER: Duration = Duration::from_secs(60);
+    /// How old a missed instant may be and still be made up for.
+    pub const CATCHUP_WINDOW: Duration = Duration::from_secs(3_600);
 }
 
 /// Where a job stands.

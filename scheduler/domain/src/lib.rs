@@ -5,13 +5,14 @@
 //! store repeats each decision as a guarded statement, so that two schedulers cannot both act on it.
 #![forbid(unsafe_code)]
 
-pub mod id;
-pub mod name;
-pub mod schedule;
-pub mod job;
-pub mod retry;
-pub mod timeouts;
-pub mod run;
-pub mod attempt;
-pub mod plan;
 pub mod admission;
+pub mod attempt;
+pub mod field;
+pub mod id;
+pub mod job;
+pub mod name;
+pub mod plan;
+pub mod retry;
+pub mod run;
+pub mod schedule;
+pub mod timeouts;

@@ -1,0 +1,100 @@
+//! A schedule as people write it and as it is stored.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::at::AtSpec;
+
+/// Says when. [`super::Schedule::compile`] checks it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScheduleSpec {
+    /// The rule.
+    pub when: When,
+    /// An IANA name such as `Europe/Berlin`; empty means `UTC`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub zone: String,
+    /// No instants before this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<DateTime<Utc>>,
+    /// No instants at or after this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<DateTime<Utc>>,
+    /// What a fixed local time does on the day it does not exist.
+    #[serde(default)]
+    pub dst_gap: DstGap,
+    /// What a fixed local time does on the day it exists twice.
+    #[serde(default)]
+    pub dst_fold: DstFold,
+}
+
+/// The rule of a schedule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum When {
+    /// A cron expression of five fields, or a nickname such as `@daily`.
+    Cron(String),
+    /// An interval, counted from the epoch, so that restarts do not move it.
+    Every {
+        /// 1 s to 10 years, in whole milliseconds.
+        every: Duration,
+        /// Moves the instants; less than `every`, in whole milliseconds.
+        #[serde(default)]
+        phase: Duration,
+    },
+    /// Once.
+    At(AtSpec),
+}
+
+/// What a fixed local time does in the hour that is skipped when clocks go forward.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DstGap {
+    /// Runs at the first instant after the gap; several fixed times inside one gap are one run.
+    #[default]
+    Shift,
+    /// Does not run that day.
+    Skip,
+}
+
+/// What a fixed local time does in the hour that is repeated when clocks go back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DstFold {
+    /// Runs on the first pass.
+    #[default]
+    First,
+    /// Runs on the second pass.
+    Last,
+    /// Runs on both.
+    Both,
+}
+
+impl ScheduleSpec {
+    /// A cron expression in a zone, with the default policies and no bounds.
+    pub fn cron(expression: impl Into<String>, zone: impl Into<String>) -> Self {
+        Self::of(When::Cron(expression.into()), zone)
+    }
+
+    /// An interval without phase or bounds.
+    pub fn every(every: Duration) -> Self {
+        Self::of(When::Every { every, phase: Duration::ZERO }, "")
+    }
+
+    /// One instant.
+    pub fn at(instant: DateTime<Utc>) -> Self {
+        Self::of(When::At(AtSpec::Instant(instant)), "")
+    }
+
+    fn of(when: When, zone: impl Into<String>) -> Self {
+        Self {
+            when,
+            zone: zone.into(),
+            start: None,
+            end: None,
+            dst_gap: DstGap::default(),
+            dst_fold: DstFold::default(),
+        }
+    }
+}
