@@ -1,0 +1,54 @@
+//! What an operator can set.
+
+use std::{net::SocketAddr, time::Duration};
+
+/// Flags of the discovery daemon, with nsqlookupd's names.
+#[derive(Debug, Clone, clap::Args)]
+pub struct LookupOptions {
+    /// Where queue nodes register
+    #[arg(
+        long,
+        env = "PUNCTUAL_LOOKUP_TCP_ADDRESS",
+        default_value = "127.0.0.1:4160",
+        value_name = "IP:PORT"
+    )]
+    pub tcp_address: SocketAddr,
+
+    /// Where clients ask, over HTTP
+    #[arg(
+        long,
+        env = "PUNCTUAL_LOOKUP_HTTP_ADDRESS",
+        default_value = "127.0.0.1:4161",
+        value_name = "IP:PORT"
+    )]
+    pub http_address: SocketAddr,
+
+    /// The host under which queue nodes find this daemon's HTTP interface. Without it: the address that is listened
+    /// on, or the host's name when that is every address
+    #[arg(long, env = "PUNCTUAL_LOOKUP_BROADCAST_ADDRESS", value_name = "HOST")]
+    pub broadcast_address: Option<String>,
+
+    /// A queue node that has been silent for this long is not listed any more, and its connection is closed
+    #[arg(
+        long,
+        env = "PUNCTUAL_LOOKUP_INACTIVE_PRODUCER_TIMEOUT",
+        default_value = "5m",
+        value_parser = humantime::parse_duration,
+        value_name = "DURATION"
+    )]
+    pub inactive_producer_timeout: Duration,
+
+    /// How long a tombstone hides a queue node from those who look for a topic
+    #[arg(
+        long,
+        env = "PUNCTUAL_LOOKUP_TOMBSTONE_LIFETIME",
+        default_value = "45s",
+        value_parser = humantime::parse_duration,
+        value_name = "DURATION"
+    )]
+    pub tombstone_lifetime: Duration,
+
+    /// Listen on addresses that other machines can reach. Nothing asks clients who they are
+    #[arg(long, env = "PUNCTUAL_LOOKUP_ALLOW_UNAUTHENTICATED")]
+    pub allow_unauthenticated: bool,
+}

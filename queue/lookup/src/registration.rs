@@ -1,0 +1,207 @@
+//! The TCP interface: nodes say what they have.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use bytes::BytesMut;
+use punctual_queue_wire::lookup::{
+    LookupIdentity, MAGIC_V1, OK, RegistrationCommand, RegistrationError, RegistrationReader, encode_answer,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use crate::{lookup::SharedRegistry, registry::PeerId};
+
+/// A connection has to say what it is within this time.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A node takes its answers within this time.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The largest IDENTIFY: a few addresses and names.
+const MAX_IDENTIFY_BYTES: usize = 64 * 1024;
+
+/// How long to wait before accepting again when the process is out of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Why a connection has ended.
+#[derive(Debug, thiserror::Error)]
+enum ConnectionEnd {
+    /// The peer closed it.
+    #[error("the peer closed the connection")]
+    Closed,
+    /// No handshake, no sign of life, or an answer that was not taken.
+    #[error("the peer was silent for {0:?}")]
+    Silent(Duration),
+    /// The peer broke the protocol, and was told.
+    #[error(transparent)]
+    Protocol(#[from] RegistrationError),
+    /// Reading or writing failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// Takes connections of nodes.
+#[derive(Debug)]
+pub(crate) struct Registrations {
+    pub(crate) registry: SharedRegistry,
+    pub(crate) identity: LookupIdentity,
+    /// A node that sends nothing for this long is dropped.
+    pub(crate) silence: Duration,
+    next_peer: AtomicU64,
+}
+
+impl Registrations {
+    pub(crate) fn new(registry: SharedRegistry, identity: LookupIdentity, silence: Duration) -> Self {
+        Self { registry, identity, silence, next_peer: AtomicU64::new(1) }
+    }
+
+    /// Serves until `shutdown`; then every connection is closed.
+    pub(crate) async fn serve(self, listener: TcpListener, shutdown: CancellationToken) {
+        let shared = Arc::new(self);
+        let mut connections = JoinSet::new();
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                Some(ended) = connections.join_next() => {
+                    if let Err(error) = ended {
+                        tracing::error!(%error, "the task of a registration connection failed");
+                    }
+                }
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, address)) => {
+                        connections.spawn(shared.clone().connection(stream, address));
+                    }
+                    Err(error) => {
+                        warn!(%error, "could not accept a connection");
+                        sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+            }
+        }
+        connections.shutdown().await;
+    }
+
+    async fn connection(self: Arc<Self>, stream: TcpStream, address: SocketAddr) {
+        let id = PeerId(self.next_peer.fetch_add(1, Ordering::Relaxed));
+        // Struck off also when this task is aborted.
+        let _peer = Peer { id, registry: self.registry.clone() };
+        match self.converse(id, stream, address).await {
+            Ok(()) | Err(ConnectionEnd::Closed) => debug!(peer.address = %address, "a node disconnected"),
+            Err(end) => warn!(peer.address = %address, %end, "a registration connection was closed"),
+        }
+    }
+
+    async fn converse(
+        &self,
+        id: PeerId,
+        mut stream: TcpStream,
+        address: SocketAddr,
+    ) -> Result<(), ConnectionEnd> {
+        stream.set_nodelay(true)?;
+        let mut answer = BytesMut::new();
+        let mut magic = [0; MAGIC_V1.len()];
+        timeout(HANDSHAKE_TIMEOUT, stream.read_exact(&mut magic))
+            .await
+            .map_err(|_| ConnectionEnd::Silent(HANDSHAKE_TIMEOUT))?
+            .map_err(or_closed)?;
+        if &magic != MAGIC_V1 {
+            return refuse(&mut stream, RegistrationError::BadProtocol).await;
+        }
+
+        let mut reader = RegistrationReader::new(MAX_IDENTIFY_BYTES);
+        let mut input = BytesMut::new();
+        loop {
+            match reader.next(&mut input) {
+                Ok(Some(command)) => {
+                    self.apply(id, command, address, &mut answer);
+                    write(&mut stream, &answer.split()).await?;
+                }
+                Ok(None) => self.read(&mut stream, &mut input).await?,
+                Err(error) => return refuse(&mut stream, error).await,
+            }
+        }
+    }
+
+    async fn read(&self, stream: &mut TcpStream, input: &mut BytesMut) -> Result<(), ConnectionEnd> {
+        let read = timeout(self.silence, stream.read_buf(input)).await;
+        match read.map_err(|_| ConnectionEnd::Silent(self.silence))?? {
+            0 => Err(ConnectionEnd::Closed),
+            _ => Ok(()),
+        }
+    }
+
+    fn apply(&self, id: PeerId, command: RegistrationCommand, address: SocketAddr, answer: &mut BytesMut) {
+        let now = Instant::now();
+        let mut registry = self.registry.lock();
+        match command {
+            RegistrationCommand::Identify(peer) => {
+                info!(
+                    peer.address = %address,
+                    node.host = peer.broadcast_address,
+                    node.tcp_port = peer.tcp_port,
+                    "a node registered"
+                );
+                registry.identify(id, &peer, address.to_string(), now);
+                self.registry.count(&registry);
+                encode_answer(&self.identity.to_json(), answer);
+                return;
+            }
+            RegistrationCommand::Register(registration) => registry.register(id, registration),
+            RegistrationCommand::Unregister(registration) => registry.unregister(id, &registration),
+            RegistrationCommand::Ping => registry.ping(id, now),
+        }
+        encode_answer(OK, answer);
+    }
+}
+
+/// Strikes a node off when its connection ends, however that happens.
+struct Peer {
+    id: PeerId,
+    registry: SharedRegistry,
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let mut registry = self.registry.lock();
+        registry.disconnect(self.id);
+        self.registry.count(&registry);
+    }
+}
+
+/// Says what was wrong, and ends the connection.
+async fn refuse(stream: &mut TcpStream, error: RegistrationError) -> Result<(), ConnectionEnd> {
+    let mut answer = BytesMut::new();
+    encode_answer(error.to_string().as_bytes(), &mut answer);
+    write(stream, &answer).await?;
+    // Closing with unread bytes would reset the connection and could take the answer with it.
+    stream.shutdown().await?;
+    let (mut unread, mut nowhere) = (stream.take(MAX_REFUSED_BYTES), tokio::io::sink());
+    let _gone_either_way = timeout(WRITE_TIMEOUT, tokio::io::copy(&mut unread, &mut nowhere)).await;
+    Err(error.into())
+}
+
+/// How much of what a refused peer goes on to send is read, so that it gets to see the answer.
+const MAX_REFUSED_BYTES: u64 = 64 * 1024;
+
+async fn write(stream: &mut TcpStream, bytes: &[u8]) -> Result<(), ConnectionEnd> {
+    let written = timeout(WRITE_TIMEOUT, stream.write_all(bytes)).await;
+    Ok(written.map_err(|_| ConnectionEnd::Silent(WRITE_TIMEOUT))??)
+}
+
+fn or_closed(error: io::Error) -> ConnectionEnd {
+    if error.kind() == io::ErrorKind::UnexpectedEof { ConnectionEnd::Closed } else { error.into() }
+}

@@ -1,0 +1,115 @@
+use super::*;
+
+const INACTIVE_AFTER: Duration = Duration::from_secs(300);
+const TOMBSTONE_LIFETIME: Duration = Duration::from_secs(45);
+
+/// A registry with two identified nodes, `a` and `b`, and the time they were seen.
+fn with_two_nodes() -> (Registry, PeerId, PeerId, Instant) {
+    let mut registry = Registry::new(INACTIVE_AFTER, TOMBSTONE_LIFETIME);
+    let now = Instant::now();
+    for (id, host) in [(1, "a"), (2, "b")] {
+        let info = PeerInfo {
+            broadcast_address: host.to_owned(),
+            tcp_port: 4150,
+            http_port: 4151,
+            ..PeerInfo::default()
+        };
+        registry.identify(PeerId(id), &info, format!("10.0.0.{id}:50000"), now);
+    }
+    (registry, PeerId(1), PeerId(2), now)
+}
+
+fn names(topic: &str, channel: Option<&str>) -> Registration {
+    Registration { topic: topic.parse().unwrap(), channel: channel.map(|channel| channel.parse().unwrap()) }
+}
+
+/// The hosts found for a topic.
+fn found(registry: &Registry, topic: &str, now: Instant) -> Option<Vec<String>> {
+    let answer = registry.lookup(topic, now)?;
+    Some(answer.producers.into_iter().map(|producer| producer.broadcast_address).collect())
+}
+
+#[test]
+fn a_channel_registers_its_topic_too() {
+    let (mut registry, a, b, now) = with_two_nodes();
+    registry.register(a, names("t", Some("c")));
+    registry.register(b, names("t", None));
+    assert_eq!(found(&registry, "t", now), Some(vec!["a".to_owned(), "b".to_owned()]));
+    assert_eq!(registry.channels("t").channels, ["c"]);
+    assert_eq!(found(&registry, "other", now), None);
+    assert!(registry.channels("other").channels.is_empty());
+}
+
+#[test]
+fn names_outlive_their_nodes_unless_they_are_ephemeral() {
+    let (mut registry, a, _, now) = with_two_nodes();
+    for channel in ["kept", "gone#ephemeral"] {
+        registry.register(a, names("t", Some(channel)));
+        registry.unregister(a, &names("t", Some(channel)));
+    }
+    assert_eq!(registry.channels("t").channels, ["kept"]);
+    registry.register(a, names("e#ephemeral", None));
+    registry.unregister(a, &names("e#ephemeral", None));
+    registry.unregister(a, &names("t", None));
+    assert_eq!(registry.topics().topics, ["t"]);
+    assert_eq!(found(&registry, "t", now), Some(vec![]));
+}
+
+#[test]
+fn a_node_that_disconnects_is_removed_everywhere() {
+    let (mut registry, a, b, now) = with_two_nodes();
+    registry.register(a, names("t", Some("c")));
+    registry.register(b, names("t", None));
+    registry.disconnect(a);
+    assert_eq!(found(&registry, "t", now), Some(vec!["b".to_owned()]));
+    assert_eq!(registry.nodes(now).producers.len(), 1);
+    assert_eq!(registry.connected(), 1);
+}
+
+#[test]
+fn a_silent_node_is_not_listed_until_it_pings() {
+    let (mut registry, a, b, now) = with_two_nodes();
+    registry.register(a, names("t", None));
+    registry.register(b, names("t", None));
+    let later = now + INACTIVE_AFTER + Duration::from_millis(1);
+    registry.ping(b, later);
+    assert_eq!(found(&registry, "t", later), Some(vec!["b".to_owned()]));
+    assert_eq!(registry.nodes(later).producers.len(), 1);
+    registry.ping(a, later);
+    assert_eq!(registry.nodes(later).producers.len(), 2);
+}
+
+#[test]
+fn a_tombstone_hides_a_node_from_one_topic_for_a_while() {
+    let (mut registry, a, b, now) = with_two_nodes();
+    for topic in ["t", "u"] {
+        registry.register(a, names(topic, None));
+        registry.register(b, names(topic, None));
+    }
+    registry.tombstone("t", "a:4151", now);
+    registry.tombstone("t", "unknown:1", now);
+    registry.register(a, names("t", None));
+    assert_eq!(found(&registry, "t", now), Some(vec!["b".to_owned()]));
+    assert_eq!(found(&registry, "u", now), Some(vec!["a".to_owned(), "b".to_owned()]));
+    assert_eq!(registry.nodes(now).producers[0].topics, ["t", "u"]);
+    assert_eq!(registry.nodes(now).producers[0].tombstones, [true, false]);
+    let later = now + TOMBSTONE_LIFETIME;
+    assert_eq!(found(&registry, "t", later), Some(vec!["a".to_owned(), "b".to_owned()]));
+    assert_eq!(registry.nodes(later).producers[0].tombstones, [false, false]);
+}
+
+#[test]
+fn created_names_need_no_node_and_deleted_ones_are_gone() {
+    let (mut registry, a, _, now) = with_two_nodes();
+    let Registration { topic, channel } = names("t", Some("c"));
+    let channel = channel.unwrap();
+    registry.create_channel(topic.clone(), channel.clone());
+    assert_eq!(found(&registry, "t", now), Some(vec![]));
+    registry.register(a, names("t", Some("c")));
+    assert_eq!(registry.delete_channel(&topic, &channel), Ok(()));
+    assert_eq!(registry.delete_channel(&topic, &channel), Err(UnknownChannel));
+    registry.delete_topic("t");
+    registry.delete_topic("t");
+    registry.unregister(a, &names("t", Some("c")));
+    assert!(registry.topics().topics.is_empty());
+}

@@ -1,0 +1,5 @@
+//! The discovery daemon through its two ports.
+
+mod http;
+mod lookup;
+mod registration;

@@ -1,0 +1,125 @@
+//! Nodes register, ping, and go.
+
+use std::io::ErrorKind;
+
+use punctual_queue_wire::lookup::{LookupIdentity, Registration, RegistrationCommand};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+
+use crate::lookup::{Node, PATIENCE, Running, peer};
+
+fn names(topic: &str, channel: Option<&str>) -> Registration {
+    Registration {
+        topic: topic.parse().expect("a topic's name"),
+        channel: channel.map(|channel| channel.parse().expect("a channel's name")),
+    }
+}
+
+#[tokio::test]
+async fn what_a_node_registers_is_found_until_it_disconnects() -> anyhow::Result<()> {
+    let lookup = Running::start(&[]).await?;
+    let mut node = Node::identified(&lookup, "node-1").await?;
+    let register = RegistrationCommand::Register(names("orders", Some("mail")));
+    assert_eq!(node.command(&register).await?, "OK");
+    assert_eq!(node.command(&RegistrationCommand::Ping).await?, "OK");
+    let (status, found) = lookup.get("/lookup?topic=orders").await?;
+    assert_eq!(status, 200);
+    assert!(
+        found.contains(r#""broadcast_address":"node-1""#) && found.contains(r#""channels":["mail"]"#),
+        "{found}"
+    );
+
+    let unregister = RegistrationCommand::Unregister(names("orders", Some("mail")));
+    assert_eq!(node.command(&unregister).await?, "OK");
+    drop(node);
+    lookup.wait_for("/lookup?topic=orders", "node-1", false).await?;
+    assert_eq!(lookup.get("/lookup?topic=orders").await?.1, r#"{"channels":["mail"],"producers":[]}"#);
+    assert_eq!(lookup.get("/nodes").await?.1, r#"{"producers":[]}"#);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_node_is_told_where_to_ask_over_http() -> anyhow::Result<()> {
+    let lookup = Running::start(&[]).await?;
+    let mut node = Node::connect(&lookup).await?;
+    let answer = node.command(&RegistrationCommand::Identify(peer("node-1"))).await?;
+    let identity = LookupIdentity::from_json(answer.as_bytes()).expect("the answer is JSON");
+    // A loopback listener is not reachable under the host's name.
+    assert_eq!(format!("{}:{}", identity.broadcast_address, identity.http_port), lookup.http.to_string());
+    assert_eq!(identity.tcp_port, lookup.tcp.port());
+    Ok(())
+}
+
+#[tokio::test]
+async fn commands_may_arrive_in_pieces_and_together() -> anyhow::Result<()> {
+    let lookup = Running::start(&[]).await?;
+    let mut node = Node::identified(&lookup, "node-1").await?;
+    node.stream.write_all(b"REGISTER or").await?;
+    assert_eq!(node.send(b"ders\nREGISTER more\nPING\n").await?, "OK");
+    assert_eq!((node.answer().await?, node.answer().await?), ("OK".to_owned(), "OK".to_owned()));
+    assert_eq!(lookup.get("/topics").await?.1, r#"{"topics":["more","orders"]}"#);
+    Ok(())
+}
+
+/// Sends bytes to a fresh connection, past the magic, and expects an answer and the connection's end.
+async fn check(bytes: &[u8], answer: &str) -> anyhow::Result<()> {
+    let lookup = Running::start(&[]).await?;
+    let mut other = Node::identified(&lookup, "other").await?;
+    let mut node = Node::connect(&lookup).await?;
+    assert_eq!(node.send(bytes).await?, answer);
+    node.closed().await?;
+    assert_eq!(other.command(&RegistrationCommand::Ping).await?, "OK", "others are not disturbed");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_node_that_breaks_the_protocol_is_told_and_let_go() -> anyhow::Result<()> {
+    check(b"NONSENSE\n", "E_INVALID invalid command NONSENSE").await?;
+    check(b"REGISTER t\n", "E_INVALID client must IDENTIFY").await?;
+    check(b"IDENTIFY\n\xff\xff\xff\xff", "E_BAD_BODY IDENTIFY failed to read body size").await?;
+    check(b"IDENTIFY\n\x7f\xff\xff\xff", "E_BAD_BODY IDENTIFY failed to read body size").await?;
+    check(b"IDENTIFY\n\x00\x00\x00\x01x", "E_BAD_BODY IDENTIFY failed to decode JSON body").await?;
+    check(b"IDENTIFY\n\x00\x00\x00\x02{}", "E_BAD_BODY IDENTIFY missing fields").await
+}
+
+#[tokio::test]
+async fn garbage_is_answered_and_disturbs_nobody() -> anyhow::Result<()> {
+    let lookup = Running::start(&[]).await?;
+    let mut node = Node::identified(&lookup, "node-1").await?;
+    let mut garbage = TcpStream::connect(lookup.tcp).await?;
+    garbage.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await?;
+    let mut answer = Vec::new();
+    timeout(PATIENCE, garbage.read_to_end(&mut answer)).await??;
+    assert_eq!(answer, b"\x00\x00\x00\x0eE_BAD_PROTOCOL");
+    assert_eq!(node.command(&RegistrationCommand::Ping).await?, "OK");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_silent_node_is_dropped() -> anyhow::Result<()> {
+    let lookup = Running::start(&["--inactive-producer-timeout", "200ms"]).await?;
+    let mut node = Node::identified(&lookup, "node-1").await?;
+    node.closed().await?;
+    lookup.wait_for("/nodes", "node-1", false).await
+}
+
+#[tokio::test]
+async fn a_connection_that_says_nothing_is_closed_after_the_handshake_time() -> anyhow::Result<()> {
+    let lookup = Running::start(&[]).await?;
+    let mut silent = TcpStream::connect(lookup.tcp).await?;
+    let read = timeout(PATIENCE, silent.read_u8()).await?;
+    assert_eq!(read.map_err(|error| error.kind()), Err(ErrorKind::UnexpectedEof));
+    Ok(())
+}
+
+#[tokio::test]
+async fn stopping_closes_the_nodes_connections() -> anyhow::Result<()> {
+    let lookup = Running::start(&[]).await?;
+    let mut node = Node::identified(&lookup, "node-1").await?;
+    lookup.shutdown.cancel();
+    node.closed().await?;
+    lookup.end().await
+}
