@@ -1,1 +1,22 @@
-//! Whole-system tests of Punctual: real processes, real Postgres, faults.
+//! The harness of the whole-system tests: the built binary as real processes on a real Postgres, faults, a witness
+//! that the jobs themselves write to, and a recorder whose history `punctual-verify` judges.
+//!
+//! A test starts a [`cluster::Cluster`], talks to it through [`client::Client`], and ends with
+//! [`cluster::Cluster::stop`]; one that ends otherwise leaves its logs, data and history behind and says where.
+
+pub mod cluster;
+pub mod topology;
+
+pub mod client;
+pub mod definition;
+pub mod export;
+pub mod nemesis;
+pub mod recorder;
+pub mod witness;
+
+pub mod database;
+pub mod port;
+pub mod process;
+pub mod programs;
+pub mod proxy;
+pub mod wait;
