@@ -385,3 +385,6 @@ impl fmt::Display for Item {
 fn channel_bytes(channel: &Option<ChannelName>) -> &[u8] {
     channel.as_ref().map_or(&[], |channel| channel.as_str().as_bytes())
 }
+
+#[cfg(test)]
+mod tests;
