@@ -43,8 +43,15 @@ enum Chore {
     },
 }
 
-fn main() -> anyhow::Result<ExitCode> {
-    match Chore::parse() {
+fn main() -> ExitCode {
+    run(Chore::parse()).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(chore: Chore) -> anyhow::Result<ExitCode> {
+    match chore {
         Chore::Test { full, filters } => test::run(full, &filters),
         Chore::Check => check::run(),
         Chore::Sqlx => query_metadata::write(),

@@ -17,19 +17,22 @@ use crate::{database, workspace};
 const PACKAGE: &str = "punctual-scheduler";
 const SOURCE: &str = "scheduler/server/src/lib.rs";
 
-/// Writes `.sqlx/` anew.
+/// Writes `.sqlx/` anew. It stays as it is when a query is wrong.
 pub(crate) fn write() -> anyhow::Result<ExitCode> {
-    let dir = workspace::root().join(".sqlx");
-    generate(&dir)?;
-    eprintln!("{} queries in .sqlx/", read(&dir)?.len());
+    let fresh = read(&generate()?)?;
+    let committed = workspace::root().join(".sqlx");
+    empty(&committed)?;
+    for (name, content) in &fresh {
+        let file = committed.join(name);
+        fs::write(&file, content).with_context(|| format!("could not write {}", file.display()))?;
+    }
+    eprintln!("{} queries in .sqlx/", fresh.len());
     Ok(ExitCode::SUCCESS)
 }
 
 /// Fails when `.sqlx/` differs from what Postgres says now.
 pub(crate) fn require_fresh() -> anyhow::Result<()> {
-    let fresh = workspace::target_dir()?.join("sqlx");
-    generate(&fresh)?;
-    let (committed, fresh) = (read(&workspace::root().join(".sqlx"))?, read(&fresh)?);
+    let (fresh, committed) = (read(&generate()?)?, read(&workspace::root().join(".sqlx"))?);
     let differing: Vec<_> = fresh
         .keys()
         .chain(committed.keys().filter(|name| !fresh.contains_key(*name)))
@@ -40,21 +43,28 @@ pub(crate) fn require_fresh() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Asks a Postgres with today's schema about every query, into an empty `dir`.
-fn generate(dir: &Path) -> anyhow::Result<()> {
+/// Asks a Postgres with today's schema about every query. The answers are in the directory returned.
+fn generate() -> anyhow::Result<PathBuf> {
     let database = database::throw_away()?;
     migrate(database.postgres())?;
-    if dir.exists() {
-        fs::remove_dir_all(dir).with_context(|| format!("could not clear {}", dir.display()))?;
-    }
-    fs::create_dir_all(dir).with_context(|| format!("could not create {}", dir.display()))?;
+    let dir = workspace::target_dir()?.join("sqlx");
+    empty(&dir)?;
     touch(&workspace::root().join(SOURCE))?;
     require(
         cargo(["check", "--quiet", "--package", PACKAGE, "--all-targets"])
             .env("SQLX_OFFLINE", "false")
-            .env("SQLX_OFFLINE_DIR", dir)
+            .env("SQLX_OFFLINE_DIR", &dir)
             .env("DATABASE_URL", database.postgres().url("postgres")),
-    )
+    )?;
+    Ok(dir)
+}
+
+/// Makes a directory, or empties it.
+fn empty(dir: &Path) -> anyhow::Result<()> {
+    if dir.exists() {
+        fs::remove_dir_all(dir).with_context(|| format!("could not clear {}", dir.display()))?;
+    }
+    fs::create_dir_all(dir).with_context(|| format!("could not create {}", dir.display()))
 }
 
 /// Applies the migrations as plain SQL. The binary that does it in earnest cannot be built while `.sqlx/` is stale.
