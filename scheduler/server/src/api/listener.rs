@@ -1,0 +1,143 @@
+//! Serves HTTP/2 and HTTP/1.1, with or without TLS, on one port.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinError, JoinSet};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+/// Connections held at once; further ones wait in the listener's backlog.
+const MAX_CONNECTIONS: usize = 4_096;
+/// Calls in progress on one connection.
+const MAX_STREAMS: u32 = 200;
+/// Bytes of a request's headers.
+const MAX_HEADER_BYTES: u32 = 16 << 10;
+/// How long a client may take for its TLS handshake, and for a request's head over HTTP/1.1.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often a silent HTTP/2 client is asked whether it is there, and how long it may take to say so.
+const PING_EVERY: Duration = Duration::from_secs(20);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long calls in progress may take to complete after `shutdown`.
+const DRAIN: Duration = Duration::from_secs(10);
+/// How long to wait before accepting again when the process is out of file descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves `app` until `shutdown`, then completes the calls in hand.
+///
+/// # Errors
+/// When the listener itself breaks; what happens on one connection ends that connection only.
+pub(super) async fn serve(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    app: Router,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
+    let shutdown = shutdown.child_token(); // a broken listener ends its connections, not the process
+    let mut connections = JoinSet::new();
+    let outcome = loop {
+        tokio::select! {
+            () = shutdown.cancelled() => break Ok(()),
+            Some(ended) = connections.join_next() => log_panic(ended),
+            accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
+                Ok((stream, _peer)) => {
+                    connections.spawn(serve_connection(stream, tls.clone(), app.clone(), shutdown.clone()));
+                }
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) if is_passing(&error) => {
+                    tracing::warn!(%error, "cannot accept connections at the moment");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+                Err(error) => break Err(error),
+            },
+        }
+    };
+    drop(listener);
+    shutdown.cancel();
+    let all = async {
+        while let Some(ended) = connections.join_next().await {
+            log_panic(ended);
+        }
+    };
+    if tokio::time::timeout(DRAIN, all).await.is_err() {
+        tracing::warn!(connections = connections.len(), "closing connections that did not complete in time");
+    }
+    outcome
+}
+
+async fn serve_connection(
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    app: Router,
+    shutdown: CancellationToken,
+) {
+    // Small answers must not wait for more bytes to come. A socket that refuses is about to fail anyway.
+    let _best_effort = stream.set_nodelay(true);
+    let Some(tls) = tls else { return serve_stream(stream, app, shutdown).await };
+    match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
+        Ok(Ok(stream)) => serve_stream(stream, app, shutdown).await,
+        Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+        Err(_elapsed) => tracing::debug!("a TLS handshake took too long"),
+    }
+}
+
+async fn serve_stream<S>(stream: S, app: Router, shutdown: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HANDSHAKE_TIMEOUT)
+        .max_buf_size(MAX_HEADER_BYTES as usize);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(MAX_HEADER_BYTES)
+        .adaptive_window(true)
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(PING_TIMEOUT);
+    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
+    tokio::pin!(connection);
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        () = shutdown.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(error, "connection ended early");
+    }
+}
+
+/// TLS with this identity; HTTP/2 preferred.
+pub(super) fn tls_acceptor(identity: &punctual_service::tls::ServerIdentity) -> TlsAcceptor {
+    TlsAcceptor::from(Arc::clone(&identity.server_config(&["h2", "http/1.1"])))
+}
+
+fn log_panic(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a call panicked; its connection was closed");
+    }
+}
+
+/// The peer was gone before it was accepted.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+/// The process or the machine is out of something that others may give back: ENOMEM, ENFILE, EMFILE, ENOBUFS.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(12 | 23 | 24 | 105))
+}
