@@ -1,3 +1,31 @@
 //! Punctual: a distributed task scheduler on an NSQ-style queue, in one binary.
+//!
+//! It decides nothing: it parses the command line, wires the roles together, and prints what servers answer.
 
-fn main() {}
+#![forbid(unsafe_code)]
+
+mod cli;
+mod failure;
+
+mod client;
+mod output;
+mod server;
+
+mod job;
+mod run;
+mod schedule;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::Cli;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    punctual_service::tls::install_crypto_provider();
+    match Cli::parse().run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

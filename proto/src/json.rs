@@ -28,6 +28,11 @@ static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
     DescriptorPool::decode(crate::FILE_DESCRIPTOR_SET).expect("the build wrote a valid descriptor set")
 });
 
+/// A message that has this JSON form: any of `punctual.v1`.
+pub trait JsonMessage: Message + Name + Default {}
+
+impl<M: Message + Name + Default> JsonMessage for M {}
+
 /// Reads a message from its JSON value.
 ///
 /// # Errors
@@ -35,7 +40,7 @@ static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
 ///
 /// # Panics
 /// When `M` is not a message of this crate.
-pub fn from_value<M: Message + Name + Default>(value: Value) -> Result<M, JsonError> {
+pub fn from_value<M: JsonMessage>(value: Value) -> Result<M, JsonError> {
     let message = read::message(descriptor::<M>(), value)?;
     Ok(message.transcode_to().expect("both sides are made from one descriptor"))
 }
@@ -44,7 +49,7 @@ pub fn from_value<M: Message + Name + Default>(value: Value) -> Result<M, JsonEr
 ///
 /// # Panics
 /// When `M` is not a message of this crate.
-pub fn to_value<M: Message + Name + Default>(message: &M) -> Value {
+pub fn to_value<M: JsonMessage>(message: &M) -> Value {
     let mut dynamic = DynamicMessage::new(descriptor::<M>());
     dynamic.transcode_from(message).expect("both sides are made from one descriptor");
     write::message(&dynamic)

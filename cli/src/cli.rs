@@ -1,0 +1,61 @@
+use clap::{Parser, Subcommand};
+
+use crate::failure::Failure;
+use crate::job::JobArgs;
+use crate::run::RunArgs;
+use crate::schedule::ScheduleArgs;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  the server refused, or something failed
+  2  the command line, or a file named on it, is wrong
+  3  there is no such job or run
+  4  no server could be reached in time
+  5  not allowed: the token is missing, wrong or not enough
+  6  the run that was watched did not succeed";
+
+/// A distributed task scheduler on an NSQ-style queue, in one binary.
+#[derive(Debug, Parser)]
+#[command(name = "punctual", version, after_help = EXIT_CODES, max_term_width = 110)]
+#[command(arg_required_else_help = true, subcommand_required = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Define jobs, look at them, and trigger, pause, resume or delete them
+    Job(JobArgs),
+    /// Look at runs, follow them, create one-off runs, cancel
+    Run(RunArgs),
+    /// Ask when a schedule would run, before anything is saved
+    Schedule(ScheduleArgs),
+}
+
+impl Cli {
+    /// Does what the command line says.
+    ///
+    /// # Errors
+    /// With what the process should say and exit with.
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        match self.command {
+            Command::Job(args) => args.run().await,
+            Command::Run(args) => args.run().await,
+            Command::Schedule(args) => args.run().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_holds_together() {
+        Cli::command().debug_assert();
+    }
+}

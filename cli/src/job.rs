@@ -1,0 +1,228 @@
+//! `punctual job`: definitions.
+
+mod apply;
+mod export;
+mod file;
+mod show;
+mod summary;
+
+use clap::{Args, Subcommand};
+use punctual_proto::json::to_value;
+use punctual_proto::v1::{
+    DeleteJobRequest, GetJobRequest, GetRunRequest, Job, ListJobsRequest, PauseJobRequest, ResumeJobRequest,
+    Run, TriggerJobRequest,
+};
+use serde_json::{Value, json};
+
+use self::apply::ApplyArgs;
+pub(crate) use self::file::{FileErrors, JobFile, Source};
+use crate::client::{Client, ClientArgs, jobs, request_id, runs};
+use crate::failure::Failure;
+
+const EXAMPLES: &str = "\
+Examples:
+  punctual job apply -f jobs.yaml          define jobs, or change them to what the file says
+  punctual job list
+  punctual job get nightly -o yaml         the definition, in the form that apply takes
+  punctual job trigger nightly             run it now
+  punctual job pause nightly --reason 'disk full'
+
+A job file:
+  jobs:
+    - name: nightly
+      schedule: { cron: '0 3 * * *', zone: Europe/Berlin }
+      exec: { argv: [/usr/bin/rsync, -a, /srv/data, /backup] }";
+
+/// `punctual job`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct JobArgs {
+    #[command(flatten)]
+    client: ClientArgs,
+
+    #[command(subcommand)]
+    command: JobCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum JobCommand {
+    /// Create the jobs in files, or change them to what the files say
+    Apply(ApplyArgs),
+    /// List jobs by name
+    List,
+    /// Show jobs in full
+    Get(NamesArgs),
+    /// Run a job now, besides its schedule
+    Trigger(TriggerArgs),
+    /// Stop planning runs. Runs already due still run
+    Pause(PauseArgs),
+    /// Go on planning, from now
+    Resume(NamesArgs),
+    /// Delete jobs. Runs that have not started are cancelled
+    Delete(NamesArgs),
+    /// Print definitions as a job file
+    Export(ExportArgs),
+}
+
+#[derive(Debug, Args)]
+struct NamesArgs {
+    /// Names of the jobs
+    #[arg(value_name = "NAME", required = true)]
+    names: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+struct TriggerArgs {
+    /// Name of the job
+    name: String,
+
+    /// Payload for this run in place of the job's: JSON
+    #[arg(long, value_name = "JSON")]
+    payload: Option<Value>,
+}
+
+#[derive(Debug, Args)]
+struct PauseArgs {
+    #[command(flatten)]
+    names: NamesArgs,
+
+    /// Why, for whoever wonders later
+    #[arg(long, default_value = "", hide_default_value = true)]
+    reason: String,
+}
+
+#[derive(Debug, Args)]
+struct ExportArgs {
+    /// Names of the jobs; all of them when none is given
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+}
+
+impl JobArgs {
+    /// Does what the command line says.
+    ///
+    /// # Errors
+    /// When a file is wrong, no server answers, one refuses, or the output is not taken.
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        let client = self.client.open()?;
+        match self.command {
+            JobCommand::Apply(args) => args.run(&client).await,
+            JobCommand::List => list(&client).await,
+            JobCommand::Get(args) => get(&client, args).await,
+            JobCommand::Trigger(args) => trigger(&client, args).await,
+            JobCommand::Pause(args) => pause(&client, args).await,
+            JobCommand::Resume(args) => resume(&client, args).await,
+            JobCommand::Delete(args) => delete(&client, args).await,
+            JobCommand::Export(args) => export(&client, args).await,
+        }
+    }
+}
+
+async fn list(client: &Client) -> Result<(), Failure> {
+    let found = all(client).await?;
+    let objects: Vec<Value> = found.iter().map(to_value).collect();
+    Ok(client.output.print(&objects, |style| show::list(&found, style))?)
+}
+
+async fn all(client: &Client) -> Result<Vec<Job>, Failure> {
+    let mut found = Vec::new();
+    let mut request =
+        ListJobsRequest { namespace: client.namespace.clone(), page_size: 1_000, ..Default::default() };
+    loop {
+        let page = client.servers.call(async |link| jobs(link).list_jobs(request.clone()).await).await?;
+        found.extend(page.jobs);
+        if page.next_page_token.is_empty() {
+            return Ok(found);
+        }
+        request.page_token = page.next_page_token;
+    }
+}
+
+async fn get(client: &Client, args: NamesArgs) -> Result<(), Failure> {
+    let found = named(client, args.names).await?;
+    let objects: Vec<Value> = found.iter().map(to_value).collect();
+    Ok(client.output.print(&objects, |style| {
+        found.iter().map(|job| show::one(job, style)).collect::<Vec<_>>().join("\n")
+    })?)
+}
+
+async fn named(client: &Client, names: Vec<String>) -> Result<Vec<Job>, Failure> {
+    let mut found = Vec::new();
+    for name in names {
+        let request = GetJobRequest { namespace: client.namespace.clone(), name };
+        found.push(client.servers.call(async |link| jobs(link).get_job(request.clone()).await).await?);
+    }
+    Ok(found)
+}
+
+async fn trigger(client: &Client, args: TriggerArgs) -> Result<(), Failure> {
+    let request = TriggerJobRequest {
+        namespace: client.namespace.clone(),
+        name: args.name.clone(),
+        request_id: request_id(),
+        payload: args.payload.map(|payload| payload.to_string()),
+    };
+    let answer = client.servers.call(async |link| jobs(link).trigger_job(request.clone()).await).await?;
+    let id = answer.run_id;
+    let request = GetRunRequest { id: id.clone() };
+    // The run exists by now, so not being able to look at it is no failure.
+    let run = match client.servers.call(async |link| runs(link).get_run(request.clone()).await).await {
+        Ok(run) => run,
+        Err(_) => Run { id: id.clone(), job: args.name.clone(), ..Run::default() },
+    };
+    Ok(client.output.print(&[to_value(&run)], |_| format!("triggered {}: run {id}", args.name))?)
+}
+
+async fn pause(client: &Client, args: PauseArgs) -> Result<(), Failure> {
+    let mut paused = Vec::new();
+    for name in args.names.names {
+        let request = PauseJobRequest {
+            namespace: client.namespace.clone(),
+            name,
+            reason: args.reason.clone(),
+            request_id: request_id(),
+        };
+        paused.push(client.servers.call(async |link| jobs(link).pause_job(request.clone()).await).await?);
+    }
+    print_changed(client, "paused", &paused)
+}
+
+async fn resume(client: &Client, args: NamesArgs) -> Result<(), Failure> {
+    let mut resumed = Vec::new();
+    for name in args.names {
+        let request =
+            ResumeJobRequest { namespace: client.namespace.clone(), name, request_id: request_id() };
+        resumed.push(client.servers.call(async |link| jobs(link).resume_job(request.clone()).await).await?);
+    }
+    print_changed(client, "resumed", &resumed)
+}
+
+fn print_changed(client: &Client, done: &str, changed: &[Job]) -> Result<(), Failure> {
+    let objects: Vec<Value> = changed.iter().map(to_value).collect();
+    Ok(client
+        .output
+        .print(&objects, |_| changed.iter().map(|job| format!("{done} {}\n", job.name)).collect())?)
+}
+
+async fn delete(client: &Client, args: NamesArgs) -> Result<(), Failure> {
+    for name in &args.names {
+        let request = DeleteJobRequest {
+            namespace: client.namespace.clone(),
+            name: name.clone(),
+            request_id: request_id(),
+            ..Default::default()
+        };
+        client.servers.call(async |link| jobs(link).delete_job(request.clone()).await).await?;
+    }
+    let objects: Vec<Value> =
+        args.names.iter().map(|name| json!({ "name": name, "state": "deleted" })).collect();
+    Ok(client
+        .output
+        .print(&objects, |_| args.names.iter().map(|name| format!("deleted {name}\n")).collect())?)
+}
+
+async fn export(client: &Client, args: ExportArgs) -> Result<(), Failure> {
+    let found = if args.names.is_empty() { all(client).await? } else { named(client, args.names).await? };
+    let definitions: Vec<Value> = found.into_iter().map(export::definition).collect();
+    Ok(client.output.print(&definitions, |_| export::job_file(&definitions))?)
+}
