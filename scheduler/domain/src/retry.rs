@@ -152,6 +152,10 @@ impl Backoff {
     fn delay(&self, tries: u32) -> Duration {
         match self {
             Self::Exponential { initial, factor, cap } => {
+                if initial.is_zero() {
+                    // Zero times infinity would be no number.
+                    return Duration::ZERO;
+                }
                 // In floating point, where growing without bound is infinity and not an overflow.
                 let seconds = initial.as_secs_f64() * factor.powf(f64::from(tries.saturating_sub(1)));
                 Duration::try_from_secs_f64(seconds).map_or(*cap, |delay| delay.min(*cap))
@@ -163,7 +167,7 @@ impl Backoff {
 /// `random` of `whole`; nothing that a caller passes for `random` makes it more than `whole`.
 fn fraction(whole: Duration, random: f64) -> Duration {
     let random = if random.is_nan() { 1.0 } else { random.clamp(0.0, 1.0) };
-    whole.mul_f64(random)
+    whole.mul_f64(random).min(whole)
 }
 
 impl Default for RetryPolicy {
@@ -180,3 +184,6 @@ impl Default for RetryPolicy {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
