@@ -57,7 +57,8 @@ impl Default for ProducerOptions {
 pub enum PublishOutcome {
     /// The node has every message.
     Acknowledged,
-    /// The node has none of them, and says why.
+    /// The node has none of them, and says why. Only a stock nsqd's `E_MPUB_FAILED` leaves it the first few of
+    /// several.
     Refused {
         /// NSQ's error code.
         code: String,
