@@ -32,6 +32,12 @@ impl Record {
         self.length
     }
 
+    /// The bytes in one piece; a copy.
+    #[must_use]
+    pub fn to_bytes(&self) -> Bytes {
+        self.parts.concat().into()
+    }
+
     pub(crate) fn parts(&self) -> &[Bytes] {
         &self.parts
     }

@@ -1,1 +1,35 @@
 //! Punctual's queue node: NSQ's protocol on a durable log.
+//!
+//! A topic is a log. Its channels are cursors into that log: what each has finished, what is in flight, what waits to
+//! be delivered again. An `OK` to a publish means that the message is on the disk.
+//!
+//! [`NodeOptions`](options::NodeOptions) says how a node is set up, [`Node`](node::Node) is one.
+
+#![forbid(unsafe_code)]
+
+pub mod node;
+pub mod options;
+
+mod message;
+
+mod channel;
+
+mod topic;
+
+mod topics;
+
+mod tcp;
+
+mod http;
+
+mod stats;
+
+mod lookup;
+
+mod identity;
+
+mod metrics;
+
+mod health;
+
+pub mod error;

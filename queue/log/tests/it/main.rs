@@ -1,5 +1,7 @@
 //! The log through its public interface, on a real file system and on one that fails.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
 mod fixture;
 
 mod appending;

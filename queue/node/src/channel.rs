@@ -1,0 +1,569 @@
+//! A channel: one subscriber group's way through a topic's messages.
+//!
+//! Pure: it takes the time and what was read from the log, and says what to deliver and what to read next. Messages
+//! that are only on the disk take no memory here.
+
+mod consumers;
+mod counts;
+mod progress;
+mod unsaved;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use punctual_queue_log::position::Position;
+use punctual_queue_wire::error::NotHeld;
+
+use crate::message::{Batch, Sequence, StoredMessage};
+pub(crate) use consumers::{ConnectionId, Consumer, Consumers};
+pub(crate) use counts::Counts;
+pub(crate) use progress::{Progress, ranges_of};
+use unsaved::Unsaved;
+pub(crate) use unsaved::Unwritten;
+
+/// Messages held ready in memory while consumers want more than they get. Enough to keep a consumer with a full RDY
+/// busy while the next are read.
+const READY_MESSAGES: usize = 4096;
+
+/// Once fewer than this are ready, the next are read.
+const LOW_WATER: usize = 1024;
+
+/// How many messages that were put off are read again at a time.
+const RELOAD_MESSAGES: usize = 256;
+
+/// How long to wait before reading again what could not be read.
+const LOAD_RETRY: Duration = Duration::from_secs(1);
+
+/// See the module's words.
+#[derive(Debug)]
+pub(crate) struct Channel {
+    progress: Progress,
+    /// The number after the last message that is the channel's to deliver.
+    end: Sequence,
+    /// All before this were read from the log, or came directly from a publish.
+    loaded_to: Sequence,
+    /// Where the log holds `loaded_to`, or somewhat before.
+    load_from: Position,
+    ready: VecDeque<StoredMessage>,
+    /// Messages to be delivered again, those without a body after reading it again.
+    again: VecDeque<Again>,
+    in_flight: HashMap<Sequence, InFlight>,
+    deadlines: BTreeSet<(Instant, Sequence)>,
+    deferred: BTreeMap<(Instant, Sequence), Position>,
+    /// How often messages were delivered that are neither done nor in flight; absent for never.
+    attempts: HashMap<Sequence, u16>,
+    consumers: Consumers,
+    paused: bool,
+    max_message_timeout: Duration,
+    loading: Option<Loading>,
+    load_not_before: Option<Instant>,
+    serve_again_next: bool,
+    unsaved: Unsaved,
+    counts: Counts,
+    /// When the channel's keeper means to look at it next.
+    planned: Option<Instant>,
+}
+
+/// What is being read for the channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Loading {
+    Next,
+    Again,
+}
+
+/// A message that was delivered before and will be again.
+#[derive(Debug)]
+struct Again {
+    sequence: Sequence,
+    position: Position,
+    message: Option<StoredMessage>,
+}
+
+/// A message at a consumer.
+#[derive(Debug)]
+struct InFlight {
+    message: StoredMessage,
+    owner: ConnectionId,
+    deadline: Instant,
+    /// No touch moves the deadline beyond this.
+    latest_deadline: Instant,
+    attempts: u16,
+}
+
+/// A message on its way to a consumer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Delivery {
+    pub(crate) consumer: ConnectionId,
+    pub(crate) message: StoredMessage,
+    pub(crate) attempts: u16,
+}
+
+/// What the channel wants read from the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Load {
+    /// Messages `from` a place on that precede `end`.
+    Next { from: Position, end: Sequence },
+    /// These, from the records they stand in.
+    Again(Vec<(Sequence, Position)>),
+}
+
+/// What was read from the log in answer to [`Load::Next`].
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) batches: Vec<Batch>,
+    /// Where to go on.
+    pub(crate) next: Position,
+    /// Everything before this number that is still there is among the batches or came before.
+    pub(crate) read_to: Option<Sequence>,
+    /// Something could not be read: numbers that are missing stood there.
+    pub(crate) damaged: bool,
+}
+
+/// What a channel is built from: freshly made, or recovered.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    pub(crate) progress: Progress,
+    pub(crate) attempts: HashMap<Sequence, u16>,
+    pub(crate) paused: bool,
+    pub(crate) end: Sequence,
+    pub(crate) load_from: Position,
+    pub(crate) max_message_timeout: Duration,
+}
+
+impl Channel {
+    pub(crate) fn new(origin: Origin) -> Self {
+        let loaded_to = origin.progress.floor();
+        Self {
+            progress: origin.progress,
+            end: origin.end.max(loaded_to),
+            loaded_to,
+            load_from: origin.load_from,
+            ready: VecDeque::new(),
+            again: VecDeque::new(),
+            in_flight: HashMap::new(),
+            deadlines: BTreeSet::new(),
+            deferred: BTreeMap::new(),
+            attempts: origin.attempts,
+            consumers: Consumers::default(),
+            paused: origin.paused,
+            max_message_timeout: origin.max_message_timeout,
+            loading: None,
+            load_not_before: None,
+            serve_again_next: false,
+            unsaved: Unsaved::default(),
+            counts: Counts::default(),
+            planned: None,
+        }
+    }
+
+    // What happens in the topic.
+
+    /// `batch` is on the disk; `previous_end` is the number after the last message before it. Numbers in between
+    /// were given to messages that the disk refused.
+    pub(crate) fn published(&mut self, batch: &Batch, previous_end: Sequence, now: Instant) {
+        if batch.end() <= self.end {
+            return; // numbered before the channel began
+        }
+        let caught_up = self.loaded_to >= self.end && self.loading != Some(Loading::Next);
+        self.progress.add_range(self.end.max(previous_end)..batch.first);
+        self.end = batch.end();
+        self.counts.published += batch.bodies.len() as u64;
+        if caught_up {
+            self.load_from = batch.position;
+            self.loaded_to = batch.first;
+            let is_wanted = self.ready.len() < READY_MESSAGES && self.is_wanted();
+            if is_wanted || batch.due.is_some() {
+                self.take_in(batch, now);
+            }
+        }
+    }
+
+    /// Messages up to `end` are the channel's to deliver, published while their topic was paused.
+    pub(crate) fn released(&mut self, end: Sequence) {
+        if end > self.end {
+            self.counts.published += end.0 - self.end.0;
+            self.end = end;
+        }
+    }
+
+    /// Messages up to `end` were dropped before they were the channel's.
+    pub(crate) fn skipped(&mut self, end: Sequence) {
+        if end > self.end {
+            self.progress.add_range(self.end..end);
+            if self.loaded_to == self.end {
+                self.loaded_to = end;
+            }
+            self.end = end;
+        }
+    }
+
+    // What consumers do.
+
+    pub(crate) fn subscribe(&mut self, id: ConnectionId, consumer: Consumer) {
+        self.consumers.add(id, consumer);
+    }
+
+    /// The consumer is gone. What it held is delivered again, unless it is left to time out.
+    pub(crate) fn unsubscribe(&mut self, id: ConnectionId, hold: bool) {
+        if self.consumers.remove(id).is_none() || hold {
+            return;
+        }
+        let mut held: Vec<_> = self
+            .in_flight
+            .iter()
+            .filter(|(_, held)| held.owner == id)
+            .map(|(sequence, _)| *sequence)
+            .collect();
+        held.sort_unstable();
+        for sequence in held {
+            if let Some(held) = self.take_in_flight(sequence) {
+                self.deliver_again(held);
+            }
+        }
+    }
+
+    pub(crate) fn set_ready_count(&mut self, id: ConnectionId, count: u32) {
+        self.consumers.update(id, |consumer| consumer.ready_count = count);
+    }
+
+    pub(crate) fn finish(
+        &mut self,
+        id: ConnectionId,
+        sequence: Sequence,
+        now: Instant,
+    ) -> Result<(), NotHeld> {
+        self.take_held(id, sequence)?;
+        self.consumers.update(id, |consumer| consumer.finish_count += 1);
+        self.counts.finished += 1;
+        self.done_with(sequence, now);
+        Ok(())
+    }
+
+    pub(crate) fn requeue(
+        &mut self,
+        id: ConnectionId,
+        sequence: Sequence,
+        delay: Duration,
+        now: Instant,
+    ) -> Result<(), NotHeld> {
+        let held = self.take_held(id, sequence)?;
+        self.consumers.update(id, |consumer| consumer.requeue_count += 1);
+        self.counts.requeued += 1;
+        if delay.is_zero() {
+            self.deliver_again(held);
+        } else {
+            self.attempts.insert(sequence, held.attempts);
+            self.deferred.insert((now + delay, sequence), held.message.position);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn touch(
+        &mut self,
+        id: ConnectionId,
+        sequence: Sequence,
+        now: Instant,
+    ) -> Result<(), NotHeld> {
+        let held = self.in_flight.get_mut(&sequence).ok_or(NotHeld::NotInFlight)?;
+        let consumer = self.consumers.get(id).filter(|_| held.owner == id).ok_or(NotHeld::OtherOwner)?;
+        self.deadlines.remove(&(held.deadline, sequence));
+        held.deadline = (now + consumer.message_timeout).min(held.latest_deadline);
+        self.deadlines.insert((held.deadline, sequence));
+        Ok(())
+    }
+
+    // What operators do.
+
+    pub(crate) fn set_paused(&mut self, paused: bool) {
+        self.paused = paused;
+    }
+
+    /// Drops everything: what waits, what is in flight and what was put off. Returns up to which number.
+    pub(crate) fn empty(&mut self) -> Sequence {
+        let (waiting, in_flight, deferred) = (self.depth(), self.in_flight.len(), self.deferred.len());
+        self.counts.emptied += waiting + (in_flight + deferred) as u64;
+        self.ready.clear();
+        self.again.clear();
+        self.in_flight.clear();
+        self.deadlines.clear();
+        self.deferred.clear();
+        self.attempts.clear();
+        self.unsaved.clear();
+        self.consumers.clear_in_flight();
+        self.progress.add_range(self.progress.floor()..self.end);
+        self.loaded_to = self.end;
+        self.end
+    }
+
+    // What time does.
+
+    /// Delivers again what was in flight too long, and what was put off until now.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        while let Some(&(deadline, sequence)) = self.deadlines.first()
+            && deadline <= now
+        {
+            match self.take_in_flight(sequence) {
+                Some(held) => {
+                    self.counts.timed_out += 1;
+                    self.deliver_again(held);
+                }
+                None => self.deadlines.retain(|(_, stale)| *stale != sequence),
+            }
+        }
+        self.load_not_before = self.load_not_before.filter(|not_before| *not_before > now);
+        while let Some(entry) = self.deferred.first_entry()
+            && entry.key().0 <= now
+        {
+            let ((_, sequence), position) = entry.remove_entry();
+            self.again.push_back(Again { sequence, position, message: None });
+        }
+    }
+
+    /// When the channel next has something to do without anyone asking.
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
+        let deadline = self.deadlines.first().map(|(deadline, _)| *deadline);
+        let due = self.deferred.first_key_value().map(|((due, _), _)| *due);
+        [deadline, due, self.unsaved.due(), self.load_not_before].into_iter().flatten().min()
+    }
+
+    /// Whether the keeper is needed before the time it planned.
+    pub(crate) fn needs_keeper(&mut self, now: Instant) -> bool {
+        let sooner =
+            self.next_timeout().is_some_and(|next| self.planned.is_none_or(|planned| next < planned));
+        sooner || self.wants_next(now) || self.wants_again(now)
+    }
+
+    /// The keeper will be back at the channel's next time-out; returns when that is.
+    pub(crate) fn plan(&mut self) -> Option<Instant> {
+        self.planned = self.next_timeout();
+        self.planned
+    }
+
+    // What goes to consumers, to the log, and comes from it.
+
+    /// Gives out what is ready to those who want it, in turn.
+    pub(crate) fn deliver(&mut self, now: Instant, out: &mut Vec<Delivery>) {
+        while !self.paused && self.consumers.next().is_some() {
+            let Some(message) = self.next_message() else { return };
+            let sequence = message.sequence;
+            let Some((id, consumer)) = self.consumers.next() else { return };
+            if is_sampled_out(sequence, consumer.sample_rate) {
+                self.attempts.remove(&sequence);
+                self.counts.sampled_out += 1;
+                self.done_with(sequence, now);
+                continue;
+            }
+            consumer.in_flight += 1;
+            consumer.message_count += 1;
+            let deadline = now + consumer.message_timeout;
+            self.consumers.pass();
+            let attempts = self.attempts.remove(&sequence).unwrap_or(0).saturating_add(1);
+            let latest_deadline = now + self.max_message_timeout;
+            self.deadlines.insert((deadline, sequence));
+            self.unsaved.delivered(sequence, now);
+            let held = InFlight { message: message.clone(), owner: id, deadline, latest_deadline, attempts };
+            self.in_flight.insert(sequence, held);
+            out.push(Delivery { consumer: id, message, attempts });
+        }
+    }
+
+    /// What should be read now; it is then under way until [`loaded`](Self::loaded),
+    /// [`reloaded`](Self::reloaded) or [`load_failed`](Self::load_failed).
+    pub(crate) fn take_load(&mut self, now: Instant) -> Option<Load> {
+        if self.wants_again(now) {
+            self.loading = Some(Loading::Again);
+            let without_body = self.again.iter().filter(|again| again.message.is_none());
+            let wanted = without_body.take(RELOAD_MESSAGES).map(|again| (again.sequence, again.position));
+            return Some(Load::Again(wanted.collect()));
+        }
+        if self.wants_next(now) {
+            self.loading = Some(Loading::Next);
+            return Some(Load::Next { from: self.load_from, end: self.end });
+        }
+        None
+    }
+
+    pub(crate) fn loaded(&mut self, loaded: Loaded, now: Instant) {
+        self.loading = None;
+        self.load_not_before = None;
+        self.load_from = loaded.next;
+        for batch in &loaded.batches {
+            self.missing(self.loaded_to..batch.first, loaded.damaged);
+            self.take_in(batch, now);
+        }
+        if let Some(read_to) = loaded.read_to {
+            self.missing(self.loaded_to..read_to, loaded.damaged);
+            self.loaded_to = self.loaded_to.max(read_to);
+        }
+    }
+
+    /// What was read in answer to [`Load::Again`]; those of `asked` that are missing cannot be read any more.
+    pub(crate) fn reloaded(&mut self, asked: &[(Sequence, Position)], messages: Vec<StoredMessage>) {
+        self.loading = None;
+        self.load_not_before = None;
+        let mut found: HashMap<_, _> =
+            messages.into_iter().map(|message| (message.sequence, message)).collect();
+        let lost: Vec<_> =
+            asked.iter().map(|(sequence, _)| *sequence).filter(|s| !found.contains_key(s)).collect();
+        for again in &mut self.again {
+            if again.message.is_none() {
+                again.message = found.remove(&again.sequence);
+            }
+        }
+        self.again.retain(|again| again.message.is_some() || !lost.contains(&again.sequence));
+        for sequence in lost {
+            self.attempts.remove(&sequence);
+            self.missing(sequence..sequence.plus(1), true);
+        }
+    }
+
+    pub(crate) fn load_failed(&mut self, now: Instant) {
+        self.loading = None;
+        self.load_not_before = Some(now + LOAD_RETRY);
+    }
+
+    /// What the log should know by now of what was finished and delivered.
+    pub(crate) fn take_unwritten(&mut self, now: Instant) -> Option<Unwritten> {
+        let in_flight = &self.in_flight;
+        self.unsaved.take(now, |sequence| {
+            in_flight
+                .get(&sequence)
+                .map(|held| held.attempts)
+                .or_else(|| self.attempts.get(&sequence).copied())
+        })
+    }
+
+    // What is to be seen.
+
+    /// Messages that wait to be delivered, again or for the first time.
+    pub(crate) fn depth(&self) -> u64 {
+        let loaded = (self.ready.len() + self.again.len()) as u64;
+        let on_disk = (self.end.0 - self.loaded_to.0)
+            .saturating_sub(self.progress.count_within(self.loaded_to..self.end));
+        loaded + on_disk
+    }
+
+    pub(crate) fn in_flight_count(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    pub(crate) fn deferred_count(&self) -> usize {
+        self.deferred.len()
+    }
+
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    pub(crate) fn consumers(&self) -> &Consumers {
+        &self.consumers
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    pub(crate) fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// How often the messages were delivered that it is not done with; those never delivered are left out.
+    pub(crate) fn all_attempts(&self) -> Vec<(Sequence, u16)> {
+        let in_flight = self.in_flight.iter().map(|(sequence, held)| (*sequence, held.attempts));
+        let waiting = self.attempts.iter().map(|(sequence, attempts)| (*sequence, *attempts));
+        in_flight.chain(waiting).collect()
+    }
+
+    /// Makes a batch's messages ready, or puts them off until they are due; those it is done with are left out.
+    fn take_in(&mut self, batch: &Batch, now: Instant) {
+        let due = batch.due.filter(|due| *due > now);
+        for message in batch.messages() {
+            if message.sequence < self.loaded_to || self.progress.contains(message.sequence) {
+                continue;
+            }
+            match due {
+                None => self.ready.push_back(message),
+                Some(due) => {
+                    self.deferred.insert((due, message.sequence), message.position);
+                }
+            }
+        }
+        self.loaded_to = self.loaded_to.max(batch.end());
+    }
+
+    fn is_wanted(&mut self) -> bool {
+        !self.paused && self.consumers.next().is_some()
+    }
+
+    fn may_load(&mut self, now: Instant) -> bool {
+        self.loading.is_none()
+            && self.load_not_before.is_none_or(|not_before| not_before <= now)
+            && self.is_wanted()
+    }
+
+    fn wants_next(&mut self, now: Instant) -> bool {
+        self.loaded_to < self.end && self.ready.len() < LOW_WATER && self.may_load(now)
+    }
+
+    fn wants_again(&mut self, now: Instant) -> bool {
+        self.again.front().is_some_and(|again| again.message.is_none()) && self.may_load(now)
+    }
+
+    /// Takes messages to be delivered again and new ones in turn, so that neither keeps the other waiting.
+    fn next_message(&mut self) -> Option<StoredMessage> {
+        let again_first = self.serve_again_next || self.ready.is_empty();
+        if again_first && let Some(message) = self.again.front_mut().and_then(|again| again.message.take()) {
+            self.again.pop_front();
+            self.serve_again_next = false;
+            return Some(message);
+        }
+        self.serve_again_next = true;
+        self.ready.pop_front()
+    }
+
+    fn take_held(&mut self, id: ConnectionId, sequence: Sequence) -> Result<InFlight, NotHeld> {
+        match self.in_flight.get(&sequence) {
+            None => Err(NotHeld::NotInFlight),
+            Some(held) if held.owner != id => Err(NotHeld::OtherOwner),
+            Some(_) => self.take_in_flight(sequence).ok_or(NotHeld::NotInFlight),
+        }
+    }
+
+    fn take_in_flight(&mut self, sequence: Sequence) -> Option<InFlight> {
+        let held = self.in_flight.remove(&sequence)?;
+        self.deadlines.remove(&(held.deadline, sequence));
+        self.consumers.update(held.owner, |owner| owner.in_flight = owner.in_flight.saturating_sub(1));
+        Some(held)
+    }
+
+    fn deliver_again(&mut self, held: InFlight) {
+        let InFlight { message, attempts, .. } = held;
+        self.attempts.insert(message.sequence, attempts);
+        let (sequence, position) = (message.sequence, message.position);
+        self.again.push_back(Again { sequence, position, message: Some(message) });
+    }
+
+    fn done_with(&mut self, sequence: Sequence, now: Instant) {
+        self.progress.add(sequence);
+        self.unsaved.finished(sequence, now);
+    }
+
+    /// Messages that are not in the log although their numbers were given out.
+    fn missing(&mut self, numbers: Range<Sequence>, damaged: bool) {
+        let missing = self.progress.add_range(numbers);
+        if damaged {
+            self.counts.corrupt += missing;
+        }
+    }
+}
+
+/// Whether a consumer that wants `sample_rate` percent goes without this message. Which ones is a matter of their
+/// numbers, scattered.
+fn is_sampled_out(sequence: Sequence, sample_rate: u8) -> bool {
+    let scattered = sequence.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
+    sample_rate > 0 && scattered % 100 >= u64::from(sample_rate)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,110 @@
+//! The consumers of a channel, and whose turn it is.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+/// A connection, for as long as the process runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ConnectionId(pub(crate) u64);
+
+/// What a channel knows of one consumer.
+#[derive(Debug, Clone)]
+pub(crate) struct Consumer {
+    pub(crate) ready_count: u32,
+    pub(crate) in_flight: u32,
+    pub(crate) message_timeout: Duration,
+    /// Percentage of messages it wants; 0 for all.
+    pub(crate) sample_rate: u8,
+    pub(crate) message_count: u64,
+    pub(crate) finish_count: u64,
+    pub(crate) requeue_count: u64,
+    /// Whether it stands in the queue of those that may be served.
+    queued: bool,
+}
+
+impl Consumer {
+    pub(crate) fn new(message_timeout: Duration, sample_rate: u8) -> Self {
+        Self {
+            ready_count: 0,
+            in_flight: 0,
+            message_timeout,
+            sample_rate,
+            message_count: 0,
+            finish_count: 0,
+            requeue_count: 0,
+            queued: false,
+        }
+    }
+
+    fn wants_more(&self) -> bool {
+        self.in_flight < self.ready_count
+    }
+}
+
+/// All consumers of a channel. Those that want messages are served in turn.
+#[derive(Debug, Default)]
+pub(crate) struct Consumers {
+    by_id: HashMap<ConnectionId, Consumer>,
+    /// Everyone that may want a message, once; some may not any more when their turn comes.
+    turns: VecDeque<ConnectionId>,
+}
+
+impl Consumers {
+    pub(crate) fn add(&mut self, id: ConnectionId, consumer: Consumer) {
+        self.by_id.insert(id, consumer);
+    }
+
+    pub(crate) fn remove(&mut self, id: ConnectionId) -> Option<Consumer> {
+        self.turns.retain(|turn| *turn != id);
+        self.by_id.remove(&id)
+    }
+
+    pub(crate) fn get(&self, id: ConnectionId) -> Option<&Consumer> {
+        self.by_id.get(&id)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (ConnectionId, &Consumer)> {
+        self.by_id.iter().map(|(id, consumer)| (*id, consumer))
+    }
+
+    /// Changes a consumer, if it is there, and gives it a turn if it now wants messages.
+    pub(crate) fn update(&mut self, id: ConnectionId, change: impl FnOnce(&mut Consumer)) {
+        let Some(consumer) = self.by_id.get_mut(&id) else { return };
+        change(consumer);
+        if consumer.wants_more() && !consumer.queued {
+            consumer.queued = true;
+            self.turns.push_back(id);
+        }
+    }
+
+    /// Nothing is in flight any more, at anyone.
+    pub(crate) fn clear_in_flight(&mut self) {
+        let ids: Vec<_> = self.by_id.keys().copied().collect();
+        for id in ids {
+            self.update(id, |consumer| consumer.in_flight = 0);
+        }
+    }
+
+    /// Whose turn it is; `None` while nobody wants a message.
+    pub(crate) fn next(&mut self) -> Option<(ConnectionId, &mut Consumer)> {
+        while let Some(&id) = self.turns.front() {
+            let consumer = self.by_id.get_mut(&id)?;
+            if consumer.wants_more() {
+                break;
+            }
+            consumer.queued = false;
+            self.turns.pop_front();
+        }
+        let id = *self.turns.front()?;
+        Some((id, self.by_id.get_mut(&id)?))
+    }
+
+    /// The one whose turn it was has got a message; the next one follows.
+    pub(crate) fn pass(&mut self) {
+        self.turns.rotate_left(usize::from(!self.turns.is_empty()));
+    }
+}

@@ -1,0 +1,18 @@
+//! What a channel has done since the process started.
+
+/// Counters of one channel. Messages that leave it without being finished are counted by reason.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// Messages that became the channel's to deliver.
+    pub(crate) published: u64,
+    pub(crate) finished: u64,
+    /// REQs, not messages.
+    pub(crate) requeued: u64,
+    pub(crate) timed_out: u64,
+    /// Dropped by an operator.
+    pub(crate) emptied: u64,
+    /// Dropped because the consumer whose turn it was wanted a sample only.
+    pub(crate) sampled_out: u64,
+    /// Could not be read from the disk.
+    pub(crate) corrupt: u64,
+}

@@ -1,0 +1,131 @@
+//! What a channel is done with.
+
+use std::ops::Range;
+
+use roaring::RoaringTreemap;
+
+use crate::message::Sequence;
+
+/// The messages a channel will never deliver again: all below a floor, and single ones above it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Progress {
+    floor: Sequence,
+    above: RoaringTreemap,
+}
+
+impl Progress {
+    /// Done with everything before `start`.
+    pub(crate) fn starting_at(start: Sequence) -> Self {
+        Self { floor: start, above: RoaringTreemap::new() }
+    }
+
+    /// The first message it is not done with.
+    pub(crate) fn floor(&self) -> Sequence {
+        self.floor
+    }
+
+    pub(crate) fn contains(&self, sequence: Sequence) -> bool {
+        sequence < self.floor || self.above.contains(sequence.0)
+    }
+
+    /// How many messages of `range` it is done with.
+    pub(crate) fn count_within(&self, range: Range<Sequence>) -> u64 {
+        if range.start >= range.end {
+            return 0;
+        }
+        let below = self.floor.0.clamp(range.start.0, range.end.0) - range.start.0;
+        let rank_before = |number: u64| number.checked_sub(1).map_or(0, |last| self.above.rank(last));
+        below + rank_before(range.end.0) - rank_before(range.start.0)
+    }
+
+    /// Adds one message. It is not done with twice: says whether it was new.
+    pub(crate) fn add(&mut self, sequence: Sequence) -> bool {
+        if sequence < self.floor {
+            return false;
+        }
+        if sequence > self.floor {
+            return self.above.insert(sequence.0);
+        }
+        self.floor = sequence.plus(1);
+        self.advance();
+        true
+    }
+
+    /// Adds all of `range`; says how many were new.
+    pub(crate) fn add_range(&mut self, range: Range<Sequence>) -> u64 {
+        let start = range.start.max(self.floor);
+        if start >= range.end {
+            return 0;
+        }
+        let added = self.above.insert_range(start.0..range.end.0);
+        self.advance();
+        added
+    }
+
+    fn advance(&mut self) {
+        if self.above.is_empty() {
+            return;
+        }
+        let mut floor = self.floor.0;
+        while self.above.contains(floor) {
+            floor += 1;
+        }
+        self.above.remove_range(self.floor.0..floor);
+        self.floor = Sequence(floor);
+    }
+
+    /// The finished messages above the floor, as ranges in order.
+    pub(crate) fn ranges(&self) -> Vec<Range<Sequence>> {
+        ranges_of(self.above.iter())
+    }
+}
+
+/// `numbers`, which ascend, as ranges.
+pub(crate) fn ranges_of(numbers: impl Iterator<Item = u64>) -> Vec<Range<Sequence>> {
+    let mut ranges: Vec<Range<Sequence>> = Vec::new();
+    for number in numbers {
+        match ranges.last_mut() {
+            Some(last) if last.end.0 == number => last.end = Sequence(number + 1),
+            Some(_) | None => ranges.push(Sequence(number)..Sequence(number + 1)),
+        }
+    }
+    ranges
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn it_is_a_set_of_numbers(
+            start in 1..50_u64,
+            steps in prop::collection::vec((0..100_u64, 1..20_u64), 0..60),
+        ) {
+            let mut progress = Progress::starting_at(Sequence(start));
+            let mut model: BTreeSet<u64> = (0..start).collect();
+            for (number, length) in steps {
+                let range = number..number + length;
+                let new = range.clone().filter(|n| !model.contains(n)).count() as u64;
+                let added = if length == 1 {
+                    u64::from(progress.add(Sequence(number)))
+                } else {
+                    progress.add_range(Sequence(range.start)..Sequence(range.end))
+                };
+                prop_assert_eq!(added, new);
+                model.extend(range);
+                let floor = (0..).find(|n| !model.contains(n)).unwrap();
+                prop_assert_eq!(progress.floor(), Sequence(floor));
+                for n in 0..130 {
+                    prop_assert_eq!(progress.contains(Sequence(n)), model.contains(&n));
+                }
+                let within = model.range(20..70).count() as u64;
+                prop_assert_eq!(progress.count_within(Sequence(20)..Sequence(70)), within);
+            }
+        }
+    }
+}

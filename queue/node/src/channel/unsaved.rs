@@ -1,0 +1,74 @@
+//! What a channel did that the log does not know yet.
+
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use super::ranges_of;
+use crate::message::Sequence;
+
+/// How long a finished message may be known in memory only: this is what comes back after a kill.
+const FINISHED_WITHIN: Duration = Duration::from_millis(2);
+
+/// The same for the fact that a message was delivered. Most are finished before, and need no record.
+const DELIVERED_WITHIN: Duration = Duration::from_millis(100);
+
+/// Numbers collected since the log was last told.
+#[derive(Debug, Default)]
+pub(crate) struct Unsaved {
+    finished: Vec<u64>,
+    finished_due: Option<Instant>,
+    delivered: Vec<Sequence>,
+    delivered_due: Option<Instant>,
+}
+
+/// What the log should be told about one channel.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Unwritten {
+    /// In order and apart.
+    pub(crate) finished: Vec<Range<Sequence>>,
+    pub(crate) attempts: Vec<(Sequence, u16)>,
+}
+
+impl Unsaved {
+    pub(crate) fn finished(&mut self, sequence: Sequence, now: Instant) {
+        self.finished.push(sequence.0);
+        self.finished_due.get_or_insert(now + FINISHED_WITHIN);
+    }
+
+    pub(crate) fn delivered(&mut self, sequence: Sequence, now: Instant) {
+        self.delivered.push(sequence);
+        self.delivered_due.get_or_insert(now + DELIVERED_WITHIN);
+    }
+
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.finished_due.into_iter().chain(self.delivered_due).min()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// What is due. `attempts` says how often a message was delivered, if it still matters.
+    pub(crate) fn take(
+        &mut self,
+        now: Instant,
+        attempts: impl Fn(Sequence) -> Option<u16>,
+    ) -> Option<Unwritten> {
+        let mut unwritten = Unwritten::default();
+        if self.finished_due.is_some_and(|due| due <= now) {
+            self.finished_due = None;
+            let mut numbers = std::mem::take(&mut self.finished);
+            numbers.sort_unstable();
+            unwritten.finished = ranges_of(numbers.into_iter());
+        }
+        if self.delivered_due.is_some_and(|due| due <= now) {
+            self.delivered_due = None;
+            let mut delivered = std::mem::take(&mut self.delivered);
+            delivered.sort_unstable();
+            delivered.dedup();
+            unwritten.attempts =
+                delivered.into_iter().filter_map(|sequence| Some((sequence, attempts(sequence)?))).collect();
+        }
+        (unwritten != Unwritten::default()).then_some(unwritten)
+    }
+}

@@ -1,0 +1,176 @@
+//! The HTTP interface, as nsqd has it, with `/metrics`, `/livez` and `/readyz` beside.
+
+mod answer;
+mod manage;
+mod publish;
+mod stats;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use punctual_queue_wire::http::{HttpError, Query};
+use punctual_queue_wire::identify::NSQ_VERSION;
+use punctual_service::health::{self, Health};
+use serde_json::json;
+
+use crate::lookup::Advertised;
+use crate::stats::StatsFilter;
+use crate::tcp::Shared;
+use answer::Answer;
+
+/// What the handlers work on.
+#[derive(Debug, Clone)]
+pub(crate) struct Served {
+    shared: Arc<Shared>,
+    advertised: Arc<Advertised>,
+}
+
+impl Served {
+    pub(crate) fn new(shared: Arc<Shared>, advertised: Advertised) -> Self {
+        Self { shared, advertised: Arc::new(advertised) }
+    }
+}
+
+/// What a path is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Endpoint {
+    Ping,
+    Info,
+    Stats,
+    Publish,
+    PublishMany,
+    Topic(manage::TopicAction),
+    Channel(manage::ChannelAction),
+    FreeMemory,
+}
+
+impl Endpoint {
+    fn of(path: &str) -> Option<Self> {
+        use manage::{ChannelAction, TopicAction};
+        Some(match path {
+            "/ping" => Self::Ping,
+            "/info" => Self::Info,
+            "/stats" => Self::Stats,
+            "/pub" => Self::Publish,
+            "/mpub" => Self::PublishMany,
+            "/topic/create" => Self::Topic(TopicAction::Create),
+            "/topic/delete" => Self::Topic(TopicAction::Delete),
+            "/topic/empty" => Self::Topic(TopicAction::Empty),
+            "/topic/pause" => Self::Topic(TopicAction::Pause),
+            "/topic/unpause" => Self::Topic(TopicAction::Unpause),
+            "/channel/create" => Self::Channel(ChannelAction::Create),
+            "/channel/delete" => Self::Channel(ChannelAction::Delete),
+            "/channel/empty" => Self::Channel(ChannelAction::Empty),
+            "/channel/pause" => Self::Channel(ChannelAction::Pause),
+            "/channel/unpause" => Self::Channel(ChannelAction::Unpause),
+            "/debug/freememory" => Self::FreeMemory,
+            _ => return None,
+        })
+    }
+
+    fn method(self) -> (Method, &'static str) {
+        match self {
+            Self::Ping | Self::Info | Self::Stats => (Method::GET, "GET, OPTIONS"),
+            Self::Publish | Self::PublishMany | Self::Topic(_) | Self::Channel(_) | Self::FreeMemory => {
+                (Method::POST, "OPTIONS, POST")
+            }
+        }
+    }
+}
+
+/// All paths of the node.
+pub(crate) fn router(served: Served, health: Health) -> Router {
+    let metrics = punctual_service::metrics::install();
+    let measured = served.clone();
+    let before_metrics = axum::middleware::from_fn(move |request: Request, next: axum::middleware::Next| {
+        if request.uri().path() == "/metrics" {
+            let shown = measured.topics(&StatsFilter { without_clients: true, ..StatsFilter::default() });
+            crate::metrics::refresh(&shown.unwrap_or_default());
+        }
+        next.run(request)
+    });
+    let ours = Router::new().fallback(dispatch).with_state(served);
+    health::router(health, metrics).layer(before_metrics).merge(ours)
+}
+
+async fn dispatch(State(served): State<Served>, request: Request) -> Response {
+    let path = request.uri().path();
+    if let Some(shorter) = path.strip_suffix('/').filter(|shorter| Endpoint::of(shorter).is_some()) {
+        return redirect(&request, shorter);
+    }
+    let Some(endpoint) = Endpoint::of(path) else {
+        return answer::failure(&HttpError::NOT_FOUND);
+    };
+    let (method, allow) = endpoint.method();
+    let allow = HeaderValue::from_static(allow);
+    if request.method() == Method::OPTIONS {
+        return ([(header::ALLOW, allow)], Body::empty()).into_response();
+    }
+    if request.method() != method {
+        let mut refused = answer::failure(&HttpError::METHOD_NOT_ALLOWED);
+        refused.headers_mut().insert(header::ALLOW, allow);
+        return refused;
+    }
+    match served.handle(endpoint, request).await {
+        Ok(answer) => answer.into_response(),
+        Err(error) => answer::failure(&error),
+    }
+}
+
+fn redirect(request: &Request, path: &str) -> Response {
+    let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+    let status = if request.method() == Method::GET {
+        StatusCode::MOVED_PERMANENTLY
+    } else {
+        StatusCode::TEMPORARY_REDIRECT
+    };
+    (status, [(header::LOCATION, format!("{path}{query}"))]).into_response()
+}
+
+impl Served {
+    async fn handle(&self, endpoint: Endpoint, request: Request) -> Result<Answer, HttpError> {
+        let query = Query::parse(request.uri().query().unwrap_or_default());
+        match endpoint {
+            Endpoint::Ping => Ok(self.ping()),
+            Endpoint::Info => Ok(self.info()),
+            Endpoint::Stats => self.stats(&query?),
+            Endpoint::Publish => self.publish(query, request.into_body()).await,
+            Endpoint::PublishMany => self.publish_many(query, request.into_body()).await,
+            Endpoint::Topic(action) => self.manage_topic(action, &query?).await,
+            Endpoint::Channel(action) => self.manage_channel(action, &query?).await,
+            Endpoint::FreeMemory => Ok(Answer::Empty),
+        }
+    }
+
+    fn ping(&self) -> Answer {
+        match self.shared.context.health.problem() {
+            None => Answer::Ping("OK".to_owned()),
+            Some(problem) => Answer::Unhealthy(format!("NOK - {problem}")),
+        }
+    }
+
+    fn info(&self) -> Answer {
+        let (context, peer) = (&self.shared.context, &self.advertised.0);
+        let limits = &context.identify_limits;
+        let nanoseconds = |duration: std::time::Duration| duration.as_nanos() as u64;
+        Answer::Json(json!({
+            "version": NSQ_VERSION,
+            "broadcast_address": peer.broadcast_address,
+            "hostname": peer.hostname,
+            "http_port": peer.http_port,
+            "tcp_port": peer.tcp_port,
+            "start_time": context.started_at.timestamp(),
+            "max_heartbeat_interval": nanoseconds(limits.max_heartbeat_interval),
+            "max_output_buffer_size": limits.max_output_buffer_bytes,
+            "max_output_buffer_timeout": nanoseconds(limits.max_output_buffer_timeout),
+            "max_deflate_level": limits.max_deflate_level,
+            "topology_zone": "",
+            "topology_region": "",
+            "node_id": context.node_id,
+        }))
+    }
+}

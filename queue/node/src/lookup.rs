@@ -1,0 +1,198 @@
+//! Tells the lookups which topics and channels are here.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use punctual_queue_wire::identify::NSQ_VERSION;
+use punctual_queue_wire::lookup::{
+    self as wire, LookupIdentity, MAGIC_V1, PeerInfo, Registration, RegistrationCommand,
+};
+use punctual_queue_wire::name::{ChannelName, TopicName};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::options::NodeOptions;
+use crate::tcp::Shared;
+use crate::topics::Topics;
+
+/// How often a lookup hears that the node lives.
+const PING_INTERVAL: Duration = Duration::from_secs(15);
+
+/// How long dialling, and one command with its answer, may take.
+const STEP_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The pause after a failure; doubles up to the second.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Most bytes a lookup's answer may have.
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
+
+/// Where clients reach the node.
+#[derive(Debug, Clone)]
+pub(crate) struct Advertised(pub(crate) PeerInfo);
+
+impl Advertised {
+    pub(crate) fn new(options: &NodeOptions, tcp: SocketAddr, http: SocketAddr) -> Self {
+        let hostname = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let listened = if tcp.ip().is_unspecified() { hostname.clone() } else { tcp.ip().to_string() };
+        Self(PeerInfo {
+            broadcast_address: options.broadcast_address.clone().unwrap_or(listened),
+            hostname,
+            http_port: options.broadcast_http_port.unwrap_or(http.port()),
+            tcp_port: options.broadcast_tcp_port.unwrap_or(tcp.port()),
+            version: NSQ_VERSION.to_owned(),
+            ..PeerInfo::default()
+        })
+    }
+}
+
+/// Keeps the lookup at `address` informed until `leave`; by closing the connection then, the node takes itself off
+/// its lists.
+pub(crate) async fn register(
+    address: String,
+    advertised: Advertised,
+    shared: Arc<Shared>,
+    leave: CancellationToken,
+) {
+    let mut pause = FIRST_PAUSE;
+    let mut was_reached = None;
+    loop {
+        let ended = tokio::select! {
+            () = leave.cancelled() => return,
+            connected = Session::connect(&address, &advertised) => match connected {
+                Ok(mut session) => {
+                    pause = FIRST_PAUSE;
+                    tracing::info!(lookup = address, "registered with the lookup");
+                    was_reached = Some(true);
+                    tokio::select! {
+                        () = leave.cancelled() => return session.leave().await,
+                        error = session.inform(&shared) => error,
+                    }
+                }
+                Err(error) => error,
+            },
+        };
+        if was_reached != Some(false) {
+            tracing::warn!(lookup = address, error = %ended, "the lookup is out of reach; trying on");
+            was_reached = Some(false);
+        }
+        let _left = timeout(pause, leave.cancelled()).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// A topic, or one of its channels; in order, a topic comes before its channels.
+type Known = (TopicName, Option<ChannelName>);
+
+/// A connection to a lookup that knows the node.
+struct Session {
+    stream: TcpStream,
+    input: BytesMut,
+    registered: BTreeSet<Known>,
+}
+
+impl Session {
+    async fn connect(address: &str, advertised: &Advertised) -> io::Result<Self> {
+        let stream = timeout(STEP_TIMEOUT, TcpStream::connect(address)).await??;
+        stream.set_nodelay(true)?;
+        let mut session = Self { stream, input: BytesMut::new(), registered: BTreeSet::new() };
+        let mut hello = BytesMut::from(&MAGIC_V1[..]);
+        RegistrationCommand::Identify(advertised.0.clone()).encode(&mut hello);
+        let answer = session.ask(&hello).await?;
+        if LookupIdentity::from_json(&answer).is_none() {
+            return Err(io::Error::other(format!("it answered {}", answer.escape_ascii())));
+        }
+        Ok(session)
+    }
+
+    /// Reports what there is, and every change; returns what ended it.
+    async fn inform(&mut self, shared: &Shared) -> io::Error {
+        let mut changes = shared.context.topology();
+        let mut ping_at = Instant::now() + PING_INTERVAL;
+        loop {
+            changes.mark_unchanged();
+            if let Err(error) = self.catch_up(&shared.topics).await {
+                return error;
+            }
+            tokio::select! {
+                changed = changes.changed() => if changed.is_err() {
+                    return io::Error::other("the node is gone");
+                },
+                () = sleep_until(ping_at) => {
+                    ping_at = Instant::now() + PING_INTERVAL;
+                    if let Err(error) = self.tell(&RegistrationCommand::Ping).await {
+                        return error;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Registers what is new and unregisters what is gone.
+    async fn catch_up(&mut self, topics: &Topics) -> io::Result<()> {
+        let current = registrations(topics);
+        let new: Vec<_> = current.difference(&self.registered).cloned().collect();
+        let gone: Vec<_> = self.registered.difference(&current).cloned().collect();
+        // A topic comes before its channels, and goes after them.
+        for known in gone.into_iter().rev() {
+            self.tell(&RegistrationCommand::Unregister(registration(&known))).await?;
+            self.registered.remove(&known);
+        }
+        for known in new {
+            self.tell(&RegistrationCommand::Register(registration(&known))).await?;
+            self.registered.insert(known);
+        }
+        Ok(())
+    }
+
+    async fn tell(&mut self, command: &RegistrationCommand) -> io::Result<()> {
+        let mut line = BytesMut::new();
+        command.encode(&mut line);
+        let answer = self.ask(&line).await?;
+        if answer == wire::OK {
+            return Ok(());
+        }
+        Err(io::Error::other(format!("it answered {}", answer.escape_ascii())))
+    }
+
+    async fn ask(&mut self, command: &[u8]) -> io::Result<bytes::Bytes> {
+        timeout(STEP_TIMEOUT, async {
+            self.stream.write_all(command).await?;
+            loop {
+                let answer = wire::decode_answer(&mut self.input, MAX_ANSWER_BYTES);
+                if let Some(answer) = answer.map_err(io::Error::other)? {
+                    return Ok(answer);
+                }
+                if self.stream.read_buf(&mut self.input).await? == 0 {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+            }
+        })
+        .await?
+    }
+
+    async fn leave(&mut self) {
+        // Closing is what tells the lookup; how it takes it is its affair.
+        let _best_effort = self.stream.shutdown().await;
+    }
+}
+
+fn registration((topic, channel): &Known) -> Registration {
+    Registration { topic: topic.clone(), channel: channel.clone() }
+}
+
+fn registrations(topics: &Topics) -> BTreeSet<Known> {
+    let mut all = BTreeSet::new();
+    for topic in topics.all() {
+        all.insert((topic.name.clone(), None));
+        all.extend(topic.channels().iter().map(|channel| (topic.name.clone(), Some(channel.name.clone()))));
+    }
+    all
+}

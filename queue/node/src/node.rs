@@ -1,0 +1,243 @@
+//! The node as a whole: opened, served, stopped.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use punctual_queue_log::committer::{Commit, Committer, Observer};
+use punctual_queue_log::disk::{Disk, RealDisk};
+use punctual_queue_log::error::SyncFailure;
+use punctual_queue_wire::command::Limits;
+use punctual_queue_wire::identify::IdentifyLimits;
+use punctual_service::bind;
+use punctual_service::clock::{Clock, SystemClock};
+use punctual_service::dir_lock::DirLock;
+use punctual_service::health::Health;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::error::NodeError;
+use crate::health::DiskHealth;
+use crate::http;
+use crate::lookup::{self, Advertised};
+use crate::metrics::NodeMetrics;
+use crate::options::NodeOptions;
+use crate::tcp;
+use crate::topics::Topics;
+
+/// How long the lookups may take to hear that the node leaves.
+const LEAVE_WITHIN: Duration = Duration::from_secs(2);
+
+/// A queue node: recovered, its ports open, and serving once it [`run`](Self::run)s.
+#[derive(Debug)]
+pub struct Node {
+    tcp: TcpListener,
+    http: TcpListener,
+    tcp_address: SocketAddr,
+    http_address: SocketAddr,
+    advertised: Advertised,
+    shared: Arc<tcp::Shared>,
+    failure: watch::Receiver<Option<SyncFailure>>,
+    health: Health,
+    _lock: DirLock,
+}
+
+/// What every part of the node may need.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) options: NodeOptions,
+    pub(crate) limits: Limits,
+    pub(crate) identify_limits: IdentifyLimits,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) committer: Committer,
+    pub(crate) health: DiskHealth,
+    pub(crate) metrics: NodeMetrics,
+    pub(crate) node_id: Uuid,
+    pub(crate) started_at: chrono::DateTime<chrono::Utc>,
+    topology: watch::Sender<u64>,
+}
+
+impl Context {
+    /// A topic or channel was made or deleted: the lookups must hear of it.
+    pub(crate) fn topology_changed(&self) {
+        self.topology.send_modify(|version| *version += 1);
+    }
+
+    /// Sees a change with every [`topology_changed`](Self::topology_changed).
+    pub(crate) fn topology(&self) -> watch::Receiver<u64> {
+        self.topology.subscribe()
+    }
+
+    /// Nanoseconds since the Unix epoch, which end in the year 2262.
+    pub(crate) fn unix_ns(&self) -> i64 {
+        self.clock.now().timestamp_nanos_opt().unwrap_or(i64::MAX)
+    }
+}
+
+impl Node {
+    /// Takes the data directory, recovers what is in it, and opens the ports. Nothing is served before
+    /// [`run`](Self::run). Dropped without that, the node leaves everything as after a kill.
+    ///
+    /// # Errors
+    /// The directory is in use or cannot be read, or a port cannot be opened.
+    pub async fn open(options: NodeOptions) -> Result<Self, NodeError> {
+        Self::open_on(Arc::new(RealDisk), options).await
+    }
+
+    /// The same with the files on `disk`; for tests.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_on(disk: Arc<dyn Disk>, options: NodeOptions) -> Result<Self, NodeError> {
+        for (address, flag) in
+            [(options.tcp_address, "--tcp-address"), (options.http_address, "--http-address")]
+        {
+            bind::refuse_exposed(address, flag, false, options.allow_unauthenticated)?;
+        }
+        let recovering = options.clone();
+        let recovered = tokio::task::spawn_blocking(move || recover(disk, recovering));
+        let (topics, context, lock, failure) = recovered.await.map_err(|e| NodeError::Io {
+            action: "recover",
+            path: options.data_path.clone(),
+            source: e.into(),
+        })??;
+        let tcp = bind::listen(options.tcp_address, "--tcp-address").await?;
+        let http = bind::listen(options.http_address, "--http-address").await?;
+        let (tcp_address, http_address) = (local(&tcp)?, local(&http)?);
+        let advertised = Advertised::new(&options, tcp_address, http_address);
+        let shared = tcp::Shared { context, topics: Arc::new(topics), clients: Arc::default() };
+        let health = Health::new();
+        health.set_ready("serving", false, "not started");
+        let shared = Arc::new(shared);
+        Ok(Self { tcp, http, tcp_address, http_address, advertised, shared, failure, health, _lock: lock })
+    }
+
+    /// Where producers and consumers connect.
+    #[must_use]
+    pub fn tcp_address(&self) -> SocketAddr {
+        self.tcp_address
+    }
+
+    /// Where the HTTP interface listens.
+    #[must_use]
+    pub fn http_address(&self) -> SocketAddr {
+        self.http_address
+    }
+
+    /// Which data directory this is; another one after the directory was deleted.
+    #[must_use]
+    pub fn node_id(&self) -> Uuid {
+        self.shared.context.node_id
+    }
+
+    /// Serves until `shutdown`: then leaves the lookups, answers what was accepted, closes every connection and
+    /// writes checkpoints.
+    ///
+    /// # Errors
+    /// A sync failed, or a listener broke. After a failed sync nothing is acknowledged any more.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), NodeError> {
+        let Self { tcp, http, advertised, shared, mut failure, health, _lock, .. } = self;
+        let (leave, stop) = (CancellationToken::new(), CancellationToken::new());
+        shared.topics.start();
+
+        let mut lookups = JoinSet::new();
+        for address in shared.context.options.lookupd_tcp_addresses.clone() {
+            let advertised = advertised.clone();
+            lookups.spawn(lookup::register(address, advertised, Arc::clone(&shared), leave.clone()));
+        }
+        let mut servers = JoinSet::new();
+        servers.spawn(tcp::serve(tcp, Arc::clone(&shared), stop.clone()));
+        let app = http::router(http::Served::new(Arc::clone(&shared), advertised), health.clone());
+        servers.spawn(punctual_service::http::serve(http, app, stop.clone()));
+        health.set_ready("serving", true, "");
+
+        let mut outcome = tokio::select! {
+            () = shutdown.cancelled() => Ok(()),
+            failed = sync_failure(&mut failure) => Err(NodeError::SyncFailed(failed)),
+            Some(ended) = servers.join_next() => accepted(ended),
+        };
+        health.set_ready("serving", false, "stopping");
+        leave.cancel();
+        let left = async { while lookups.join_next().await.is_some() {} };
+        let _left_or_late = tokio::time::timeout(LEAVE_WITHIN, left).await;
+        stop.cancel();
+        while let Some(ended) = servers.join_next().await {
+            outcome = outcome.and(accepted(ended));
+        }
+        shared.topics.stop().await;
+        outcome
+    }
+}
+
+/// Waits for the news that a sync failed.
+async fn sync_failure(failure: &mut watch::Receiver<Option<SyncFailure>>) -> SyncFailure {
+    match failure.wait_for(Option::is_some).await.ok().and_then(|failed| failed.clone()) {
+        Some(failed) => failed,
+        None => std::future::pending().await, // the committer is gone, and with it what could fail
+    }
+}
+
+fn accepted(ended: Result<std::io::Result<()>, tokio::task::JoinError>) -> Result<(), NodeError> {
+    ended.map_err(Into::into).flatten().map_err(NodeError::Accept)
+}
+
+fn local(listener: &TcpListener) -> Result<SocketAddr, NodeError> {
+    listener.local_addr().map_err(NodeError::Accept)
+}
+
+type Recovered = (Topics, Arc<Context>, DirLock, watch::Receiver<Option<SyncFailure>>);
+
+fn recover(disk: Arc<dyn Disk>, options: NodeOptions) -> Result<Recovered, NodeError> {
+    let dir = std::path::absolute(&options.data_path).map_err(|source| NodeError::Io {
+        action: "find",
+        path: options.data_path.clone(),
+        source,
+    })?;
+    disk.create_dir_all(&dir).map_err(|source| NodeError::Io {
+        action: "create",
+        path: dir.clone(),
+        source,
+    })?;
+    let lock = DirLock::acquire(&dir)?;
+    let node_id = crate::identity::load_or_create(disk.as_ref(), &dir)?;
+    let metrics = NodeMetrics::new();
+    let (failed, failure) = watch::channel(None);
+    let observer = Watch { metrics: metrics.clone(), failed };
+    let committer = Committer::start(disk, Arc::new(observer)).map_err(NodeError::Thread)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let context = Arc::new(Context {
+        limits: options.limits(),
+        identify_limits: options.identify_limits(),
+        options,
+        started_at: clock.now(),
+        clock,
+        committer,
+        health: DiskHealth::default(),
+        metrics,
+        node_id,
+        topology: watch::Sender::new(0),
+    });
+    let topics = Topics::open(dir.join("topics"), Arc::clone(&context))?;
+    Ok((topics, context, lock, failure))
+}
+
+/// Notes what the committer does.
+#[derive(Debug)]
+struct Watch {
+    metrics: NodeMetrics,
+    failed: watch::Sender<Option<SyncFailure>>,
+}
+
+impl Observer for Watch {
+    fn committed(&self, commit: &Commit) {
+        self.metrics.committed(commit);
+    }
+
+    fn failed(&self, failure: &SyncFailure) {
+        tracing::error!(error = crate::health::reason(failure), "a sync failed; the node stops");
+        self.failed.send_replace(Some(failure.clone()));
+    }
+}

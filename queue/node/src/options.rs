@@ -1,0 +1,107 @@
+//! How a node is set up. Flags have nsqd's names.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser};
+use humantime::parse_duration;
+use punctual_queue_wire::command::Limits;
+use punctual_queue_wire::identify::IdentifyLimits;
+
+/// Settings of a queue node
+#[derive(Debug, Clone, Args)]
+pub struct NodeOptions {
+    /// Where producers and consumers connect
+    #[arg(long, env = "PUNCTUAL_QUEUE_TCP_ADDRESS", default_value = "127.0.0.1:4150")]
+    pub tcp_address: SocketAddr,
+    /// Where the HTTP interface listens
+    #[arg(long, env = "PUNCTUAL_QUEUE_HTTP_ADDRESS", default_value = "127.0.0.1:4151")]
+    pub http_address: SocketAddr,
+    /// Listen where other machines can connect although nothing asks them who they are
+    #[arg(long, env = "PUNCTUAL_QUEUE_ALLOW_UNAUTHENTICATED")]
+    pub allow_unauthenticated: bool,
+    /// The directory that holds the messages; one node at a time uses it
+    #[arg(long, env = "PUNCTUAL_QUEUE_DATA_PATH", default_value = "punctual-queue")]
+    pub data_path: PathBuf,
+    /// The address given to lookups for consumers to dial; by default the one it listens on, or the host name when it listens on all
+    #[arg(long, env = "PUNCTUAL_QUEUE_BROADCAST_ADDRESS")]
+    pub broadcast_address: Option<String>,
+    /// The TCP port given to lookups, when it is not the one it listens on
+    #[arg(long, env = "PUNCTUAL_QUEUE_BROADCAST_TCP_PORT")]
+    pub broadcast_tcp_port: Option<u16>,
+    /// The HTTP port given to lookups, when it is not the one it listens on
+    #[arg(long, env = "PUNCTUAL_QUEUE_BROADCAST_HTTP_PORT")]
+    pub broadcast_http_port: Option<u16>,
+    /// A lookup to register with, as host:port of its TCP interface; may be repeated
+    #[arg(long = "lookupd-tcp-address", env = "PUNCTUAL_QUEUE_LOOKUPD_TCP_ADDRESS", value_delimiter = ',')]
+    pub lookupd_tcp_addresses: Vec<String>,
+
+    /// How long a message may be in flight when the consumer does not say
+    #[arg(long, env = "PUNCTUAL_QUEUE_MSG_TIMEOUT", default_value = "60s", value_parser = parse_duration)]
+    pub msg_timeout: Duration,
+    /// The longest time a message may be in flight, touches included
+    #[arg(long, env = "PUNCTUAL_QUEUE_MAX_MSG_TIMEOUT", default_value = "15m", value_parser = parse_duration)]
+    pub max_msg_timeout: Duration,
+    /// The longest message, in bytes
+    #[arg(long, env = "PUNCTUAL_QUEUE_MAX_MSG_SIZE", default_value_t = 1024 * 1024, value_parser = clap::value_parser!(u32).range(1..=16 * 1024 * 1024))]
+    pub max_msg_size: u32,
+    /// The longest body of a command, in bytes
+    #[arg(long, env = "PUNCTUAL_QUEUE_MAX_BODY_SIZE", default_value_t = 5 * 1024 * 1024, value_parser = clap::value_parser!(u32).range(1..=16 * 1024 * 1024))]
+    pub max_body_size: u32,
+    /// The longest delay a requeue may ask for
+    #[arg(long, env = "PUNCTUAL_QUEUE_MAX_REQ_TIMEOUT", default_value = "1h", value_parser = parse_duration)]
+    pub max_req_timeout: Duration,
+    /// The most messages a consumer may have in flight
+    #[arg(long, env = "PUNCTUAL_QUEUE_MAX_RDY_COUNT", default_value_t = 2500)]
+    pub max_rdy_count: u32,
+    /// The most consumers a channel may have; 0 for no limit
+    #[arg(long, env = "PUNCTUAL_QUEUE_MAX_CHANNEL_CONSUMERS", default_value_t = 0)]
+    pub max_channel_consumers: usize,
+    /// The longest time a client may ask for between heartbeats
+    #[arg(long, env = "PUNCTUAL_QUEUE_MAX_HEARTBEAT_INTERVAL", default_value = "60s", value_parser = parse_duration)]
+    pub max_heartbeat_interval: Duration,
+    /// The largest output buffer a client may ask for, in bytes; messages are sent at once in any case
+    #[arg(long, env = "PUNCTUAL_QUEUE_MAX_OUTPUT_BUFFER_SIZE", default_value_t = 64 * 1024)]
+    pub max_output_buffer_size: u32,
+    /// The longest output buffer time-out a client may ask for; messages are sent at once in any case
+    #[arg(long, env = "PUNCTUAL_QUEUE_MAX_OUTPUT_BUFFER_TIMEOUT", default_value = "30s", value_parser = parse_duration)]
+    pub max_output_buffer_timeout: Duration,
+    /// When a consumer disconnects, leave its messages in flight until they time out, as nsqd does, instead of delivering them again at once
+    #[arg(long, env = "PUNCTUAL_QUEUE_HOLD_ON_DISCONNECT")]
+    pub hold_on_disconnect: bool,
+}
+
+impl Default for NodeOptions {
+    /// What a node has that is given no flags.
+    fn default() -> Self {
+        #[derive(Parser)]
+        struct NoFlags {
+            #[command(flatten)]
+            options: NodeOptions,
+        }
+        NoFlags::parse_from([""]).options
+    }
+}
+
+impl NodeOptions {
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            max_message_bytes: self.max_msg_size,
+            max_body_bytes: self.max_body_size,
+            max_ready_count: self.max_rdy_count,
+            max_requeue_delay: self.max_req_timeout,
+        }
+    }
+
+    pub(crate) fn identify_limits(&self) -> IdentifyLimits {
+        IdentifyLimits {
+            max_heartbeat_interval: self.max_heartbeat_interval,
+            max_output_buffer_bytes: self.max_output_buffer_size,
+            max_output_buffer_timeout: self.max_output_buffer_timeout,
+            message_timeout: self.msg_timeout,
+            max_message_timeout: self.max_msg_timeout,
+            ..IdentifyLimits::default()
+        }
+    }
+}

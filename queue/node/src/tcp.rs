@@ -1,0 +1,87 @@
+//! The TCP interface: NSQ's protocol.
+
+mod answers;
+mod clients;
+mod connection;
+mod execute;
+mod subscription;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::node::Context;
+use crate::topics::Topics;
+pub(crate) use clients::Clients;
+use connection::Connection;
+
+/// How long to wait before accepting again when the process is out of file descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What all connections share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) context: Arc<Context>,
+    pub(crate) topics: Arc<Topics>,
+    pub(crate) clients: Arc<Clients>,
+}
+
+/// Serves connections until `shutdown`; then they answer what they have accepted, and end.
+///
+/// # Errors
+/// When the listener breaks; what happens on one connection ends that one only.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
+    let stop = shutdown.child_token();
+    let mut connections = JoinSet::new();
+    let outcome = loop {
+        tokio::select! {
+            () = stop.cancelled() => break Ok(()),
+            Some(ended) = connections.join_next() => report(ended),
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => {
+                    // A socket that refuses is about to fail anyway.
+                    let _best_effort = stream.set_nodelay(true);
+                    let connection = Connection::new(stream, peer, Arc::clone(&shared));
+                    connections.spawn(connection.run(stop.clone()));
+                }
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) if is_passing(&error) => {
+                    tracing::warn!(%error, "cannot accept connections at the moment");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+                Err(error) => break Err(error),
+            },
+        }
+    };
+    drop(listener);
+    stop.cancel();
+    while let Some(ended) = connections.join_next().await {
+        report(ended);
+    }
+    outcome
+}
+
+fn report(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a connection's task panicked; the connection was closed");
+    }
+}
+
+/// The peer was gone before it was accepted.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+/// The process or the machine is out of something that others may give back: ENOMEM, ENFILE, EMFILE, ENOBUFS.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(12 | 23 | 24 | 105))
+}

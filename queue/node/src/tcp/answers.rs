@@ -1,0 +1,110 @@
+//! Answers in the order of the commands, though publishes take their time.
+
+use std::collections::VecDeque;
+
+use bytes::BytesMut;
+use punctual_queue_wire::command::CommandName;
+use punctual_queue_wire::error::ProtocolError;
+use punctual_queue_wire::frame;
+
+use crate::error::TopicError;
+use crate::health::reason;
+use crate::topic::Receipt;
+
+/// Publishes under way on one connection: more are not read until some are answered. Bounds what a client that does
+/// not wait can make the node hold.
+const MAX_UNANSWERED: usize = 64;
+const MAX_UNANSWERED_BYTES: usize = 16 * 1024 * 1024;
+
+/// What is still to be answered, first command first.
+#[derive(Debug, Default)]
+pub(super) struct Answers {
+    waiting: VecDeque<Waiting>,
+    bytes: usize,
+    /// A fatal error was answered or is about to be: nothing follows it.
+    pub(super) fatal: bool,
+}
+
+#[derive(Debug)]
+enum Waiting {
+    /// Frames, ready to be sent.
+    Ready(BytesMut),
+    /// The same answer to each of a number of commands, once the messages are on the disk.
+    Publish { receipt: Receipt, command: CommandName, commands: usize, bytes: usize },
+}
+
+impl Answers {
+    pub(super) fn response(&mut self, data: &[u8], out: &mut BytesMut) {
+        frame::encode_response(data, self.end(out));
+    }
+
+    pub(super) fn error(&mut self, error: &ProtocolError, out: &mut BytesMut) {
+        self.fatal |= error.is_fatal();
+        if let Some(answer) = error.answer() {
+            frame::encode_error(answer.as_bytes(), self.end(out));
+        }
+    }
+
+    pub(super) fn publish(&mut self, receipt: Receipt, command: CommandName, commands: usize, bytes: usize) {
+        self.bytes += bytes;
+        self.waiting.push_back(Waiting::Publish { receipt, command, commands, bytes });
+    }
+
+    /// Where the next answer goes: to the output itself when nothing is before it.
+    fn end<'a>(&'a mut self, out: &'a mut BytesMut) -> &'a mut BytesMut {
+        if self.waiting.is_empty() {
+            return out;
+        }
+        if !matches!(self.waiting.back(), Some(Waiting::Ready(_))) {
+            self.waiting.push_back(Waiting::Ready(BytesMut::new()));
+        }
+        match self.waiting.back_mut() {
+            Some(Waiting::Ready(frames)) => frames,
+            Some(Waiting::Publish { .. }) | None => out,
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting.len() >= MAX_UNANSWERED || self.bytes >= MAX_UNANSWERED_BYTES
+    }
+
+    /// Returns when the first publish is through. May be dropped and called again.
+    pub(super) async fn first(&mut self) -> Result<(), TopicError> {
+        match self.waiting.front_mut() {
+            Some(Waiting::Publish { receipt, .. }) => received_in_place(receipt).await,
+            Some(Waiting::Ready(_)) | None => Ok(()),
+        }
+    }
+
+    /// Sends the answer to the first publish, and what waited behind it.
+    pub(super) fn settle(&mut self, result: Result<(), TopicError>, out: &mut BytesMut) {
+        if let Some(Waiting::Publish { command, commands, bytes, .. }) = self.waiting.pop_front() {
+            self.bytes -= bytes;
+            match result {
+                Ok(()) => (0..commands).for_each(|_| frame::encode_response(frame::OK, out)),
+                Err(e) => {
+                    let error = ProtocolError::PublishFailed { command, reason: reason(&e) };
+                    if let Some(answer) = error.answer() {
+                        frame::encode_error(answer.as_bytes(), out);
+                    }
+                    // It ends the connection, so what comes after it is not sent.
+                    self.fatal = true;
+                    self.waiting.clear();
+                }
+            }
+        }
+        while let Some(Waiting::Ready(_)) = self.waiting.front() {
+            if let Some(Waiting::Ready(frames)) = self.waiting.pop_front() {
+                out.unsplit(frames);
+            }
+        }
+    }
+}
+
+async fn received_in_place(receipt: &mut Receipt) -> Result<(), TopicError> {
+    receipt.await.unwrap_or(Err(TopicError::Exiting))
+}

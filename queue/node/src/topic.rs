@@ -1,0 +1,260 @@
+//! A topic: its log, and the channels that read it.
+
+mod channel_handle;
+mod channels;
+mod checkpoint;
+mod keeper;
+mod load;
+mod mailbox;
+mod record;
+mod recovery;
+mod snapshot;
+mod waypoints;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use punctual_queue_log::error::AppendError;
+use punctual_queue_log::log::{Durability, Log};
+use punctual_queue_log::options::LogOptions;
+use punctual_queue_log::position::Position;
+use punctual_queue_wire::name::{ChannelName, TopicName};
+use tokio::sync::{Notify, oneshot};
+
+use crate::channel::{Channel, Origin};
+use crate::error::TopicError;
+use crate::message::{Batch, Sequence};
+use crate::node::Context;
+pub(crate) use channel_handle::{ChannelHandle, NotAdded};
+use checkpoint::Checkpoint;
+pub(crate) use mailbox::Mailbox;
+use record::{Change, ChannelNumber};
+use recovery::Recovered;
+use waypoints::Waypoints;
+
+/// One topic. Its messages are in the log; here is what has happened to them.
+#[derive(Debug)]
+pub(crate) struct Topic {
+    pub(crate) name: TopicName,
+    dir: PathBuf,
+    log: Log,
+    context: Arc<Context>,
+    /// Held for computing and for handing records to the log, so that these stand there in the order of their
+    /// numbers; never while waiting for the disk. Taken before a channel's lock, never after.
+    core: Mutex<Core>,
+    /// Batches that are on the disk and not yet with the channels. The committer's thread puts them here.
+    committed: Mutex<Vec<Batch>>,
+    keeper: Arc<Notify>,
+    /// A change that the disk refused must be kept by the next checkpoint.
+    wants_checkpoint: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Core {
+    /// The number of the next message to be published.
+    next: Sequence,
+    /// The number after the last message that is on the disk.
+    committed_end: Sequence,
+    /// The number after the last message that channels know of. Messages behind it wait in the topic, because it is
+    /// paused or has no channels.
+    announced_end: Sequence,
+    paused: bool,
+    deleted: bool,
+    channels: BTreeMap<ChannelName, Arc<ChannelHandle>>,
+    next_channel: ChannelNumber,
+    waypoints: Waypoints,
+    /// Since the process started.
+    message_count: u64,
+    message_bytes: u64,
+}
+
+/// What `/stats` says of a topic itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TopicCounts {
+    pub(crate) depth: u64,
+    pub(crate) message_count: u64,
+    pub(crate) message_bytes: u64,
+    pub(crate) paused: bool,
+}
+
+/// Says when, and how, a publish ended.
+pub(crate) type Receipt = oneshot::Receiver<Result<(), TopicError>>;
+
+impl Topic {
+    /// Opens the topic in `dir`, making it where there is none. Blocks on the disk.
+    pub(crate) fn open(
+        name: TopicName,
+        dir: PathBuf,
+        context: Arc<Context>,
+    ) -> Result<Arc<Self>, TopicError> {
+        let disk = context.committer.disk();
+        disk.create_dir_all(&dir).map_err(TopicError::io("make the directory of"))?;
+        let checkpoint = Checkpoint::load(disk.as_ref(), &dir)?;
+        let intact_before =
+            checkpoint.as_ref().map_or(Position::START, |checkpoint| Position::from_u64(checkpoint.position));
+        let options = LogOptions::default();
+        let (log, recovery) = Log::open(&dir.join("log"), options, &context.committer, intact_before)?;
+        if recovery.torn_bytes > 0 {
+            tracing::warn!(
+                topic = %name, log.torn_bytes = recovery.torn_bytes,
+                "dropped the end of the log: an append that was never acknowledged",
+            );
+        }
+        let recovered = Recovered::read(&log, checkpoint)?;
+        context.metrics.corrupt_records(recovered.damaged);
+        let keeper = Arc::new(Notify::new());
+        let core = Core::from_recovered(recovered, &keeper, &context);
+        Ok(Arc::new(Self {
+            name,
+            dir,
+            log,
+            context,
+            core: Mutex::new(core),
+            committed: Mutex::default(),
+            keeper,
+            wants_checkpoint: AtomicBool::new(false),
+        }))
+    }
+
+    /// Publishes messages, all or none. The receipt says `Ok` once they are on the disk.
+    /// They are delivered once `delay` is over.
+    pub(crate) fn publish(self: &Arc<Self>, bodies: Vec<Bytes>, delay: Duration) -> Receipt {
+        let (done, receipt) = oneshot::channel();
+        let timestamp_ns = self.context.unix_ns();
+        let due = (!delay.is_zero()).then(|| Instant::now() + delay);
+        let mut core = self.core.lock();
+        if core.deleted {
+            let _ = done.send(Err(TopicError::Deleted)); // the receipt is right here
+            return receipt;
+        }
+        let first = core.next;
+        core.next = first.plus(bodies.len() as u64);
+        let record = record::messages(first, timestamp_ns, delay, &bodies);
+        let topic = Arc::clone(self);
+        let complete = move |result: Result<Position, AppendError>| {
+            topic.context.health.wrote(&result);
+            let answer = result.map_err(TopicError::from).map(|position| {
+                topic.committed.lock().push(Batch { position, first, timestamp_ns, due, bodies });
+                topic.keeper.notify_one();
+            });
+            let _ = done.send(answer); // a publisher that is gone does not want to know
+        };
+        self.log.append(record, Durability::Synced, Box::new(complete));
+        receipt
+    }
+
+    /// Records a change to be followed by `Ok` once it is on the disk. Called with the core locked, so that changes
+    /// stand in the log in the order they were made.
+    fn record(&self, change: &Change) -> Receipt {
+        let (done, receipt) = oneshot::channel();
+        let complete = move |result: Result<Position, AppendError>| {
+            let _ = done.send(result.map(drop).map_err(TopicError::from));
+        };
+        self.log.append(record::change(change), Durability::Synced, Box::new(complete));
+        receipt
+    }
+
+    /// Stops or resumes handing messages to the channels.
+    pub(crate) async fn set_paused(&self, paused: bool) -> Result<(), TopicError> {
+        let receipt = {
+            let mut core = self.core.lock();
+            core.paused = paused;
+            self.record(&Change::TopicPaused { paused })
+        };
+        self.keeper.notify_one();
+        received(receipt).await
+    }
+
+    /// Drops what waits in the topic itself, because it is paused or has no channels.
+    pub(crate) async fn empty(&self) -> Result<(), TopicError> {
+        let receipt = {
+            let mut core = self.core.lock();
+            let (start, end) = (core.announced_end, core.committed_end);
+            core.announced_end = end;
+            for channel in core.channels.values() {
+                channel.with(|channel, _| channel.skipped(end));
+            }
+            self.record(&Change::TopicEmptied { start: start.0, end: end.0 })
+        };
+        received(receipt).await
+    }
+
+    pub(crate) fn counts(&self) -> TopicCounts {
+        let core = self.core.lock();
+        TopicCounts {
+            depth: core.committed_end.0 - core.announced_end.0,
+            message_count: core.message_count,
+            message_bytes: core.message_bytes,
+            paused: core.paused,
+        }
+    }
+
+    /// Refuses everything from now on and ends the consumers' connections; the files stay.
+    pub(crate) fn retire(&self) {
+        let channels = {
+            let mut core = self.core.lock();
+            core.deleted = true;
+            std::mem::take(&mut core.channels)
+        };
+        self.log.close();
+        for channel in channels.values() {
+            channel.delete();
+        }
+        self.keeper.notify_one();
+    }
+
+    pub(crate) fn is_retired(&self) -> bool {
+        self.core.lock().deleted
+    }
+
+    pub(crate) fn dir(&self) -> &PathBuf {
+        &self.dir
+    }
+
+    fn want_checkpoint(&self) {
+        self.wants_checkpoint.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Core {
+    fn from_recovered(recovered: Recovered, keeper: &Arc<Notify>, context: &Context) -> Self {
+        let Recovered { next, announced_end, paused, next_channel, waypoints, channels, .. } = recovered;
+        let channels = channels.into_iter().map(|(number, mut recovered)| {
+            let attempts = recovered.take_attempts();
+            let origin = Origin {
+                load_from: waypoints.before(recovered.progress.floor()),
+                progress: recovered.progress,
+                attempts,
+                paused: recovered.paused,
+                end: announced_end,
+                max_message_timeout: context.options.max_msg_timeout,
+            };
+            let name = recovered.name;
+            let handle = ChannelHandle::new(name.clone(), number, Channel::new(origin), Arc::clone(keeper));
+            (name, Arc::new(handle))
+        });
+        Self {
+            channels: channels.collect(),
+            next,
+            committed_end: next,
+            announced_end,
+            paused,
+            deleted: false,
+            next_channel,
+            waypoints,
+            message_count: 0,
+            message_bytes: 0,
+        }
+    }
+}
+
+/// Waits for a receipt.
+pub(crate) async fn received(receipt: Receipt) -> Result<(), TopicError> {
+    // Every append is completed; one that is not was dropped with a committer that is gone.
+    receipt.await.unwrap_or(Err(TopicError::Exiting))
+}

@@ -1,0 +1,156 @@
+//! A topic's channels: made, found, changed and deleted.
+
+use std::sync::Arc;
+
+use punctual_queue_wire::name::ChannelName;
+
+use super::record::{Change, ChannelNumber};
+use super::{ChannelHandle, Core, Receipt, Topic, received};
+use crate::channel::{Channel, Origin, Progress};
+use crate::error::TopicError;
+use crate::message::Sequence;
+
+impl Topic {
+    pub(crate) fn channel(&self, name: &ChannelName) -> Option<Arc<ChannelHandle>> {
+        self.core.lock().channels.get(name).cloned()
+    }
+
+    pub(crate) fn channels(&self) -> Vec<Arc<ChannelHandle>> {
+        self.core.lock().channels.values().cloned().collect()
+    }
+
+    /// The channel of this name, made where there is none. The first one begins with everything that waits in the
+    /// topic, later ones with what is published from now on.
+    pub(crate) async fn channel_or_create(
+        &self,
+        name: &ChannelName,
+    ) -> Result<Arc<ChannelHandle>, TopicError> {
+        let (handle, receipt) = {
+            let mut core = self.core.lock();
+            if core.deleted {
+                return Err(TopicError::Deleted);
+            }
+            if let Some(handle) = core.channels.get(name) {
+                return Ok(Arc::clone(handle));
+            }
+            self.create_channel(&mut core, name)
+        };
+        self.keeper.notify_one();
+        if let Some(receipt) = receipt
+            && let Err(e) = received(receipt).await
+        {
+            self.forget_channel(name, &handle);
+            return Err(e);
+        }
+        self.context.topology_changed();
+        Ok(handle)
+    }
+
+    fn create_channel(&self, core: &mut Core, name: &ChannelName) -> (Arc<ChannelHandle>, Option<Receipt>) {
+        let number = core.next_channel;
+        core.next_channel = ChannelNumber(number.0 + 1);
+        let start = if core.channels.is_empty() || core.paused { core.announced_end } else { core.next };
+        if !core.paused && core.channels.is_empty() {
+            core.announced_end = core.committed_end;
+        }
+        let origin = Origin {
+            progress: Progress::starting_at(start),
+            attempts: Default::default(),
+            paused: false,
+            end: core.announced_end,
+            load_from: core.waypoints.before(start),
+            max_message_timeout: self.context.options.max_msg_timeout,
+        };
+        let channel = Channel::new(origin);
+        let handle = Arc::new(ChannelHandle::new(name.clone(), number, channel, Arc::clone(&self.keeper)));
+        core.channels.insert(name.clone(), Arc::clone(&handle));
+        let created = Change::ChannelCreated { channel: number, name: name.clone(), start: start.0 };
+        let receipt = (!name.is_ephemeral()).then(|| self.record(&created));
+        (handle, receipt)
+    }
+
+    /// Undoes the making of a channel that the disk refused.
+    fn forget_channel(&self, name: &ChannelName, handle: &Arc<ChannelHandle>) {
+        let mut core = self.core.lock();
+        if core.channels.get(name).is_some_and(|channel| Arc::ptr_eq(channel, handle)) {
+            core.remove_channel(name);
+        }
+        handle.delete();
+    }
+
+    /// Deletes a channel and ends its consumers' connections; `false` when there is none.
+    pub(crate) async fn delete_channel(&self, name: &ChannelName) -> Result<bool, TopicError> {
+        let (handle, receipt) = {
+            let mut core = self.core.lock();
+            let Some(handle) = core.remove_channel(name) else {
+                return Ok(false);
+            };
+            let deleted = Change::ChannelDeleted { channel: handle.number };
+            let receipt = (!name.is_ephemeral()).then(|| self.record(&deleted));
+            (handle, receipt)
+        };
+        handle.delete();
+        self.context.topology_changed();
+        if let Some(receipt) = receipt {
+            received(receipt).await?;
+        }
+        Ok(true)
+    }
+
+    /// Deletes an ephemeral channel that nobody consumes any more.
+    pub(crate) async fn delete_abandoned_channel(&self, handle: &Arc<ChannelHandle>) {
+        let abandoned = {
+            let mut core = self.core.lock();
+            let is_current =
+                core.channels.get(&handle.name).is_some_and(|channel| Arc::ptr_eq(channel, handle));
+            let abandoned = is_current && handle.look(|channel| channel.consumers().len() == 0);
+            if abandoned {
+                core.remove_channel(&handle.name);
+                handle.delete();
+            }
+            abandoned
+        };
+        if abandoned {
+            self.context.topology_changed();
+        }
+    }
+
+    pub(crate) async fn set_channel_paused(
+        &self,
+        handle: &ChannelHandle,
+        paused: bool,
+    ) -> Result<(), TopicError> {
+        let receipt = {
+            let _order = self.core.lock();
+            handle.with(|channel, _| channel.set_paused(paused));
+            self.record(&Change::ChannelPaused { channel: handle.number, paused })
+        };
+        received(receipt).await
+    }
+
+    pub(crate) async fn empty_channel(&self, handle: &ChannelHandle) -> Result<(), TopicError> {
+        let receipt = {
+            let _order = self.core.lock();
+            let end = handle.with(|channel, _| channel.empty());
+            self.record(&Change::ChannelEmptied { channel: handle.number, end: end.0 })
+        };
+        received(receipt).await
+    }
+}
+
+impl Core {
+    /// With the last channel go the messages it had; what comes then waits in the topic.
+    fn remove_channel(&mut self, name: &ChannelName) -> Option<Arc<ChannelHandle>> {
+        let handle = self.channels.remove(name)?;
+        if self.channels.is_empty() && !self.paused {
+            self.announced_end = self.committed_end;
+        }
+        Some(handle)
+    }
+
+    /// The first message that anyone may still want.
+    pub(super) fn floor(&self) -> Sequence {
+        let floors = self.channels.values().map(|channel| channel.look(|channel| channel.progress().floor()));
+        floors.min().map_or(self.announced_end, |floor| floor.min(self.announced_end))
+    }
+}

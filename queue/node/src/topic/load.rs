@@ -1,0 +1,88 @@
+//! Reading for a channel what it wants from the log. Blocks on the disk.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use punctual_queue_log::error::LogError;
+use punctual_queue_log::log::Log;
+use punctual_queue_log::position::Position;
+use punctual_queue_log::reader::Entry as LogEntry;
+
+use super::record::{self, Entry};
+use crate::channel::Loaded;
+use crate::message::{Sequence, StoredMessage};
+
+/// How much is read for a channel at a time, once the last record that begins in it is complete.
+const LOAD_BYTES: usize = 1024 * 1024;
+
+/// How many messages are read at a time at most, the last record's included whole.
+const LOAD_MESSAGES: usize = 4096;
+
+const READ_AHEAD_BYTES: usize = 256 * 1024;
+
+/// One moment, by the time of day and by the clock that only goes forward.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Now {
+    pub(super) unix_ns: i64,
+    pub(super) instant: Instant,
+}
+
+impl Now {
+    /// When a message is due; `None` when it is, or was never put off.
+    fn instant_of(self, published_ns: i64, delay: Duration) -> Option<Instant> {
+        let delay_ns = i64::try_from(delay.as_nanos()).unwrap_or(i64::MAX);
+        let left_ns = published_ns.saturating_add(delay_ns).saturating_sub(self.unix_ns);
+        // A clock that was set back does not put off longer than was asked.
+        let left = Duration::from_nanos(u64::try_from(left_ns).unwrap_or(0)).min(delay);
+        (!left.is_zero()).then(|| self.instant + left)
+    }
+}
+
+/// Reads messages that precede `end`.
+pub(super) fn next(log: &Log, from: Position, end: Sequence, now: Now) -> Result<Loaded, LogError> {
+    let mut reader = log.read_from(from, READ_AHEAD_BYTES);
+    let mut loaded = Loaded { batches: Vec::new(), next: from, read_to: None, damaged: false };
+    let (mut messages, mut bytes) = (0, 0);
+    while messages < LOAD_MESSAGES && bytes < LOAD_BYTES {
+        let Some(entry) = reader.next_entry()? else {
+            loaded.read_to = Some(end);
+            break;
+        };
+        match entry {
+            LogEntry::Damaged(_) => loaded.damaged = true,
+            LogEntry::Record { position, record } => {
+                bytes += record.len();
+                if let Entry::Messages(mut batch, delay) = record::decode(position, record) {
+                    batch.due = now.instant_of(batch.timestamp_ns, delay);
+                    if batch.first >= end {
+                        loaded.read_to = Some(end);
+                        break;
+                    }
+                    messages += batch.bodies.len();
+                    loaded.batches.push(batch);
+                }
+            }
+        }
+        loaded.next = reader.position();
+    }
+    Ok(loaded)
+}
+
+/// Reads single messages. Those that cannot be read are missing from the result.
+pub(super) fn again(log: &Log, wanted: &[(Sequence, Position)]) -> Result<Vec<StoredMessage>, LogError> {
+    let mut by_record: BTreeMap<Position, Vec<Sequence>> = BTreeMap::new();
+    for (sequence, position) in wanted {
+        by_record.entry(*position).or_default().push(*sequence);
+    }
+    let mut messages = Vec::with_capacity(wanted.len());
+    for (at, sequences) in by_record {
+        let entry = log.read_from(at, 0).next_entry()?;
+        if let Some(LogEntry::Record { position, record }) = entry
+            && position == at
+            && let Entry::Messages(batch, _) = record::decode(position, record)
+        {
+            messages.extend(batch.messages().filter(|message| sequences.contains(&message.sequence)));
+        }
+    }
+    Ok(messages)
+}

@@ -1,0 +1,248 @@
+//! What stands in a topic's log: messages, what happened to the channels, and how far these are.
+//!
+//! A record begins with one byte for its kind. Messages and progress, of which there are many, are packed; the rest
+//! is JSON.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use punctual_queue_log::position::Position;
+use punctual_queue_log::record::Record;
+use punctual_queue_wire::name::ChannelName;
+use serde::{Deserialize, Serialize};
+
+use crate::channel::Unwritten;
+use crate::message::{Batch, Sequence};
+
+const MESSAGES: u8 = 1;
+const PROGRESS: u8 = 2;
+const CHANGE: u8 = 3;
+const DEFERRED_MESSAGES: u8 = 4;
+
+/// Bytes before the first message of a record: kind, delay, first number, timestamp, count.
+const MESSAGES_HEADER_BYTES: usize = 1 + 8 + 8 + 8 + 4;
+
+/// Names a channel in the records of its topic; not used again after the channel is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(crate) struct ChannelNumber(pub(crate) u32);
+
+/// One record, as it is read.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Entry {
+    /// Messages, and how long after their publication they are due. The batch itself does not say when that is.
+    Messages(Batch, Duration),
+    Progress(Vec<(ChannelNumber, Unwritten)>),
+    Change(Change),
+    /// Written by a later version, or not by us.
+    Unknown,
+}
+
+/// Something that happened to a topic or one of its channels. Applying one twice changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Change {
+    ChannelCreated { channel: ChannelNumber, name: ChannelName, start: u64 },
+    ChannelDeleted { channel: ChannelNumber },
+    ChannelPaused { channel: ChannelNumber, paused: bool },
+    ChannelEmptied { channel: ChannelNumber, end: u64 },
+    TopicPaused { paused: bool },
+    TopicEmptied { start: u64, end: u64 },
+}
+
+/// The record of messages published together.
+pub(crate) fn messages(first: Sequence, timestamp_ns: i64, delay: Duration, bodies: &[Bytes]) -> Record {
+    let mut parts = Vec::with_capacity(1 + bodies.len() * 2);
+    let mut sizes = BytesMut::with_capacity(MESSAGES_HEADER_BYTES + bodies.len() * 4);
+    if delay.is_zero() {
+        sizes.put_u8(MESSAGES);
+    } else {
+        sizes.put_u8(DEFERRED_MESSAGES);
+        sizes.put_u64(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
+    }
+    sizes.put_u64(first.0);
+    sizes.put_i64(timestamp_ns);
+    sizes.put_u32(length(bodies.len()));
+    for body in bodies {
+        sizes.put_u32(length(body.len()));
+        parts.push(sizes.split().freeze());
+        parts.push(body.clone());
+    }
+    Record::new(parts)
+}
+
+/// The record of what channels did since the last one.
+pub(crate) fn progress(channels: &[(ChannelNumber, Unwritten)]) -> Record {
+    let mut out = BytesMut::new();
+    out.put_u8(PROGRESS);
+    put_varint(&mut out, channels.len() as u64);
+    for (channel, unwritten) in channels {
+        put_varint(&mut out, channel.0.into());
+        put_varint(&mut out, unwritten.finished.len() as u64);
+        let mut last = 0;
+        for range in &unwritten.finished {
+            put_varint(&mut out, range.start.0 - last);
+            put_varint(&mut out, range.end.0 - range.start.0);
+            last = range.end.0;
+        }
+        put_varint(&mut out, unwritten.attempts.len() as u64);
+        let mut last = 0;
+        for (sequence, attempts) in &unwritten.attempts {
+            put_varint(&mut out, sequence.0 - last);
+            put_varint(&mut out, (*attempts).into());
+            last = sequence.0;
+        }
+    }
+    Record::from(out.freeze())
+}
+
+/// The record of a change.
+pub(crate) fn change(change: &Change) -> Record {
+    let mut out = vec![CHANGE];
+    serde_json::to_writer(&mut out, change).expect("names and numbers always have a JSON form");
+    Record::from(Bytes::from(out))
+}
+
+/// Reads what [`messages`], [`progress`] and [`change`] made.
+pub(crate) fn decode(position: Position, mut record: Bytes) -> Entry {
+    let kind = record.try_get_u8().unwrap_or(0);
+    let entry = match kind {
+        MESSAGES => take_messages(position, record).map(|batch| Entry::Messages(batch, Duration::ZERO)),
+        DEFERRED_MESSAGES => record.try_get_u64().ok().and_then(|delay_ms| {
+            Some(Entry::Messages(take_messages(position, record)?, Duration::from_millis(delay_ms)))
+        }),
+        PROGRESS => take_progress(&mut record).map(Entry::Progress),
+        CHANGE => serde_json::from_slice(&record).ok().map(Entry::Change),
+        _ => None,
+    };
+    entry.unwrap_or(Entry::Unknown)
+}
+
+fn take_messages(position: Position, mut record: Bytes) -> Option<Batch> {
+    let first = Sequence(record.try_get_u64().ok()?);
+    let timestamp_ns = record.try_get_i64().ok()?;
+    let count = record.try_get_u32().ok()? as usize;
+    let mut bodies = Vec::with_capacity(count.min(record.len() / 5));
+    for _ in 0..count {
+        let size = record.try_get_u32().ok()? as usize;
+        if size > record.len() {
+            return None;
+        }
+        bodies.push(record.split_to(size));
+    }
+    Some(Batch { position, first, timestamp_ns, due: None, bodies })
+}
+
+fn take_progress(record: &mut Bytes) -> Option<Vec<(ChannelNumber, Unwritten)>> {
+    let count = take_varint(record)?;
+    let mut channels = Vec::new();
+    for _ in 0..count {
+        let channel = ChannelNumber(u32::try_from(take_varint(record)?).ok()?);
+        let mut unwritten = Unwritten::default();
+        let mut last = 0_u64;
+        for _ in 0..take_varint(record)? {
+            let start = last.checked_add(take_varint(record)?)?;
+            last = start.checked_add(take_varint(record)?)?;
+            unwritten.finished.push(Range { start: Sequence(start), end: Sequence(last) });
+        }
+        let mut last = 0_u64;
+        for _ in 0..take_varint(record)? {
+            last = last.checked_add(take_varint(record)?)?;
+            let attempts = u16::try_from(take_varint(record)?).ok()?;
+            unwritten.attempts.push((Sequence(last), attempts));
+        }
+        channels.push((channel, unwritten));
+    }
+    Some(channels)
+}
+
+/// Seven bits a byte, the lowest first; the top bit says that more follow.
+fn put_varint(out: &mut BytesMut, mut number: u64) {
+    while number >= 0x80 {
+        out.put_u8(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.put_u8(number as u8);
+}
+
+fn take_varint(input: &mut Bytes) -> Option<u64> {
+    let mut number = 0;
+    for shift in (0..64).step_by(7) {
+        let byte = input.try_get_u8().ok()?;
+        number |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Some(number);
+        }
+    }
+    None
+}
+
+fn length(count: usize) -> u32 {
+    u32::try_from(count).expect("bodies are bounded by the message and body limits, far below 4 GiB")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn bytes_of(record: &Record) -> Bytes {
+        record.to_bytes()
+    }
+
+    #[test]
+    fn changes_survive() {
+        let channel = ChannelNumber(7);
+        for expected in [
+            Change::ChannelCreated { channel, name: "c#ephemeral".parse().unwrap(), start: 9 },
+            Change::ChannelDeleted { channel },
+            Change::ChannelPaused { channel, paused: true },
+            Change::ChannelEmptied { channel, end: u64::MAX },
+            Change::TopicPaused { paused: false },
+            Change::TopicEmptied { start: 1, end: 2 },
+        ] {
+            let entry = decode(Position::START, bytes_of(&change(&expected)));
+            assert_eq!(entry, Entry::Change(expected));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn messages_survive(
+            first in any::<u64>(),
+            timestamp_ns in any::<i64>(),
+            delay_ms in prop_oneof![Just(0), any::<u64>()],
+            bodies in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..50), 1..20),
+        ) {
+            let bodies: Vec<Bytes> = bodies.into_iter().map(Bytes::from).collect();
+            let first = Sequence(first);
+            let delay = Duration::from_millis(delay_ms);
+            let record = messages(first, timestamp_ns, delay, &bodies);
+            let position = Position::from_u64(77);
+            let entry = decode(position, bytes_of(&record));
+            let batch = Batch { position, first, timestamp_ns, due: None, bodies };
+            prop_assert_eq!(entry, Entry::Messages(batch, delay));
+        }
+
+        #[test]
+        fn progress_survives(
+            channel in any::<u32>(),
+            finished in prop::collection::btree_set(0..10_000_u64, 0..100),
+            attempts in prop::collection::btree_map(any::<u64>(), any::<u16>(), 0..100),
+        ) {
+            let unwritten = Unwritten {
+                finished: crate::channel::ranges_of(finished.into_iter()),
+                attempts: attempts.into_iter().map(|(n, a)| (Sequence(n), a)).collect(),
+            };
+            let channels = vec![(ChannelNumber(channel), unwritten)];
+            let record = progress(&channels);
+            prop_assert_eq!(decode(Position::START, bytes_of(&record)), Entry::Progress(channels));
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            decode(Position::START, bytes.into());
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! A topic's state from its checkpoint and the log behind it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+
+use punctual_queue_log::log::Log;
+use punctual_queue_log::position::Position;
+use punctual_queue_log::reader::Entry as LogEntry;
+use punctual_queue_wire::name::ChannelName;
+
+use super::checkpoint::{ChannelCheckpoint, Checkpoint};
+use super::record::{self, Change, ChannelNumber, Entry};
+use super::waypoints::Waypoints;
+use crate::channel::Progress;
+use crate::error::TopicError;
+use crate::message::Sequence;
+
+const READ_AHEAD_BYTES: usize = 1024 * 1024;
+
+/// A topic's state, built up record by record.
+#[derive(Debug)]
+pub(crate) struct Recovered {
+    pub(crate) next: Sequence,
+    pub(crate) announced_end: Sequence,
+    pub(crate) paused: bool,
+    pub(crate) next_channel: ChannelNumber,
+    pub(crate) waypoints: Waypoints,
+    pub(crate) channels: BTreeMap<ChannelNumber, RecoveredChannel>,
+    /// Stretches of the log that could not be read.
+    pub(crate) damaged: u64,
+    /// The number after the last message come across.
+    seen_end: Sequence,
+}
+
+#[derive(Debug)]
+pub(crate) struct RecoveredChannel {
+    pub(crate) name: ChannelName,
+    pub(crate) paused: bool,
+    pub(crate) progress: Progress,
+    pub(crate) attempts: HashMap<Sequence, u16>,
+}
+
+impl Recovered {
+    /// Reads the log from the checkpoint's place to its end.
+    pub(crate) fn read(log: &Log, checkpoint: Option<Checkpoint>) -> Result<Self, TopicError> {
+        let from =
+            checkpoint.as_ref().map_or(Position::START, |checkpoint| Position::from_u64(checkpoint.position));
+        let mut recovered = Self::from_checkpoint(checkpoint.unwrap_or_default());
+        let mut reader = log.read_from(from, READ_AHEAD_BYTES);
+        while let Some(entry) = reader.next_entry()? {
+            match entry {
+                LogEntry::Record { position, record } => {
+                    recovered.apply(position, record::decode(position, record));
+                }
+                LogEntry::Damaged(range) => {
+                    recovered.damaged += 1;
+                    tracing::error!(
+                        log.segment = %range.segment, log.from = range.from, log.to = range.to,
+                        "a part of the log cannot be read; it is left out and kept on the disk",
+                    );
+                }
+            }
+        }
+        if !recovered.paused && !recovered.channels.is_empty() {
+            recovered.announced_end = recovered.next;
+        }
+        Ok(recovered)
+    }
+
+    fn from_checkpoint(checkpoint: Checkpoint) -> Self {
+        let first = Sequence::FIRST;
+        let waypoints = checkpoint.waypoints.into_iter();
+        let announced_end = Sequence(checkpoint.announced_end).max(first);
+        Self {
+            next: Sequence(checkpoint.next).max(first),
+            announced_end,
+            paused: checkpoint.paused,
+            next_channel: ChannelNumber(checkpoint.next_channel),
+            waypoints: waypoints.map(|(s, p)| (Sequence(s), Position::from_u64(p))).collect(),
+            channels: checkpoint.channels.into_iter().map(RecoveredChannel::from_checkpoint).collect(),
+            damaged: 0,
+            seen_end: announced_end,
+        }
+    }
+
+    fn apply(&mut self, position: Position, entry: Entry) {
+        match entry {
+            Entry::Messages(batch, _) => {
+                self.waypoints.note(batch.first, position);
+                self.seen_end = self.seen_end.max(batch.end());
+                self.next = self.next.max(batch.end());
+            }
+            Entry::Progress(channels) => {
+                for (number, unwritten) in channels {
+                    for range in &unwritten.finished {
+                        self.next = self.next.max(range.end);
+                    }
+                    let Some(channel) = self.channels.get_mut(&number) else { continue };
+                    for range in unwritten.finished {
+                        channel.progress.add_range(range);
+                    }
+                    channel.attempts.extend(unwritten.attempts);
+                }
+            }
+            Entry::Change(change) => self.apply_change(change),
+            Entry::Unknown => {
+                self.damaged += 1;
+                tracing::error!(log.position = %position, "a record of the log has no meaning; it is left out");
+            }
+        }
+    }
+
+    fn apply_change(&mut self, change: Change) {
+        match change {
+            Change::ChannelCreated { channel, name, start } => {
+                self.next_channel = self.next_channel.max(ChannelNumber(channel.0 + 1));
+                let start = Sequence(start);
+                self.channels.entry(channel).or_insert_with(|| RecoveredChannel {
+                    name,
+                    paused: false,
+                    progress: Progress::starting_at(start),
+                    attempts: HashMap::new(),
+                });
+                self.announce();
+            }
+            Change::ChannelDeleted { channel } => {
+                self.announce();
+                self.channels.remove(&channel);
+            }
+            Change::ChannelPaused { channel, paused } => {
+                if let Some(channel) = self.channels.get_mut(&channel) {
+                    channel.paused = paused;
+                }
+            }
+            Change::ChannelEmptied { channel, end } => {
+                if let Some(channel) = self.channels.get_mut(&channel) {
+                    channel.progress.add_range(channel.progress.floor()..Sequence(end));
+                }
+            }
+            Change::TopicPaused { paused } => {
+                self.announce();
+                self.paused = paused;
+                self.announce();
+            }
+            Change::TopicEmptied { start, end } => {
+                let emptied: Range<_> = Sequence(start)..Sequence(end);
+                for channel in self.channels.values_mut() {
+                    channel.progress.add_range(emptied.clone());
+                }
+                self.announced_end = self.announced_end.max(emptied.end);
+            }
+        }
+    }
+
+    /// What came before a change was the channels', unless the topic was paused.
+    fn announce(&mut self) {
+        if !self.paused && !self.channels.is_empty() {
+            self.announced_end = self.announced_end.max(self.seen_end);
+        }
+    }
+}
+
+impl RecoveredChannel {
+    fn from_checkpoint(checkpoint: ChannelCheckpoint) -> (ChannelNumber, Self) {
+        let mut progress = Progress::starting_at(Sequence(checkpoint.floor));
+        for (start, end) in checkpoint.finished {
+            progress.add_range(Sequence(start)..Sequence(end));
+        }
+        let attempts = checkpoint.attempts.into_iter().map(|(s, attempts)| (Sequence(s), attempts));
+        let channel =
+            Self { name: checkpoint.name, paused: checkpoint.paused, progress, attempts: attempts.collect() };
+        (checkpoint.channel, channel)
+    }
+
+    /// The attempts of messages that are not done.
+    pub(crate) fn take_attempts(&mut self) -> HashMap<Sequence, u16> {
+        let mut attempts = std::mem::take(&mut self.attempts);
+        attempts.retain(|sequence, _| !self.progress.contains(*sequence));
+        attempts
+    }
+}
