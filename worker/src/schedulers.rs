@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use punctual_proto::v1::worker_service_client::WorkerServiceClient;
 use punctual_service::token::Token;
-use rand::Rng;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
@@ -63,7 +62,7 @@ impl Schedulers {
             return Err(BuildError::NoServer);
         }
         let servers = urls.iter().map(|url| Server::new(url, token, ca)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { current: AtomicUsize::new(rand::rng().random_range(0..servers.len())), servers })
+        Ok(Self { current: AtomicUsize::new(rand::random_range(0..servers.len())), servers })
     }
 
     /// Makes one call: on the current scheduler, then on each of the others until one answers. Worker calls are

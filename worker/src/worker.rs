@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use punctual_proto::v1;
 use punctual_service::health::Health;
-use rand::Rng;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -143,7 +142,7 @@ impl Registration<'_> {
                 }
             }
             // Workers cut off together must not come back together.
-            tokio::time::sleep(rand::rng().random_range(pause / 2..=pause)).await;
+            tokio::time::sleep(rand::random_range(pause / 2..=pause)).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
