@@ -8,14 +8,14 @@ use tokio::task::{JoinError, JoinSet};
 
 /// How a [`Batcher`] gathers.
 #[derive(Debug, Clone, Copy)]
-pub struct BatchLimits {
+pub(super) struct BatchLimits {
     /// Items in one call.
-    pub items: usize,
+    pub(super) items: usize,
     /// Bytes after which a call takes no further item.
-    pub bytes: usize,
+    pub(super) bytes: usize,
     /// Bytes of all items that wait or are being answered. Further ones wait to be taken, which is what slows
     /// their senders down.
-    pub pending_bytes: usize,
+    pub(super) pending_bytes: usize,
 }
 
 /// What every item costs beside its own bytes.
@@ -27,7 +27,7 @@ const QUEUE: usize = 1024;
 /// The owner of a batcher has stopped it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("this scheduler is stopping")]
-pub struct BatcherStopped;
+pub(super) struct BatcherStopped;
 
 /// Hands items in and gets each its own answer. Cheap to clone.
 ///
@@ -37,7 +37,7 @@ pub struct BatcherStopped;
 ///
 /// An item that was taken is answered even when its sender has left.
 #[derive(Debug)]
-pub struct Batcher<T, R> {
+pub(super) struct Batcher<T, R> {
     items: mpsc::Sender<Item<T, R>>,
     room: Arc<Semaphore>,
     pending_bytes: usize,
@@ -52,7 +52,7 @@ impl<T, R> Clone for Batcher<T, R> {
 impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
     /// A batcher around `call`, which must answer every item in order. The loop is to be run by the caller; it ends
     /// when the last clone of the batcher is gone and everything is answered.
-    pub fn new<F>(limits: BatchLimits, call: F) -> (Self, BatchLoop<T, R>)
+    pub(super) fn new<F>(limits: BatchLimits, call: F) -> (Self, BatchLoop<T, R>)
     where
         F: Fn(Vec<T>) -> BoxFuture<'static, Vec<R>> + Send + 'static,
     {
@@ -66,7 +66,7 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
     ///
     /// # Errors
     /// When the loop has ended; the item may have been acted on.
-    pub async fn submit(&self, item: T, bytes: usize) -> Result<R, BatcherStopped> {
+    pub(super) async fn submit(&self, item: T, bytes: usize) -> Result<R, BatcherStopped> {
         self.enqueue(item, bytes).await?.await.map_err(|_| BatcherStopped)
     }
 
@@ -74,7 +74,7 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
     ///
     /// # Errors
     /// As [`submit`](Self::submit).
-    pub async fn submit_all(&self, items: Vec<(T, usize)>) -> Result<Vec<R>, BatcherStopped> {
+    pub(super) async fn submit_all(&self, items: Vec<(T, usize)>) -> Result<Vec<R>, BatcherStopped> {
         // One after the other, so that many large items never need more room than there is.
         let mut answers = Vec::with_capacity(items.len());
         for (item, bytes) in items {
@@ -108,7 +108,7 @@ struct Item<T, R> {
 type Call<T, R> = Box<dyn Fn(Vec<T>) -> BoxFuture<'static, Vec<R>> + Send>;
 
 /// The task behind a [`Batcher`].
-pub struct BatchLoop<T, R> {
+pub(super) struct BatchLoop<T, R> {
     items: mpsc::Receiver<Item<T, R>>,
     limits: BatchLimits,
     call: Call<T, R>,
@@ -119,7 +119,7 @@ const FLIGHTS: usize = 2;
 
 impl<T: Send + 'static, R: Send + 'static> BatchLoop<T, R> {
     /// Gathers and calls until the last [`Batcher`] is gone and everything is answered.
-    pub async fn run(mut self) {
+    pub(super) async fn run(mut self) {
         let mut flights = JoinSet::new();
         let mut batch = Batch::new();
         loop {
