@@ -36,22 +36,12 @@ pub struct Shape {
     pub places: u32,
     /// More arguments, by role.
     pub extra: Vec<(Role, Vec<String>)>,
-    /// The scheduler addresses that workers are given instead of the schedulers' own.
-    pub worker_servers: Option<Vec<String>>,
 }
 
 impl Shape {
     /// One of each, with no worker.
     pub fn small() -> Self {
-        Self {
-            schedulers: 1,
-            nodes: 1,
-            lookups: 1,
-            workers: 0,
-            places: 10,
-            extra: Vec::new(),
-            worker_servers: None,
-        }
+        Self { schedulers: 1, nodes: 1, lookups: 1, workers: 0, places: 10, extra: Vec::new() }
     }
 
     /// What `deploy/` has: three schedulers, two nodes, two lookups, three workers.
@@ -183,6 +173,24 @@ impl Cluster {
         Ok(())
     }
 
+    /// Starts one more worker, which is not waited for and of which a client of `servers` is all it knows.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn extra_worker(&self, name: &str, servers: &[String]) -> anyhow::Result<Process> {
+        Process::start(name, &programs::punctual()?, self.worker_args(servers), self.dir())
+    }
+
+    fn worker_args(&self, servers: &[String]) -> Vec<String> {
+        let mut args = vec!["worker".to_owned(), "--server".to_owned(), servers.join(",")];
+        for lookup in self.topology.addresses(Role::Lookup, "HTTP") {
+            args.extend(["--lookup-http-address".to_owned(), lookup]);
+        }
+        args.extend(["--task-queue", "default", "--allow-exec", "*", "--allow-noop"].map(str::to_owned));
+        args.extend(["--places".to_owned(), self.shape.places.to_string()]);
+        args
+    }
+
     fn launch(&mut self, member: Member) -> anyhow::Result<()> {
         let args = self.args(member)?;
         let process = Process::start(&member.to_string(), &programs::punctual()?, args, self.dir())?;
@@ -243,16 +251,8 @@ impl Cluster {
                 }
             }
             Role::Worker => {
-                let servers = self.shape.worker_servers.clone().unwrap_or_else(|| self.servers());
-                flag("server", servers.join(","));
-                for lookup in topology.addresses(Role::Lookup, "HTTP") {
-                    flag("lookup-http-address", lookup);
-                }
-                flag("task-queue", "default".to_owned());
-                flag("places", self.shape.places.to_string());
-                flag("allow-exec", "*".to_owned());
-                flag("http-address", own("HTTP")?);
-                args.push("--allow-noop".to_owned());
+                args = self.worker_args(&self.servers());
+                args.extend(["--http-address".to_owned(), own("HTTP")?]);
             }
         }
         let extra = self.shape.extra.iter().filter(|(role, _)| *role == member.role);

@@ -15,13 +15,18 @@ impl Client {
     ///
     /// # Errors
     /// The answer, when it is a refusal; the last failure, when time is up.
-    pub(super) async fn ask<T>(
+    pub(super) async fn ask<R, T, F>(
         &self,
-        mut call: impl AsyncFnMut(&Self) -> Result<T, Status>,
-    ) -> Result<T, Status> {
+        request: R,
+        mut call: impl FnMut(Self, R) -> F,
+    ) -> Result<T, Status>
+    where
+        R: Clone,
+        F: Future<Output = Result<T, Status>>,
+    {
         let started = Instant::now();
         loop {
-            let outcome = tokio::time::timeout(TRY_WITHIN, call(self)).await;
+            let outcome = tokio::time::timeout(TRY_WITHIN, call(self.clone(), request.clone())).await;
             let failure = match outcome {
                 Ok(Ok(value)) => return Ok(value),
                 Ok(Err(status)) if is_answer(status.code()) => return Err(status),
@@ -37,17 +42,22 @@ impl Client {
     }
 
     /// [`ask`](Self::ask), with its beginning and end written down. `told` is what the answer adds to the record.
-    pub(super) async fn ask_recorded<T>(
+    pub(super) async fn ask_recorded<R, T, F>(
         &self,
         kind: fn(Call) -> What,
         asked: Call,
         told: impl Fn(&T) -> Call,
-        call: impl AsyncFnMut(&Self) -> Result<T, Status>,
-    ) -> Result<T, Status> {
-        let Some(recorder) = &self.recorder else { return self.ask(call).await };
+        request: R,
+        call: impl FnMut(Self, R) -> F,
+    ) -> Result<T, Status>
+    where
+        R: Clone,
+        F: Future<Output = Result<T, Status>>,
+    {
+        let Some(recorder) = &self.recorder else { return self.ask(request, call).await };
         let op = recorder.next_op();
         recorder.record("client", kind(Call { ph: Phase::Inv, op, ..asked }));
-        let outcome = self.ask(call).await;
+        let outcome = self.ask(request, call).await;
         let end = match &outcome {
             Ok(value) => Call { ph: Phase::Ok, op, ..told(value) },
             Err(status) if is_answer(status.code()) => Call { ph: Phase::Fail, op, ..Call::default() },

@@ -21,8 +21,8 @@ impl Client {
             Call { job: Some(job.name.clone()), spec: Some(checkers_view(&job)), witness, ..Call::default() };
         let request = ApplyJobRequest { job: Some(job), request_id: request_id() };
         let told = |job: &Job| Call { ver: Some(job.version), ..Call::default() };
-        self.ask_recorded(What::JobPut, asked, told, async |client| {
-            let answer = client.jobs().apply_job(request.clone()).await?.into_inner();
+        self.ask_recorded(What::JobPut, asked, told, request, |client, request| async move {
+            let answer = client.jobs().apply_job(request).await?.into_inner();
             answer.job.ok_or_else(|| Status::data_loss("an answer without its job"))
         })
         .await
@@ -39,7 +39,8 @@ impl Client {
             What::JobPause,
             of_job(name),
             |_| Call::default(),
-            async |client| Ok(client.jobs().pause_job(request.clone()).await?.into_inner()),
+            request,
+            |client, request| async move { Ok(client.jobs().pause_job(request).await?.into_inner()) },
         )
         .await
     }
@@ -55,7 +56,8 @@ impl Client {
             What::JobResume,
             of_job(name),
             |_| Call::default(),
-            async |client| Ok(client.jobs().resume_job(request.clone()).await?.into_inner()),
+            request,
+            |client, request| async move { Ok(client.jobs().resume_job(request).await?.into_inner()) },
         )
         .await
     }
@@ -71,7 +73,8 @@ impl Client {
             What::JobDelete,
             of_job(name),
             |()| Call::default(),
-            async |client| client.jobs().delete_job(request.clone()).await.map(|_| ()),
+            request,
+            |client, request| async move { client.jobs().delete_job(request).await.map(|_| ()) },
         )
         .await
     }
@@ -86,8 +89,8 @@ impl Client {
             TriggerJobRequest { name: name.to_owned(), request_id: request_id.clone(), ..Default::default() };
         let asked = Call { request_id: Some(request_id), ..of_job(name) };
         let told = |run: &String| Call { run: Some(run.clone()), ..Call::default() };
-        self.ask_recorded(What::JobTrigger, asked, told, async |client| {
-            Ok(client.jobs().trigger_job(request.clone()).await?.into_inner().run_id)
+        self.ask_recorded(What::JobTrigger, asked, told, request, |client, request| async move {
+            Ok(client.jobs().trigger_job(request).await?.into_inner().run_id)
         })
         .await
     }
@@ -98,7 +101,11 @@ impl Client {
     /// As [`apply`](Self::apply).
     pub async fn job(&self, name: &str) -> Result<Job, Status> {
         let request = GetJobRequest { name: name.to_owned(), ..Default::default() };
-        self.ask(async |client| Ok(client.jobs().get_job(request.clone()).await?.into_inner())).await
+        self.ask(
+            request,
+            |client, request| async move { Ok(client.jobs().get_job(request).await?.into_inner()) },
+        )
+        .await
     }
 }
 

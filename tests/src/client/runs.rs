@@ -20,8 +20,8 @@ impl Client {
         let request = CreateRunRequest { request_id: request_id.clone(), ..request };
         let asked = Call { request_id: Some(request_id), witness, ..Call::default() };
         let told = |run: &Run| Call { run: Some(run.id.clone()), ..Call::default() };
-        self.ask_recorded(What::RunCreate, asked, told, async |client| {
-            Ok(client.runs().create_run(request.clone()).await?.into_inner())
+        self.ask_recorded(What::RunCreate, asked, told, request, |client, request| async move {
+            Ok(client.runs().create_run(request).await?.into_inner())
         })
         .await
     }
@@ -37,7 +37,8 @@ impl Client {
             What::RunCancel,
             asked,
             |_| Call::default(),
-            async |client| Ok(client.runs().cancel_run(request.clone()).await?.into_inner()),
+            request,
+            |client, request| async move { Ok(client.runs().cancel_run(request).await?.into_inner()) },
         )
         .await
     }
@@ -48,7 +49,11 @@ impl Client {
     /// As [`create_run`](Self::create_run).
     pub async fn run(&self, id: &str) -> Result<Run, Status> {
         let request = GetRunRequest { id: id.to_owned() };
-        self.ask(async |client| Ok(client.runs().get_run(request.clone()).await?.into_inner())).await
+        self.ask(
+            request,
+            |client, request| async move { Ok(client.runs().get_run(request).await?.into_inner()) },
+        )
+        .await
     }
 
     /// Lists the latest runs of a job.
@@ -57,7 +62,10 @@ impl Client {
     /// As [`create_run`](Self::create_run).
     pub async fn runs_of(&self, job: &str) -> Result<Vec<Run>, Status> {
         let request = ListRunsRequest { job: job.to_owned(), page_size: 1_000, ..Default::default() };
-        self.ask(async |client| Ok(client.runs().list_runs(request.clone()).await?.into_inner().runs)).await
+        self.ask(request, |client, request| async move {
+            Ok(client.runs().list_runs(request).await?.into_inner().runs)
+        })
+        .await
     }
 
     /// Waits until a run is in a state.

@@ -1,0 +1,89 @@
+//! Health, reflection, metrics, and a watch.
+
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use punctual_proto::v1::{Overlap, RunState, WatchRunsRequest};
+use punctual_tests::cluster::{Cluster, Shape};
+use punctual_tests::definition::{exec, exec_every};
+use punctual_tests::topology::{Member, Role};
+use tokio_stream::StreamExt;
+use tonic::transport::Endpoint;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_reflection::pb::v1::ServerReflectionRequest;
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_port_serves_reflection_health_metrics_and_readiness() -> anyhow::Result<()> {
+    let cluster = Cluster::start(Shape { workers: 1, ..Shape::small() }).await?;
+    let server = cluster.servers().remove(0);
+    let channel = Endpoint::from_shared(server.clone())?.connect().await?;
+
+    let asked = ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(MessageRequest::ListServices(String::new())),
+    };
+    let answers = ServerReflectionClient::new(channel.clone())
+        .server_reflection_info(tokio_stream::once(asked))
+        .await?
+        .into_inner()
+        .message()
+        .await?
+        .context("reflection ended without an answer")?;
+    let Some(MessageResponse::ListServicesResponse(listed)) = answers.message_response else {
+        anyhow::bail!("reflection answered {answers:?}");
+    };
+    let services: Vec<String> = listed.service.into_iter().map(|service| service.name).collect();
+    for service in ["punctual.v1.JobService", "punctual.v1.RunService", "punctual.v1.WorkerService"] {
+        ensure!(services.iter().any(|listed| listed == service), "{service} is not in {services:?}");
+    }
+    let health = HealthClient::new(channel).check(HealthCheckRequest::default()).await?.into_inner();
+    ensure!(health.status() == ServingStatus::Serving, "{health:?}");
+
+    let client = cluster.client()?;
+    client
+        .apply(exec_every("tick", Duration::from_secs(1), vec!["/bin/true".to_owned()], Overlap::Skip), false)
+        .await?;
+    let run = client.trigger("tick").await?;
+    client.run_becomes(&run, RunState::Succeeded, Duration::from_secs(10)).await?;
+    let metrics = reqwest::get(format!("{server}/metrics")).await?.text().await?;
+    for name in ["punctual_schedule_lag_seconds", "punctual_task_queue_backlog"] {
+        ensure!(metrics.contains(name), "no {name} in:\n{metrics}");
+    }
+    let others = [(Role::Queue, "HTTP"), (Role::Lookup, "HTTP"), (Role::Worker, "HTTP")];
+    for (role, interface) in others {
+        let address = cluster.topology().address(Member { role, number: 1 }, interface)?;
+        for path in ["metrics", "livez", "readyz"] {
+            let status = reqwest::get(format!("http://{address}/{path}")).await?.status();
+            ensure!(status.is_success(), "{} answers /{path} with {status}", role.as_str());
+        }
+    }
+    cluster.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_follows_a_run_to_its_end_and_ends_with_it() -> anyhow::Result<()> {
+    let cluster = Cluster::start(Shape { workers: 1, schedulers: 2, ..Shape::small() }).await?;
+    let client = cluster.client()?;
+    let argv = vec!["/bin/sleep".to_owned(), "1".to_owned()];
+    client.apply(exec("nap", argv, Overlap::Skip), false).await?;
+    let id = client.trigger("nap").await?;
+    let request = WatchRunsRequest { id, ..WatchRunsRequest::default() };
+    let mut watched = client.runs().watch_runs(request).await?.into_inner();
+    let mut states = Vec::new();
+    let follow = async {
+        while let Some(run) = watched.next().await {
+            states.push(run?.state());
+        }
+        Ok::<_, tonic::Status>(())
+    };
+    tokio::time::timeout(Duration::from_secs(20), follow).await.context("the watch does not end")??;
+    states.dedup();
+    ensure!(states.last() == Some(&RunState::Succeeded), "{states:?}");
+    ensure!(states.contains(&RunState::Running), "{states:?}");
+    cluster.stop().await
+}

@@ -1,0 +1,14 @@
+//! The whole system through its front door: real processes, real Postgres, faults.
+
+mod bad_input;
+mod cli;
+mod dependencies;
+mod dev;
+mod edits;
+mod faults;
+mod front_doors;
+mod node_loss;
+mod queue_durability;
+mod security;
+mod sql;
+mod worker_loss;
