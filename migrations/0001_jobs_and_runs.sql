@@ -115,6 +115,7 @@ create table punctual.run_live (
     queued_at timestamptz,
     -- While running: who holds the attempt.
     session uuid,
+    worker text not null default '',
     started_at timestamptz,
     cancel_requested_at timestamptz,
     cancel_reason text not null default '',

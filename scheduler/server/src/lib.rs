@@ -6,4 +6,13 @@
 //! side by side; whatever they must agree on is a row.
 #![forbid(unsafe_code)]
 
+pub mod api;
+pub mod database_clock;
+pub mod nodes;
+pub mod options;
+pub mod planner;
+pub mod publisher;
+pub mod reaper;
+pub mod server;
 pub mod store;
+pub mod wake;

@@ -11,20 +11,23 @@ mod error;
 mod job;
 mod lease;
 mod node;
+mod postgres;
 mod run;
 mod worker;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use punctual_scheduler_domain::id::{JobId, ReplicaId, RunId, SessionId, Shard};
-use punctual_scheduler_domain::name::{JobName, Namespace};
+use punctual_scheduler_domain::name::{JobName, Namespace, TaskQueuePath};
 
 pub use error::{RequestId, StoreError};
 pub use job::{JobChange, NewJob, PlanOutcome, Revision};
 pub use lease::{EndedReplica, Ownership, Replica};
 pub use node::{NodeId, NodeIdentity};
+pub use postgres::{MIGRATOR, MigrateError, PostgresStore, migrate};
 pub use run::{
     AdmitRequest, Admitted, Attempt, CreatedRun, Dispatch, DueLane, LaneId, NewRun, Redispatch, Run, RunChanges,
     RunFilter, RunSelection,
@@ -142,6 +145,8 @@ pub trait Store: Send + Sync + 'static {
     async fn redispatch(&self, publisher: ReplicaId, runs: &[Redispatch]) -> Result<Vec<Dispatch>, StoreError>;
     /// The places and kinds of the live workers of every task queue.
     async fn fleets(&self) -> Result<Vec<Fleet>, StoreError>;
+    /// How many runs are queued in each task queue, whoever published them.
+    async fn queued_counts(&self) -> Result<HashMap<TaskQueuePath, u32>, StoreError>;
 
     // Queue nodes -------------------------------------------------------------------------------------------
 
@@ -172,6 +177,12 @@ pub trait Store: Send + Sync + 'static {
     async fn reap_sessions(&self, limit: u32) -> Result<Reaped, StoreError>;
     /// Acts on live runs whose next deadline has passed: not started in time, over its time, cancel not confirmed.
     async fn reap_runs(&self, limit: u32) -> Result<Reaped, StoreError>;
-    /// Schedules again the runs queued on lost nodes, at most `limit`.
-    async fn requeue_lost(&self, limit: u32) -> Result<Reaped, StoreError>;
+    /// Schedules again the runs queued on lost nodes, and those of these shards that are queued on nodes which the
+    /// caller cannot reach; at most `limit`.
+    async fn requeue_lost(
+        &self,
+        unreachable: &[NodeId],
+        shards: &[Shard],
+        limit: u32,
+    ) -> Result<Reaped, StoreError>;
 }

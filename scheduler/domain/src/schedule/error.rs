@@ -68,8 +68,8 @@ pub enum ScheduleError {
         /// As it was given.
         text: String,
     },
-    /// The point in time is outside the years 1900 to 9999, or finer than a microsecond.
-    #[error("`{text}` cannot be used: points in time are whole microseconds in the years 1900 to 9999")]
+    /// The point in time is outside the years 1970 to 9999, or finer than a microsecond.
+    #[error("`{text}` cannot be used: points in time are whole microseconds in the years 1970 to 9999")]
     InstantOutOfRange {
         /// As it was given.
         text: String,

@@ -9,17 +9,16 @@ use chrono_tz::{TZ_VARIANTS, Tz};
 use super::error::ScheduleError;
 
 /// No schedule has instants before this one.
-pub(super) const EARLIEST: DateTime<Utc> =
-    DateTime::from_timestamp(-2_208_988_800, 0).expect("1900-01-01T00:00:00Z is in chrono's range");
+pub(super) const EARLIEST: DateTime<Utc> = DateTime::UNIX_EPOCH;
 /// No schedule has instants after this one.
 pub(super) const LATEST: DateTime<Utc> =
     DateTime::from_timestamp(253_402_300_799, 0).expect("9999-12-31T23:59:59Z is in chrono's range");
 
-/// Past the last clock change that the zone data know, which are rules carried on to 2100.
+/// Past the last clock change that the zone data know: rules are carried on to 2100.
 const LAST_CHANGE: i64 = 4_165_000_000;
-/// How far apart a zone's offset is looked at. Two changes closer together than this would go unseen if the second
-/// undid the first; a test holds that none are.
-const STEP: i64 = 86_400;
+/// How far apart a zone's offset is looked at. Two changes closer together than this could go unseen, if the second
+/// undid the first; a test holds that there are none.
+const STEP: i64 = 5 * 86_400;
 
 /// An IANA time zone. Cheap to clone.
 #[derive(Debug, Clone)]

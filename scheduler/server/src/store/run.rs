@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use punctual_scheduler_domain::attempt::AttemptOutcome;
 use punctual_scheduler_domain::id::{AttemptNumber, ReplicaId, RunId, SessionId, Shard};
 use punctual_scheduler_domain::job::Task;
-use punctual_scheduler_domain::name::{JobName, Kind, Namespace, TaskQueue};
+use punctual_scheduler_domain::name::{JobName, Kind, Namespace, TaskQueue, TaskQueuePath};
 use punctual_scheduler_domain::retry::RetryPolicy;
 use punctual_scheduler_domain::run::{RunOrigin, RunState};
 use punctual_scheduler_domain::timeouts::Timeouts;
@@ -114,6 +114,13 @@ pub struct DueLane {
     pub first_run_at: DateTime<Utc>,
 }
 
+impl DueLane {
+    /// The task queue its runs wait in.
+    pub fn queue(&self) -> TaskQueuePath {
+        TaskQueuePath { namespace: self.namespace.clone(), task_queue: self.task_queue.clone() }
+    }
+}
+
 /// What the publisher may admit, and where to.
 #[derive(Debug, Clone)]
 pub struct AdmitRequest {
@@ -121,8 +128,8 @@ pub struct AdmitRequest {
     pub publisher: ReplicaId,
     /// Whose runs.
     pub shards: Vec<Shard>,
-    /// The lanes to look at.
-    pub lanes: Vec<LaneId>,
+    /// The lanes to look at, as [`due_lanes`](super::Store::due_lanes) found them.
+    pub lanes: Vec<DueLane>,
     /// Usable nodes, by which share; runs are dealt out in turn. Not empty.
     pub nodes: Vec<NodeId>,
     /// Runs of jobs that allow overlap may be admitted this long ahead of their time.

@@ -1,0 +1,145 @@
+//! Sending doorbells: one MPUB for each node and topic, at their time, and elsewhere when one fails.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use punctual_proto::v1;
+use punctual_queue_client::producer::PublishOutcome;
+use punctual_queue_client::wire::name::TopicName;
+use punctual_scheduler_domain::name::topic;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::Shared;
+use crate::store::{Dispatch, NodeId, Redispatch};
+
+/// Batches under way at once. Each is a command on a connection that takes many; more would only hold memory.
+const MOST_UNDER_WAY: usize = 64;
+/// Between two tries to find a node that takes a doorbell.
+const RETRY_EVERY: Duration = Duration::from_millis(100);
+/// After this long the reaper's redelivery is near, and takes over.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(25);
+
+/// Sends until `stop` and both sources are empty, then waits for what is under way.
+pub(super) async fn run(
+    shared: Shared,
+    mut admitted: mpsc::Receiver<Vec<Dispatch>>,
+    mut created: mpsc::UnboundedReceiver<Vec<Dispatch>>,
+    stop: CancellationToken,
+) {
+    let mut under_way = JoinSet::new();
+    loop {
+        let dispatches = tokio::select! {
+            biased;
+            Some(dispatches) = created.recv() => dispatches,
+            Some(dispatches) = admitted.recv() => dispatches,
+            Some(_ended) = under_way.join_next(), if !under_way.is_empty() => continue,
+            () = stop.cancelled() => break,
+        };
+        for batch in batches(dispatches, shared.clock.now()) {
+            if under_way.len() >= MOST_UNDER_WAY {
+                under_way.join_next().await;
+            }
+            under_way.spawn(send(shared.clone(), batch, stop.clone()));
+        }
+    }
+    under_way.join_all().await;
+}
+
+/// Doorbells for one node, topic and instant.
+struct Batch {
+    node: NodeId,
+    topic: String,
+    not_before: DateTime<Utc>,
+    dispatches: Vec<Dispatch>,
+}
+
+/// One batch for all that is due; what was admitted ahead goes out at its own instant.
+fn batches(dispatches: Vec<Dispatch>, now: DateTime<Utc>) -> Vec<Batch> {
+    let mut batches: HashMap<_, Batch> = HashMap::new();
+    for dispatch in dispatches {
+        let topic = topic(&dispatch.namespace, &dispatch.task_queue);
+        let not_before = dispatch.run_at.max(now);
+        batches
+            .entry((dispatch.node, topic.clone(), not_before))
+            .or_insert_with(|| Batch { node: dispatch.node, topic, not_before, dispatches: Vec::new() })
+            .dispatches
+            .push(dispatch);
+    }
+    batches.into_values().collect()
+}
+
+async fn send(shared: Shared, batch: Batch, stop: CancellationToken) {
+    tokio::time::sleep_until(shared.clock.instant_of(batch.not_before)).await;
+    // Names of namespaces and task queues are narrower than names of topics.
+    let Ok(topic) = batch.topic.parse::<TopicName>() else { return };
+    let mut refused = publish(&shared, batch.node, &topic, batch.dispatches).await;
+    let give_up = Instant::now() + GIVE_UP_AFTER;
+    while !refused.is_empty() && Instant::now() < give_up && !stop.is_cancelled() {
+        refused = elsewhere(&shared, &topic, refused).await;
+    }
+}
+
+/// Stores another node for doorbells whose publish was refused or unknown, and publishes there.
+async fn elsewhere(shared: &Shared, topic: &TopicName, refused: Vec<Dispatch>) -> Vec<Dispatch> {
+    let usable = shared.nodes.usable();
+    let others: Vec<_> = usable.iter().filter(|node| Some(**node) != refused.first().map(|d| d.node)).collect();
+    // The same node again when there is no other.
+    let Some(node) = others.first().map(|node| **node).or(usable.first().copied()) else {
+        tokio::time::sleep(RETRY_EVERY).await;
+        return refused;
+    };
+    if others.is_empty() {
+        tokio::time::sleep(RETRY_EVERY).await;
+    }
+    let runs: Vec<_> = refused
+        .iter()
+        .map(|dispatch| Redispatch { run: dispatch.run, dispatch_seq: dispatch.dispatch_seq, node })
+        .collect();
+    match shared.store.redispatch(shared.replica.id, &runs).await {
+        // What moved on meanwhile is not ours to send any more.
+        Ok(moved) => publish(shared, node, topic, moved).await,
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "could not store another node");
+            tokio::time::sleep(RETRY_EVERY).await;
+            refused
+        }
+    }
+}
+
+/// Publishes, and answers what was not acknowledged.
+async fn publish(shared: &Shared, node: NodeId, topic: &TopicName, dispatches: Vec<Dispatch>) -> Vec<Dispatch> {
+    if dispatches.is_empty() {
+        return dispatches;
+    }
+    let started = Instant::now();
+    let bodies = dispatches.iter().map(doorbell).collect();
+    let outcome = shared.nodes.publish(node, topic, bodies).await;
+    metrics::histogram!("punctual_publish_seconds").record(started.elapsed().as_secs_f64());
+    match outcome {
+        PublishOutcome::Acknowledged => {
+            metrics::counter!("punctual_doorbells_published_total").increment(dispatches.len() as u64);
+            Vec::new()
+        }
+        outcome => {
+            metrics::counter!("punctual_publishes_failed_total").increment(1);
+            tracing::debug!(?outcome, node = node.0, doorbells = dispatches.len(), "a publish was not acknowledged");
+            dispatches
+        }
+    }
+}
+
+fn doorbell(dispatch: &Dispatch) -> Bytes {
+    let doorbell = v1::Doorbell {
+        run_id: dispatch.run.to_string(),
+        dispatch: dispatch.dispatch_seq,
+        job: dispatch.job.clone(),
+        kind: dispatch.kind.to_string(),
+        traceparent: String::new(),
+    };
+    doorbell.to_json().into()
+}

@@ -1,0 +1,275 @@
+//! The store on Postgres: all SQL of the project, one file per statement, each checked at build time.
+//!
+//! No statement needs a session: no advisory session locks, no `SET`, no `LISTEN`. Statements that touch many runs
+//! lock them in id order. What is due is decided by `statement_timestamp()`, which tests may pin.
+
+mod admit;
+mod cancel;
+mod conclude;
+mod create;
+mod definitions;
+mod finish;
+mod jobs;
+mod lanes;
+mod lease;
+mod live;
+mod nodes;
+mod partitions;
+mod plan;
+mod reap;
+mod read;
+mod rows;
+mod schema;
+mod start;
+mod workers;
+
+use std::collections::HashMap;
+use std::str::FromStr as _;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use punctual_scheduler_domain::id::{JobId, ReplicaId, RunId, SessionId, Shard};
+use punctual_scheduler_domain::job::Job;
+use punctual_scheduler_domain::name::{JobName, Namespace, TaskQueuePath};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+
+use super::{
+    AdmitRequest, Admitted, Attempt, Beat, BeatAnswer, CreatedRun, Dispatch, DueLane, EndedReplica, FinishAnswer,
+    Fleet, JobChange, NewJob, NewRun, NewSession, NodeId, NodeIdentity, Ownership, PlanOutcome, Reaped, Redispatch,
+    Registered, Release, Replica, Report, RequestId, Revision, Run, RunChanges, RunFilter, RunSelection, Start,
+    StartAnswer, Store, StoreError,
+};
+use definitions::Definitions;
+use lanes::Lanes;
+
+pub use schema::{MIGRATOR, MigrateError, migrate};
+
+/// How long a caller waits for a free connection before the database counts as away.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The ledger on a Postgres database.
+pub struct PostgresStore {
+    pool: PgPool,
+    definitions: Definitions,
+    lanes: Lanes,
+    pinned_now: Mutex<Option<DateTime<Utc>>>,
+}
+
+impl PostgresStore {
+    /// Opens a pool of at most `connections`.
+    ///
+    /// # Errors
+    /// When the URL is malformed or no connection can be made within five seconds.
+    pub async fn connect(url: &str, connections: u32) -> Result<Self, StoreError> {
+        let options = PgConnectOptions::from_str(url)?.application_name("punctual-scheduler");
+        let pool = PgPoolOptions::new()
+            .max_connections(connections)
+            .min_connections(1)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            // A broken connection shows itself at the first statement, which is then repeated.
+            .test_before_acquire(false)
+            .connect_with(options)
+            .await?;
+        Ok(Self::new(pool))
+    }
+
+    /// On a pool that somebody else made.
+    pub fn new(pool: PgPool) -> Self {
+        Self {
+            pool,
+            definitions: Definitions::default(),
+            lanes: Lanes::default(),
+            pinned_now: Mutex::new(None),
+        }
+    }
+
+    /// Refuses a database whose schema this release does not work with.
+    ///
+    /// # Errors
+    /// [`StoreError::SchemaVersion`].
+    pub async fn check_schema(&self) -> Result<(), StoreError> {
+        schema::check(&self.pool).await
+    }
+
+    /// Makes every statement believe that it is `now`; `None` gives the clock back to the database. For tests.
+    pub fn pin_now(&self, now: Option<DateTime<Utc>>) {
+        *self.pinned_now.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = now;
+    }
+
+    fn now(&self) -> Option<DateTime<Utc>> {
+        *self.pinned_now.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+fn interval(duration: Duration) -> sqlx::postgres::types::PgInterval {
+    // Bounded by validation far below 292,000 years.
+    let microseconds = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+    sqlx::postgres::types::PgInterval { months: 0, days: 0, microseconds }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn shard_numbers(shards: &[Shard]) -> Vec<i16> {
+    shards.iter().map(|shard| i16::from(shard.get())).collect()
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn database_time(&self) -> Result<DateTime<Utc>, StoreError> {
+        if let Some(now) = self.now() {
+            return Ok(now);
+        }
+        Ok(sqlx::query_scalar!(r#"select statement_timestamp() as "now!""#).fetch_one(&self.pool).await?)
+    }
+
+    async fn create_job(&self, job: NewJob, request: Option<RequestId>) -> Result<JobId, StoreError> {
+        jobs::create(self, job, request).await
+    }
+
+    async fn change_job(
+        &self,
+        namespace: &Namespace,
+        name: &JobName,
+        change: JobChange,
+        revision: Option<Revision>,
+        request: Option<RequestId>,
+    ) -> Result<Job, StoreError> {
+        jobs::change(self, namespace, name, change, revision, request).await
+    }
+
+    async fn get_job(&self, namespace: &Namespace, name: &JobName) -> Result<Option<Job>, StoreError> {
+        jobs::get(self, namespace, name).await
+    }
+
+    async fn list_jobs(
+        &self,
+        namespace: &Namespace,
+        after: Option<&JobName>,
+        limit: u32,
+    ) -> Result<Vec<Job>, StoreError> {
+        jobs::list(self, namespace, after, limit).await
+    }
+
+    async fn create_runs(
+        &self,
+        publisher: ReplicaId,
+        runs: Vec<NewRun>,
+    ) -> Result<Vec<Result<CreatedRun, StoreError>>, StoreError> {
+        create::create_runs(self, publisher, runs).await
+    }
+
+    async fn get_run(&self, run: RunId) -> Result<Option<(Run, Vec<Attempt>)>, StoreError> {
+        read::get_run(self, run).await
+    }
+
+    async fn list_runs(&self, selection: &RunSelection) -> Result<Vec<Run>, StoreError> {
+        read::list_runs(self, selection).await
+    }
+
+    async fn changed_runs(&self, filter: &RunFilter, since: Option<DateTime<Utc>>) -> Result<RunChanges, StoreError> {
+        read::changed_runs(self, filter, since).await
+    }
+
+    async fn cancel_run(&self, run: RunId, reason: &str) -> Result<Option<Run>, StoreError> {
+        cancel::cancel_run(self, run, reason).await
+    }
+
+    async fn plan_due_jobs(&self, look_ahead: Duration, limit: u32) -> Result<PlanOutcome, StoreError> {
+        plan::plan_due_jobs(self, look_ahead, limit).await
+    }
+
+    async fn maintain_partitions(&self) -> Result<(), StoreError> {
+        partitions::maintain(self).await
+    }
+
+    async fn renew_lease(&self, replica: &Replica) -> Result<Ownership, StoreError> {
+        lease::renew(self, replica).await
+    }
+
+    async fn release_lease(&self, replica: ReplicaId) -> Result<(), StoreError> {
+        lease::release(self, replica).await
+    }
+
+    async fn adopt_dispatches(
+        &self,
+        replica: ReplicaId,
+        ended: &EndedReplica,
+        limit: u32,
+    ) -> Result<Vec<Dispatch>, StoreError> {
+        admit::adopt(self, replica, ended, limit).await
+    }
+
+    async fn due_lanes(&self, shards: &[Shard]) -> Result<Vec<DueLane>, StoreError> {
+        admit::due_lanes(self, shards).await
+    }
+
+    async fn admit_due_runs(&self, request: &AdmitRequest) -> Result<Admitted, StoreError> {
+        admit::admit_due_runs(self, request).await
+    }
+
+    async fn redispatch(&self, publisher: ReplicaId, runs: &[Redispatch]) -> Result<Vec<Dispatch>, StoreError> {
+        admit::redispatch(self, publisher, runs).await
+    }
+
+    async fn fleets(&self) -> Result<Vec<Fleet>, StoreError> {
+        workers::fleets(self).await
+    }
+
+    async fn queued_counts(&self) -> Result<HashMap<TaskQueuePath, u32>, StoreError> {
+        let all: Vec<_> = Shard::all().collect();
+        admit::queued_counts(self, &all).await
+    }
+
+    async fn nodes_seen(&self, seen: &[NodeIdentity]) -> Result<Vec<NodeId>, StoreError> {
+        nodes::seen(self, seen).await
+    }
+
+    async fn node_lost(&self, node: NodeId) -> Result<bool, StoreError> {
+        nodes::lost(self, node).await
+    }
+
+    async fn register_worker(&self, session: NewSession) -> Result<Registered, StoreError> {
+        workers::register(self, session).await
+    }
+
+    async fn unregister_worker(&self, session: SessionId) -> Result<(), StoreError> {
+        workers::unregister(self, session).await
+    }
+
+    async fn start_attempts(&self, session: SessionId, starts: &[Start]) -> Result<Vec<StartAnswer>, StoreError> {
+        start::start_attempts(self, session, starts).await
+    }
+
+    async fn heartbeat(&self, beat: &Beat) -> Result<Option<BeatAnswer>, StoreError> {
+        workers::heartbeat(self, beat).await
+    }
+
+    async fn finish_attempts(&self, reports: &[Report]) -> Result<Vec<FinishAnswer>, StoreError> {
+        finish::finish_attempts(self, reports).await
+    }
+
+    async fn release_attempt(&self, release: &Release) -> Result<FinishAnswer, StoreError> {
+        finish::release_attempt(self, release).await
+    }
+
+    async fn reap_sessions(&self, limit: u32) -> Result<Reaped, StoreError> {
+        reap::sessions(self, limit).await
+    }
+
+    async fn reap_runs(&self, limit: u32) -> Result<Reaped, StoreError> {
+        reap::runs(self, limit).await
+    }
+
+    async fn requeue_lost(
+        &self,
+        unreachable: &[NodeId],
+        shards: &[Shard],
+        limit: u32,
+    ) -> Result<Reaped, StoreError> {
+        reap::requeue_lost(self, unreachable, shards, limit).await
+    }
+}

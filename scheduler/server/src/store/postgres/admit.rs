@@ -1,0 +1,312 @@
+//! Admission: due runs are judged and queued, before anything is published.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use punctual_scheduler_domain::admission::{
+    Candidate, QueueBudget, SkipReason, Verdict, judge, redelivery_after, window,
+};
+use punctual_scheduler_domain::attempt::AttemptReport;
+use punctual_scheduler_domain::id::{JobId, ReplicaId, RunId, Shard};
+use punctual_scheduler_domain::job::Overlap;
+use punctual_scheduler_domain::name::TaskQueuePath;
+use punctual_scheduler_domain::run::RunState;
+use sqlx::{Postgres, Transaction};
+use uuid::Uuid;
+
+use super::conclude::{Conclusion, conclude};
+use super::{PostgresStore, interval, millis, rows, shard_numbers, workers};
+use crate::store::{AdmitRequest, Admitted, Dispatch, DueLane, EndedReplica, LaneId, NodeId, Redispatch, StoreError};
+
+/// What a silent replica queued this long before its end may not have been sent.
+const ADOPTED_BEFORE_END: TimeDelta = TimeDelta::seconds(3);
+
+type Tx = Transaction<'static, Postgres>;
+
+/// A row of the statements that queue runs.
+pub(super) struct DispatchRow {
+    pub(super) id: Uuid,
+    pub(super) dispatch_seq: i32,
+    pub(super) node: i32,
+    pub(super) run_at: DateTime<Utc>,
+    pub(super) namespace: String,
+    pub(super) task_queue: String,
+    pub(super) kind: String,
+    pub(super) job: String,
+}
+
+impl DispatchRow {
+    pub(super) fn into_dispatch(self) -> Result<Dispatch, StoreError> {
+        Ok(Dispatch {
+            run: RunId(self.id),
+            dispatch_seq: rows::count(self.dispatch_seq),
+            node: NodeId(self.node),
+            namespace: rows::parsed("namespace", &self.namespace)?,
+            task_queue: rows::parsed("task queue", &self.task_queue)?,
+            kind: rows::parsed("kind", &self.kind)?,
+            job: self.job,
+            run_at: self.run_at,
+        })
+    }
+}
+
+fn dispatches(rows: Vec<DispatchRow>) -> Result<Vec<Dispatch>, StoreError> {
+    rows.into_iter().map(DispatchRow::into_dispatch).collect()
+}
+
+pub(super) async fn due_lanes(store: &PostgresStore, shards: &[Shard]) -> Result<Vec<DueLane>, StoreError> {
+    sqlx::query_file!("src/store/postgres/due_lanes.sql", &shard_numbers(shards))
+        .fetch_all(&store.pool)
+        .await?
+        .into_iter()
+        .map(|row| {
+            Ok(DueLane {
+                lane: LaneId(row.id),
+                namespace: rows::parsed("namespace", &row.namespace)?,
+                task_queue: rows::parsed("task queue", &row.task_queue)?,
+                kind: rows::parsed("kind", &row.kind)?,
+                first_run_at: row.run_at,
+            })
+        })
+        .collect()
+}
+
+pub(super) async fn admit_due_runs(store: &PostgresStore, request: &AdmitRequest) -> Result<Admitted, StoreError> {
+    let budgets = budgets(store, request).await?;
+    let rooms = rooms(&request.lanes, &budgets, request.limit);
+    let mut tx = store.pool.begin().await?;
+    let due = lock_due_runs(store, &mut tx, request, &rooms).await?;
+    let Some(now) = due.now else {
+        tx.rollback().await?;
+        return Ok(Admitted::default());
+    };
+    let more = due.candidates.len() >= usize::try_from(request.limit).unwrap_or(usize::MAX);
+    let mut admitted = Admitted { more, ..Default::default() };
+    let (mut admits, mut skips) = (Vec::new(), Vec::new());
+    for judgement in judge(&due.candidates, &budgets) {
+        match judgement.verdict {
+            Verdict::Admit => admits.push(judgement.run),
+            Verdict::Skip(reason) => skips.push(skipped(judgement.run, reason)),
+            Verdict::Wait(_) => admitted.waiting += 1,
+        }
+    }
+    admitted.skipped = u32::try_from(skips.len()).unwrap_or(u32::MAX);
+    conclude(&mut tx, &skips, now).await?;
+    admitted.dispatches = queue_runs(&mut tx, request, &admits, &due.candidates, now).await?;
+    tx.commit().await?;
+    Ok(admitted)
+}
+
+/// What each task queue has room for now: its window, shared out by shards, less what is queued already.
+async fn budgets(
+    store: &PostgresStore,
+    request: &AdmitRequest,
+) -> Result<HashMap<TaskQueuePath, QueueBudget>, StoreError> {
+    let fleets = workers::fleets(store).await?;
+    let queued = queued_counts(store, &request.shards).await?;
+    let owned = u8::try_from(request.shards.len()).unwrap_or(Shard::COUNT);
+    let mut budgets = HashMap::new();
+    for lane in &request.lanes {
+        let (namespace, task_queue) = (&lane.namespace, &lane.task_queue);
+        budgets.entry(lane.queue()).or_insert_with(|| {
+            let fleet = fleets.iter().find(|fleet| fleet.namespace == *namespace && fleet.task_queue == *task_queue);
+            let waiting = queued.get(&lane.queue()).map_or(0, |queued| *queued as usize);
+            QueueBudget {
+                free: window(fleet.map_or(0, |fleet| fleet.places), owned).saturating_sub(waiting),
+                kinds: fleet.map(|fleet| fleet.kinds.iter().cloned().collect()),
+            }
+        });
+    }
+    Ok(budgets)
+}
+
+fn queue_of(lane: &DueLane) -> TaskQueuePath {
+    TaskQueuePath { namespace: lane.namespace.clone(), task_queue: lane.task_queue.clone() }
+}
+
+/// How many runs of these shards are queued in each task queue.
+pub(super) async fn queued_counts(
+    store: &PostgresStore,
+    shards: &[Shard],
+) -> Result<HashMap<TaskQueuePath, u32>, StoreError> {
+    sqlx::query_file!("src/store/postgres/queued_counts.sql", &shard_numbers(shards))
+        .fetch_all(&store.pool)
+        .await?
+        .into_iter()
+        .map(|row| {
+            let path = TaskQueuePath {
+                namespace: rows::parsed("namespace", &row.namespace)?,
+                task_queue: rows::parsed("task queue", &row.task_queue)?,
+            };
+            Ok((path, u32::try_from(row.queued).unwrap_or(u32::MAX)))
+        })
+        .collect()
+}
+
+/// Lanes worth looking at, and how many runs of each.
+struct Rooms {
+    lanes: Vec<i32>,
+    rooms: Vec<i64>,
+}
+
+fn rooms(lanes: &[DueLane], budgets: &HashMap<TaskQueuePath, QueueBudget>, limit: u32) -> Rooms {
+    let mut rooms = Rooms { lanes: Vec::new(), rooms: Vec::new() };
+    for lane in lanes {
+        let Some(budget) = budgets.get(&lane.queue()) else { continue };
+        let served = budget.kinds.as_ref().is_none_or(|kinds| kinds.contains(&lane.kind));
+        let room = budget.free.min(usize::try_from(limit).unwrap_or(usize::MAX));
+        if served && room > 0 {
+            rooms.lanes.push(lane.lane.0);
+            rooms.rooms.push(i64::try_from(room).unwrap_or(i64::MAX));
+        }
+    }
+    rooms
+}
+
+/// Due runs under lock, with what judging them needs.
+struct DueRuns {
+    candidates: Vec<Candidate>,
+    now: Option<DateTime<Utc>>,
+}
+
+/// The two statements of G9: first the cursors of jobs whose overlap is to be judged, then, on a snapshot taken
+/// after, the runs.
+async fn lock_due_runs(
+    store: &PostgresStore,
+    tx: &mut Tx,
+    request: &AdmitRequest,
+    rooms: &Rooms,
+) -> Result<DueRuns, StoreError> {
+    let mut due = DueRuns { candidates: Vec::new(), now: None };
+    if rooms.lanes.is_empty() {
+        return Ok(due);
+    }
+    let shards = shard_numbers(&request.shards);
+    let locked = sqlx::query_file_scalar!(
+        "src/store/postgres/lock_overlap_cursors.sql",
+        store.now(),
+        &rooms.lanes,
+        &rooms.rooms,
+        &shards
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    let found = sqlx::query_file!(
+        "src/store/postgres/due_runs.sql",
+        store.now(),
+        &rooms.lanes,
+        &rooms.rooms,
+        &shards,
+        interval(request.ahead),
+        &locked
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    for row in found {
+        let Some(lane) = request.lanes.iter().find(|lane| lane.lane.0 == row.lane) else { continue };
+        due.now = Some(row.now);
+        due.candidates.push(Candidate {
+            run: RunId(row.id),
+            job: row.job_id.map(JobId),
+            due_at: row.due_at,
+            run_at: row.run_at,
+            priority: 0,
+            overlap: if row.overlap == "allow" { Overlap::Allow } else { Overlap::Skip },
+            dispatch_seq: rows::count(row.dispatch_seq),
+            queue: lane.queue(),
+            kind: lane.kind.clone(),
+            unfinished: row.unfinished,
+        });
+    }
+    Ok(due)
+}
+
+fn skipped(run: RunId, reason: SkipReason) -> Conclusion {
+    Conclusion {
+        run,
+        from: RunState::Scheduled,
+        // Only a run that was never admitted is skipped, so it has had no attempt.
+        attempt: 0,
+        to: RunState::Skipped,
+        reason: reason.as_str().to_owned(),
+        tries_used: 0,
+        outcome: None,
+        report: AttemptReport::default(),
+    }
+}
+
+async fn queue_runs(
+    tx: &mut Tx,
+    request: &AdmitRequest,
+    admits: &[RunId],
+    candidates: &[Candidate],
+    now: DateTime<Utc>,
+) -> Result<Vec<Dispatch>, StoreError> {
+    if admits.is_empty() {
+        return Ok(Vec::new());
+    }
+    let tried: HashMap<_, _> = candidates.iter().map(|candidate| (candidate.run, candidate.dispatch_seq)).collect();
+    let ids: Vec<_> = admits.iter().map(|run| run.0).collect();
+    // Dealt out in turn from a place that differs from one admission to the next.
+    let first = usize::try_from(now.timestamp_subsec_micros()).unwrap_or(0);
+    let nodes: Vec<_> = (0..ids.len()).map(|i| request.nodes[(first + i) % request.nodes.len()].0).collect();
+    let redelivery: Vec<_> = admits
+        .iter()
+        .map(|run| millis(redelivery_after(tried.get(run).copied().unwrap_or(0) + 1)))
+        .collect();
+    let rows = sqlx::query_file_as!(
+        DispatchRow,
+        "src/store/postgres/admit_runs.sql",
+        &ids,
+        &nodes,
+        &redelivery,
+        request.publisher.0,
+        now
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    dispatches(rows)
+}
+
+pub(super) async fn redispatch(
+    store: &PostgresStore,
+    publisher: ReplicaId,
+    runs: &[Redispatch],
+) -> Result<Vec<Dispatch>, StoreError> {
+    let ids: Vec<_> = runs.iter().map(|run| run.run.0).collect();
+    let tried: Vec<_> = runs.iter().map(|run| i32::try_from(run.dispatch_seq).unwrap_or(i32::MAX)).collect();
+    let nodes: Vec<_> = runs.iter().map(|run| run.node.0).collect();
+    let redelivery: Vec<_> = runs.iter().map(|run| millis(redelivery_after(run.dispatch_seq + 1))).collect();
+    let rows = sqlx::query_file_as!(
+        DispatchRow,
+        "src/store/postgres/redispatch.sql",
+        &ids,
+        &tried,
+        &nodes,
+        publisher.0,
+        store.now(),
+        &redelivery
+    )
+    .fetch_all(&store.pool)
+    .await?;
+    dispatches(rows)
+}
+
+pub(super) async fn adopt(
+    store: &PostgresStore,
+    replica: ReplicaId,
+    ended: &EndedReplica,
+    limit: u32,
+) -> Result<Vec<Dispatch>, StoreError> {
+    let rows = sqlx::query_file_as!(
+        DispatchRow,
+        "src/store/postgres/adopt_dispatches.sql",
+        replica.0,
+        ended.id.0,
+        ended.expired_at - ADOPTED_BEFORE_END,
+        i64::from(limit)
+    )
+    .fetch_all(&store.pool)
+    .await?;
+    dispatches(rows)
+}

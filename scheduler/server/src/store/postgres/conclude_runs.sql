@@ -1,0 +1,34 @@
+-- The end of a run: the row leaves run_live for the history in one statement, and the delete is the guard. An
+-- outcome is given when an attempt ended with it.
+with ending as (
+    select *
+    from unnest(
+        $1::uuid[], $2::text[], $3::integer[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+        $10::text[], $11::integer[]
+    ) as e (id, from_state, attempt, to_state, reason, error, error_kind, result, output_tail, outcome, tries_used)
+), gone as (
+    delete from punctual.run_live r
+    using ending e
+    where r.id = e.id and r.state = e.from_state and r.attempt = e.attempt
+    returning r.*, e.to_state, e.reason, e.error as last_error, e.error_kind, e.result, e.output_tail, e.outcome,
+              e.tries_used as tries
+), unspecified as (
+    delete from punctual.run_spec s using gone g where s.run_id = g.id and g.origin <> 'schedule'
+), attempts as (
+    insert into punctual.attempt_history (
+        run_id, attempt, retention, ended_at, outcome, session, worker, started_at, error, error_kind, output_tail
+    )
+    select id, attempt, 'default', $12::timestamptz, outcome, session, worker, started_at, last_error, error_kind, output_tail
+    from gone
+    where outcome is not null
+)
+insert into punctual.run_history (
+    id, retention, ended_at, namespace, job_id, job_version, origin, state, reason, task_queue, kind, due_at, shard_index,
+    created_at, started_at, attempts, tries_used, error, result
+)
+select g.id, 'default', $12, l.namespace, g.job_id, g.job_version, g.origin, g.to_state, g.reason, l.task_queue, l.kind,
+       g.due_at, g.shard_index, g.created_at, g.started_at, g.attempt, g.tries,
+       -- What last went wrong stays visible, also on a run that succeeded in the end.
+       coalesce(nullif(g.last_error, ''), g.error), g.result
+from gone g
+join punctual.lane l on l.id = g.lane

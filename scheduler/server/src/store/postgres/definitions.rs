@@ -1,0 +1,88 @@
+//! Definitions of jobs, remembered: a version never changes.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use punctual_scheduler_domain::id::JobId;
+use punctual_scheduler_domain::job::{JobSpec, Task};
+use punctual_scheduler_domain::name::Namespace;
+use punctual_scheduler_domain::retry::RetryPolicy;
+use punctual_scheduler_domain::schedule::{ScheduleError, ScheduleSet};
+use punctual_scheduler_domain::timeouts::Timeouts;
+use serde::{Deserialize, Serialize};
+use sqlx::PgExecutor;
+
+use super::rows;
+use crate::store::StoreError;
+
+/// Beyond this many the memory is emptied and fills again: a bound, not a tuning knob.
+const MOST: usize = 20_000;
+
+/// A job's definition, ready for use.
+pub(super) struct Definition {
+    pub(super) namespace: Namespace,
+    pub(super) spec: JobSpec,
+    /// What a worker gets.
+    pub(super) payload: String,
+    /// As evaluated now; an error makes the job `errored`.
+    pub(super) schedule: Result<ScheduleSet, ScheduleError>,
+}
+
+/// The definition of a run that is not its job's, as `run_spec` keeps it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct OwnDefinition {
+    pub(super) task: Task,
+    pub(super) retry: RetryPolicy,
+    pub(super) timeouts: Timeouts,
+}
+
+pub(super) type Version = (JobId, i32);
+
+#[derive(Default)]
+pub(super) struct Definitions {
+    known: Mutex<HashMap<Version, Arc<Definition>>>,
+}
+
+impl Definitions {
+    /// The definitions of these versions, read in one statement where they are not known yet.
+    pub(super) async fn get(
+        &self,
+        executor: impl PgExecutor<'_>,
+        versions: impl IntoIterator<Item = Version>,
+    ) -> Result<HashMap<Version, Arc<Definition>>, StoreError> {
+        let mut found = HashMap::new();
+        let mut missing = Vec::new();
+        {
+            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            for version in versions {
+                match known.get(&version) {
+                    Some(definition) => {
+                        found.insert(version, Arc::clone(definition));
+                    }
+                    None => missing.push(version),
+                }
+            }
+        }
+        if missing.is_empty() {
+            return Ok(found);
+        }
+        let (jobs, versions): (Vec<_>, Vec<_>) = missing.iter().map(|(job, version)| (job.0, *version)).unzip();
+        let rows = sqlx::query_file!("src/store/postgres/definition.sql", &jobs, &versions).fetch_all(executor).await?;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() + rows.len() > MOST {
+            known.clear();
+        }
+        for row in rows {
+            let spec: JobSpec = rows::definition(&format!("job {} version {}", row.name, row.version), row.spec)?;
+            let definition = Arc::new(Definition {
+                namespace: rows::parsed("namespace", &row.namespace)?,
+                payload: spec.task.payload(),
+                schedule: ScheduleSet::compile(&spec.schedule),
+                spec,
+            });
+            known.insert((JobId(row.job_id), row.version), Arc::clone(&definition));
+            found.insert((JobId(row.job_id), row.version), definition);
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,293 @@
+//! Jobs and their changes. Every change holds the lock of the job's cursor, which the planner takes too.
+
+use chrono::{DateTime, Utc};
+use punctual_scheduler_domain::id::JobId;
+use punctual_scheduler_domain::job::{Job, JobState};
+use punctual_scheduler_domain::name::{JobName, Namespace};
+use punctual_scheduler_domain::plan;
+use punctual_scheduler_domain::schedule::ScheduleSet;
+use sqlx::{Postgres, Transaction};
+
+use super::rows::{JobRow, job_state_name};
+use super::{PostgresStore, cancel, plan as planning};
+use crate::store::{JobChange, NewJob, RequestId, Revision, StoreError};
+
+type Tx = Transaction<'static, Postgres>;
+
+pub(super) async fn get(
+    store: &PostgresStore,
+    namespace: &Namespace,
+    name: &JobName,
+) -> Result<Option<Job>, StoreError> {
+    sqlx::query_file_as!(JobRow, "src/store/postgres/job_by_name.sql", namespace.as_ref(), name.as_ref())
+        .fetch_optional(&store.pool)
+        .await?
+        .map(JobRow::into_job)
+        .transpose()
+}
+
+pub(super) async fn list(
+    store: &PostgresStore,
+    namespace: &Namespace,
+    after: Option<&JobName>,
+    limit: u32,
+) -> Result<Vec<Job>, StoreError> {
+    let after = after.map(AsRef::as_ref);
+    sqlx::query_file_as!(JobRow, "src/store/postgres/list_jobs.sql", namespace.as_ref(), after, i64::from(limit))
+        .fetch_all(&store.pool)
+        .await?
+        .into_iter()
+        .map(JobRow::into_job)
+        .collect()
+}
+
+pub(super) async fn create(
+    store: &PostgresStore,
+    job: NewJob,
+    request: Option<RequestId>,
+) -> Result<JobId, StoreError> {
+    // The lane is made first, so that a namespace that does not exist is found out before anything is written.
+    store.lanes.id(&store.pool, &job.namespace, &job.spec.task_queue, &job.spec.task.kind()).await?;
+    let mut tx = store.pool.begin().await?;
+    let now = transaction_time(&mut tx, store).await?;
+    if let Some(earlier) = claim_request(&mut tx, request.as_ref(), "create", job.id, now).await? {
+        return Ok(earlier);
+    }
+    let (next, state) = match ScheduleSet::compile(&job.spec.schedule).and_then(|set| plan::first_after(&set, now)) {
+        Ok(next) => (next, state_with(&job.spec.schedule, next)),
+        Err(_) => (None, JobState::Errored),
+    };
+    sqlx::query_file!(
+        "src/store/postgres/insert_job.sql",
+        job.id.0,
+        job.namespace.as_ref(),
+        job.name.as_ref(),
+        job_state_name(state),
+        now,
+        as_json(&job.spec),
+        job.author,
+        next
+    )
+    .execute(&mut *tx)
+    .await
+    .map_err(|error| match &error {
+        sqlx::Error::Database(inner) if inner.constraint() == Some("job_name_key") => {
+            StoreError::JobExists { namespace: job.namespace.clone(), name: job.name.clone() }
+        }
+        _ => error.into(),
+    })?;
+    tx.commit().await?;
+    Ok(job.id)
+}
+
+pub(super) async fn change(
+    store: &PostgresStore,
+    namespace: &Namespace,
+    name: &JobName,
+    change: JobChange,
+    revision: Option<Revision>,
+    request: Option<RequestId>,
+) -> Result<Job, StoreError> {
+    let missing = || StoreError::NoSuchJob { namespace: namespace.clone(), name: name.clone() };
+    if let JobChange::Update { spec, .. } = &change {
+        store.lanes.id(&store.pool, namespace, &spec.task_queue, &spec.task.kind()).await?;
+    }
+    let mut tx = store.pool.begin().await?;
+    let job = lock_job(&mut tx, store, namespace, name, request.as_ref()).await?.ok_or_else(missing)?;
+    let now = transaction_time(&mut tx, store).await?;
+    if claim_request(&mut tx, request.as_ref(), method(&change), job.id, now).await?.is_some() {
+        return Ok(job);
+    }
+    if let Some(expected) = revision
+        && expected != job.revision
+    {
+        return Err(StoreError::StaleRevision { name: name.clone(), expected, found: job.revision });
+    }
+    if is_no_change(&job, &change) {
+        tx.commit().await?;
+        return Ok(job);
+    }
+    // What is due by now is due under the old version.
+    if job.state == JobState::Active {
+        planning::plan_job_until(store, &mut tx, &job, now).await?;
+    }
+    sqlx::query_file!("src/store/postgres/remove_planned_runs.sql", job.id.0, now).execute(&mut *tx).await?;
+    let changed = apply(store, &mut tx, job, change, now).await?;
+    tx.commit().await?;
+    Ok(changed)
+}
+
+/// Locks the job's cursor and reads the job behind it. A job deleted meanwhile is answered only to a repeat of the
+/// request that deleted it.
+async fn lock_job(
+    tx: &mut Tx,
+    store: &PostgresStore,
+    namespace: &Namespace,
+    name: &JobName,
+    request: Option<&RequestId>,
+) -> Result<Option<Job>, StoreError> {
+    let live = sqlx::query_scalar!(
+        "select id from punctual.job where namespace = $1 and name = $2 and state <> 'deleted'",
+        namespace.as_ref(),
+        name.as_ref()
+    )
+    .fetch_optional(&mut **tx)
+    .await?;
+    let id = match (live, request) {
+        (Some(id), _) => id,
+        (None, Some(request)) => {
+            let Some(id) = sqlx::query_scalar!("select job_id from punctual.job_request where request_id = $1", request.0)
+                .fetch_optional(&mut **tx)
+                .await?
+            else {
+                return Ok(None);
+            };
+            id
+        }
+        (None, None) => return Ok(None),
+    };
+    sqlx::query!("select from punctual.job_cursor where job_id = $1 for no key update", id).fetch_one(&mut **tx).await?;
+    let job = sqlx::query_file_as!(JobRow, "src/store/postgres/job_by_id.sql", id).fetch_one(&mut **tx).await?.into_job()?;
+    Ok((live.is_none() || job.state != JobState::Deleted).then_some(job))
+}
+
+async fn apply(
+    store: &PostgresStore,
+    tx: &mut Tx,
+    mut job: Job,
+    change: JobChange,
+    now: DateTime<Utc>,
+) -> Result<Job, StoreError> {
+    match change {
+        JobChange::Update { spec, author } => {
+            job.version += 1;
+            job.spec = *spec;
+            sqlx::query_file!(
+                "src/store/postgres/insert_job_version.sql",
+                job.id.0,
+                version_number(job.version),
+                as_json(&job.spec),
+                author,
+                now
+            )
+            .execute(&mut **tx)
+            .await?;
+            if job.state != JobState::Paused {
+                plan_anew(&mut job, now);
+            }
+        }
+        JobChange::Pause { reason } => {
+            job.state = JobState::Paused;
+            job.state_reason = reason;
+            job.next_due_at = None;
+        }
+        JobChange::Resume => plan_anew(&mut job, now),
+        JobChange::Delete => {
+            job.state = JobState::Deleted;
+            job.state_reason = String::new();
+            job.next_due_at = None;
+            cancel::cancel_unstarted(store, tx, job.id, "job deleted").await?;
+        }
+    }
+    job.revision += 1;
+    job.updated_at = now;
+    sqlx::query_file!(
+        "src/store/postgres/update_job.sql",
+        job.id.0,
+        version_number(job.version),
+        job_state_name(job.state),
+        job.state_reason,
+        now,
+        job.next_due_at
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(job)
+}
+
+/// Sets the cursor to the first instant after `now` of the definition in force.
+fn plan_anew(job: &mut Job, now: DateTime<Utc>) {
+    match ScheduleSet::compile(&job.spec.schedule).and_then(|set| plan::first_after(&set, now)) {
+        Ok(next) => {
+            job.next_due_at = next;
+            job.state = state_with(&job.spec.schedule, next);
+            job.state_reason = String::new();
+        }
+        Err(error) => {
+            job.next_due_at = None;
+            job.state = JobState::Errored;
+            job.state_reason = error.to_string();
+        }
+    }
+}
+
+/// A job without a schedule is only ever triggered and stays active; one whose schedule has ended is exhausted.
+fn state_with<T>(schedule: &[T], next: Option<DateTime<Utc>>) -> JobState {
+    if next.is_none() && !schedule.is_empty() { JobState::Exhausted } else { JobState::Active }
+}
+
+fn is_no_change(job: &Job, change: &JobChange) -> bool {
+    match change {
+        JobChange::Update { spec, .. } => **spec == job.spec,
+        JobChange::Pause { .. } => job.state == JobState::Paused,
+        JobChange::Resume => job.state != JobState::Paused && job.state != JobState::Errored,
+        JobChange::Delete => job.state == JobState::Deleted,
+    }
+}
+
+fn method(change: &JobChange) -> &'static str {
+    match change {
+        JobChange::Update { .. } => "update",
+        JobChange::Pause { .. } => "pause",
+        JobChange::Resume => "resume",
+        JobChange::Delete => "delete",
+    }
+}
+
+/// Writes the request id down, or answers the job of the call that did so before.
+async fn claim_request(
+    tx: &mut Tx,
+    request: Option<&RequestId>,
+    method: &str,
+    job: JobId,
+    now: DateTime<Utc>,
+) -> Result<Option<JobId>, StoreError> {
+    let Some(request) = request else { return Ok(None) };
+    let claimed = sqlx::query!(
+        "insert into punctual.job_request (request_id, method, job_id, created_at) values ($1, $2, $3, $4)
+         on conflict (request_id) do nothing",
+        request.0,
+        method,
+        job.0,
+        now
+    )
+    .execute(&mut **tx)
+    .await?;
+    if claimed.rows_affected() == 1 {
+        return Ok(None);
+    }
+    let earlier = sqlx::query!("select method, job_id from punctual.job_request where request_id = $1", request.0)
+        .fetch_one(&mut **tx)
+        .await?;
+    if earlier.method != method || (method != "create" && earlier.job_id != job.0) {
+        return Err(StoreError::RequestReused(request.0.clone()));
+    }
+    Ok(Some(JobId(earlier.job_id)))
+}
+
+/// The database's time after the locks are held: an instant up to which nothing can be planned behind our back.
+pub(super) async fn transaction_time(tx: &mut Tx, store: &PostgresStore) -> Result<DateTime<Utc>, StoreError> {
+    if let Some(now) = store.now() {
+        return Ok(now);
+    }
+    Ok(sqlx::query_scalar!(r#"select statement_timestamp() as "now!""#).fetch_one(&mut **tx).await?)
+}
+
+fn as_json(spec: &impl serde::Serialize) -> serde_json::Value {
+    // Plain structs of strings, numbers and maps with string keys always serialise.
+    serde_json::to_value(spec).unwrap_or_default()
+}
+
+fn version_number(version: u32) -> i32 {
+    i32::try_from(version).unwrap_or(i32::MAX)
+}

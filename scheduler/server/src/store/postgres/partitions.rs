@@ -1,0 +1,34 @@
+//! Partitions of the ledger and the history: made ahead of their day, dropped when their retention has passed.
+
+use super::PostgresStore;
+use crate::store::StoreError;
+
+/// Days made ahead, from yesterday on.
+const AHEAD_DAYS: i32 = 9;
+/// The ledger outlives the catch-up window by far; behind it the cursor is the guard.
+const LEDGER_DAYS: i32 = 8;
+/// Retention of the classes, in days.
+const SHORT_DAYS: i32 = 3;
+const DEFAULT_DAYS: i32 = 30;
+const LONG_DAYS: i32 = 365;
+
+pub(super) async fn maintain(store: &PostgresStore) -> Result<(), StoreError> {
+    sqlx::query!(
+        "select punctual.ensure_partitions((coalesce($1, statement_timestamp()) at time zone 'UTC')::date - 1, $2)",
+        store.now(),
+        AHEAD_DAYS
+    )
+    .fetch_one(&store.pool)
+    .await?;
+    sqlx::query!(
+        "select punctual.drop_partitions((coalesce($1, statement_timestamp()) at time zone 'UTC')::date, $2, $3, $4, $5)",
+        store.now(),
+        LEDGER_DAYS,
+        SHORT_DAYS,
+        DEFAULT_DAYS,
+        LONG_DAYS
+    )
+    .fetch_one(&store.pool)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,248 @@
+//! Planning: due instants become rows, and the cursor moves, in one transaction.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use punctual_scheduler_domain::id::{JobId, RunId, Shard};
+use punctual_scheduler_domain::job::{Job, Overlap};
+use punctual_scheduler_domain::plan::{MissedRange, Plan, PlanInput, plan};
+use sqlx::{Postgres, Transaction};
+use uuid::Uuid;
+
+use super::definitions::Definition;
+use super::{PostgresStore, millis};
+use crate::store::{LaneId, PlanOutcome, StoreError};
+
+/// Instants of one job that one transaction plans; a job with more is claimed again at once.
+const MOST_DUE: usize = 500;
+/// Chunks that a change of a job plans through at most to reach the present.
+const MOST_CHUNKS: usize = 64;
+
+type Tx = Transaction<'static, Postgres>;
+
+/// A cursor under lock.
+struct Cursor {
+    job: JobId,
+    version: i32,
+    next_due_at: DateTime<Utc>,
+}
+
+pub(super) async fn plan_due_jobs(
+    store: &PostgresStore,
+    look_ahead: Duration,
+    limit: u32,
+) -> Result<PlanOutcome, StoreError> {
+    let mut tx = store.pool.begin().await?;
+    // Cursors are claimed when half of what was planned is used up, so that a job that is due every second is
+    // planned every few seconds and not every second.
+    let claimed = sqlx::query_file!(
+        "src/store/postgres/claim_due_jobs.sql",
+        store.now(),
+        super::interval(look_ahead / 2),
+        i64::from(limit)
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let Some(now) = claimed.first().map(|row| row.now) else {
+        tx.rollback().await?;
+        return Ok(PlanOutcome::default());
+    };
+    let cursors: Vec<_> = claimed
+        .into_iter()
+        .map(|row| Cursor { job: JobId(row.job_id), version: row.version, next_due_at: row.next_due_at })
+        .collect();
+    let definitions =
+        store.definitions.get(&mut *tx, cursors.iter().map(|cursor| (cursor.job, cursor.version))).await?;
+    let mut batch = Batch::new(now);
+    for cursor in &cursors {
+        if let Some(definition) = definitions.get(&(cursor.job, cursor.version)) {
+            let lane = lane_of(store, &mut tx, definition).await?;
+            batch.add(cursor, definition, lane, now + look_ahead);
+        }
+    }
+    let outcome = batch.write(&mut tx).await?;
+    tx.commit().await?;
+    Ok(outcome)
+}
+
+/// Plans one job under its cursor's lock up to and including `until`, which is the database's now.
+pub(super) async fn plan_job_until(
+    store: &PostgresStore,
+    tx: &mut Tx,
+    job: &Job,
+    until: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let version = (job.id, i32::try_from(job.version).unwrap_or(i32::MAX));
+    let definitions = store.definitions.get(&mut **tx, [version]).await?;
+    let (Some(definition), Some(mut next_due_at)) = (definitions.get(&version), job.next_due_at) else {
+        return Ok(());
+    };
+    let lane = lane_of(store, tx, definition).await?;
+    for _ in 0..MOST_CHUNKS {
+        if next_due_at > until {
+            break;
+        }
+        let cursor = Cursor { job: job.id, version: version.1, next_due_at };
+        let mut batch = Batch::new(until);
+        batch.add(&cursor, definition, lane, until);
+        let next = batch.next_of(job.id);
+        batch.write(tx).await?;
+        match next {
+            Some(next) => next_due_at = next,
+            None => break,
+        }
+    }
+    Ok(())
+}
+
+/// A job's lane was made with the job.
+async fn lane_of(store: &PostgresStore, tx: &mut Tx, definition: &Definition) -> Result<LaneId, StoreError> {
+    let spec = &definition.spec;
+    store.lanes.id(&mut **tx, &definition.namespace, &spec.task_queue, &spec.task.kind()).await
+}
+
+/// Columns of the runs to be written down.
+#[derive(Default)]
+struct Runs {
+    ids: Vec<Uuid>,
+    jobs: Vec<Uuid>,
+    versions: Vec<i32>,
+    due_at: Vec<DateTime<Utc>>,
+    shards: Vec<i16>,
+    lanes: Vec<i32>,
+    overlaps: Vec<String>,
+    start_deadlines: Vec<Option<DateTime<Utc>>>,
+    close_deadlines: Vec<Option<DateTime<Utc>>>,
+    start_to_close_ms: Vec<i64>,
+    cancel_grace_ms: Vec<i64>,
+}
+
+/// What one transaction writes: runs, cursors, missed ranges, and jobs that have come to an end.
+struct Batch {
+    now: DateTime<Utc>,
+    runs: Runs,
+    cursors: HashMap<JobId, Option<DateTime<Utc>>>,
+    missed: Vec<(JobId, MissedRange)>,
+    stopped: Vec<(JobId, &'static str, String)>,
+}
+
+impl Batch {
+    fn new(now: DateTime<Utc>) -> Self {
+        Self { now, runs: Runs::default(), cursors: HashMap::new(), missed: Vec::new(), stopped: Vec::new() }
+    }
+
+    fn add(&mut self, cursor: &Cursor, definition: &Definition, lane: LaneId, horizon: DateTime<Utc>) {
+        let planned = definition.schedule.as_ref().map_err(ToString::to_string).and_then(|schedule| {
+            plan(PlanInput {
+                schedule,
+                cursor: cursor.next_due_at,
+                now: self.now,
+                horizon,
+                misfire: definition.spec.misfire,
+                limit: MOST_DUE,
+            })
+            .map_err(|error| error.to_string())
+        });
+        match planned {
+            Ok(Plan { due, missed, next }) => {
+                for instant in due {
+                    self.runs.push(cursor, definition, lane, instant);
+                }
+                self.missed.extend(missed.map(|range| (cursor.job, range)));
+                if next.is_none() {
+                    self.stopped.push((cursor.job, "exhausted", String::new()));
+                }
+                self.cursors.insert(cursor.job, next);
+            }
+            Err(reason) => {
+                self.stopped.push((cursor.job, "errored", reason));
+                self.cursors.insert(cursor.job, None);
+            }
+        }
+    }
+
+    fn next_of(&self, job: JobId) -> Option<DateTime<Utc>> {
+        self.cursors.get(&job).copied().flatten()
+    }
+
+    async fn write(self, tx: &mut Tx) -> Result<PlanOutcome, StoreError> {
+        let mut outcome = PlanOutcome { jobs: u32::try_from(self.cursors.len()).unwrap_or(0), ..Default::default() };
+        outcome.runs = self.runs.insert(tx, self.now).await?;
+        if !self.missed.is_empty() {
+            outcome.missed = insert_missed(tx, &self.missed, self.now).await?;
+        }
+        let (jobs, next): (Vec<_>, Vec<_>) = self.cursors.iter().map(|(job, next)| (job.0, *next)).unzip();
+        sqlx::query_file!("src/store/postgres/move_cursors.sql", &jobs, &next as &[Option<DateTime<Utc>>])
+            .execute(&mut **tx)
+            .await?;
+        if !self.stopped.is_empty() {
+            let jobs: Vec<_> = self.stopped.iter().map(|(job, ..)| job.0).collect();
+            let states: Vec<_> = self.stopped.iter().map(|(_, state, _)| (*state).to_owned()).collect();
+            let reasons: Vec<_> = self.stopped.into_iter().map(|(.., reason)| reason).collect();
+            sqlx::query_file!("src/store/postgres/stop_jobs.sql", &jobs, &states, &reasons, self.now)
+                .execute(&mut **tx)
+                .await?;
+        }
+        Ok(outcome)
+    }
+}
+
+impl Runs {
+    fn push(&mut self, cursor: &Cursor, definition: &Definition, lane: LaneId, due_at: DateTime<Utc>) {
+        let timeouts = &definition.spec.timeouts;
+        self.ids.push(RunId(Uuid::now_v7()).0);
+        self.jobs.push(cursor.job.0);
+        self.versions.push(cursor.version);
+        self.due_at.push(due_at);
+        self.shards.push(i16::from(Shard::of_job(cursor.job).get()));
+        self.lanes.push(lane.0);
+        self.overlaps.push(overlap_name(definition.spec.overlap).to_owned());
+        self.start_deadlines.push(timeouts.start_deadline(due_at));
+        self.close_deadlines.push(timeouts.close_deadline(due_at));
+        self.start_to_close_ms.push(millis(timeouts.start_to_close));
+        self.cancel_grace_ms.push(millis(timeouts.cancel_grace));
+    }
+
+    async fn insert(&self, tx: &mut Tx, now: DateTime<Utc>) -> Result<u32, StoreError> {
+        if self.ids.is_empty() {
+            return Ok(0);
+        }
+        let inserted = sqlx::query_file!(
+            "src/store/postgres/insert_planned_runs.sql",
+            &self.ids,
+            &self.jobs,
+            &self.versions,
+            &self.due_at,
+            &self.shards,
+            &self.lanes,
+            &self.overlaps,
+            &self.start_deadlines as &[Option<DateTime<Utc>>],
+            &self.close_deadlines as &[Option<DateTime<Utc>>],
+            &self.start_to_close_ms,
+            &self.cancel_grace_ms,
+            now
+        )
+        .execute(&mut **tx)
+        .await?;
+        Ok(u32::try_from(inserted.rows_affected()).unwrap_or(u32::MAX))
+    }
+}
+
+async fn insert_missed(tx: &mut Tx, missed: &[(JobId, MissedRange)], now: DateTime<Utc>) -> Result<u64, StoreError> {
+    let jobs: Vec<_> = missed.iter().map(|(job, _)| job.0).collect();
+    let from: Vec<_> = missed.iter().map(|(_, range)| range.from).collect();
+    let to: Vec<_> = missed.iter().map(|(_, range)| range.to).collect();
+    let counts: Vec<_> = missed.iter().map(|(_, range)| i64::try_from(range.count).unwrap_or(i64::MAX)).collect();
+    sqlx::query_file!("src/store/postgres/insert_missed_ranges.sql", &jobs, &from, &to, &counts, now)
+        .execute(&mut **tx)
+        .await?;
+    Ok(missed.iter().map(|(_, range)| range.count).sum())
+}
+
+pub(super) fn overlap_name(overlap: Overlap) -> &'static str {
+    match overlap {
+        Overlap::Allow => "allow",
+        Overlap::Skip => "skip",
+    }
+}

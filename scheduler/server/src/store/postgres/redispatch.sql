@@ -1,0 +1,16 @@
+with moved as (
+    update punctual.run_live r
+    set node = a.node, publisher = $4, dispatch_seq = r.dispatch_seq + 1, queued_at = coalesce($5::timestamptz, statement_timestamp()),
+        reap_at = least(
+            coalesce($5::timestamptz, statement_timestamp()) + a.redeliver_ms * interval '1 millisecond', r.close_deadline,
+            case when r.attempt = 0 then r.start_deadline end
+        )
+    from unnest($1::uuid[], $2::integer[], $3::integer[], $6::bigint[]) as a (id, dispatch_seq, node, redeliver_ms)
+    where r.id = a.id and r.state = 'queued' and r.dispatch_seq = a.dispatch_seq
+    returning r.id, r.dispatch_seq, r.node, r.lane, r.job_id, r.run_at
+)
+select a.id, a.dispatch_seq, a.node as "node!", a.run_at, l.namespace, l.task_queue, l.kind, coalesce(j.name, '') as "job!"
+from moved a
+join punctual.lane l on l.id = a.lane
+left join punctual.job j on j.id = a.job_id
+order by a.run_at, a.id

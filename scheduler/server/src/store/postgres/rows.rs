@@ -1,0 +1,85 @@
+//! From columns to our own types. What the database holds was checked when it went in; what cannot be read back was
+//! written by a later release or by hand, and is reported as such.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use punctual_scheduler_domain::id::JobId;
+use punctual_scheduler_domain::job::{Job, JobState};
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use crate::store::StoreError;
+
+/// A row of `job_by_name.sql` and its siblings.
+pub(super) struct JobRow {
+    pub(super) id: Uuid,
+    pub(super) namespace: String,
+    pub(super) name: String,
+    pub(super) version: i32,
+    pub(super) revision: i64,
+    pub(super) state: String,
+    pub(super) state_reason: String,
+    pub(super) created_at: DateTime<Utc>,
+    pub(super) updated_at: DateTime<Utc>,
+    pub(super) spec: serde_json::Value,
+    pub(super) next_due_at: Option<DateTime<Utc>>,
+}
+
+impl JobRow {
+    pub(super) fn into_job(self) -> Result<Job, StoreError> {
+        Ok(Job {
+            id: JobId(self.id),
+            namespace: parsed("namespace", &self.namespace)?,
+            spec: definition(&format!("job {} version {}", self.name, self.version), self.spec)?,
+            name: parsed("job name", &self.name)?,
+            version: count(self.version),
+            revision: u64::try_from(self.revision).unwrap_or(0),
+            state: job_state(&self.state)?,
+            state_reason: self.state_reason,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            next_due_at: self.next_due_at,
+        })
+    }
+}
+
+/// A name or state that the database's constraints admitted.
+pub(super) fn parsed<T>(what: &str, text: &str) -> Result<T, StoreError>
+where
+    T: FromStr,
+    T::Err: Display,
+{
+    text.parse().map_err(|error| unreadable(format!("{what} {text:?}"), error))
+}
+
+/// A definition kept as JSON.
+pub(super) fn definition<T: DeserializeOwned>(what: &str, value: serde_json::Value) -> Result<T, StoreError> {
+    serde_json::from_value(value).map_err(|source| StoreError::Definition { what: what.to_owned(), source })
+}
+
+/// A counter that never goes below zero.
+pub(super) fn count(value: i32) -> u32 {
+    u32::try_from(value).unwrap_or(0)
+}
+
+fn job_state(text: &str) -> Result<JobState, StoreError> {
+    serde_json::from_value(serde_json::Value::from(text))
+        .map_err(|source| StoreError::Definition { what: format!("job state {text:?}"), source })
+}
+
+fn unreadable(what: String, error: impl Display) -> StoreError {
+    StoreError::Definition { what, source: serde::de::Error::custom(error) }
+}
+
+/// The name of a job's state as stored.
+pub(super) fn job_state_name(state: JobState) -> &'static str {
+    match state {
+        JobState::Active => "active",
+        JobState::Paused => "paused",
+        JobState::Exhausted => "exhausted",
+        JobState::Errored => "errored",
+        JobState::Deleted => "deleted",
+    }
+}

@@ -1,0 +1,167 @@
+//! Granting attempts.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use punctual_scheduler_domain::id::{AttemptNumber, JobId, RunId, SessionId};
+use std::time::Duration;
+use uuid::Uuid;
+
+use super::definitions::OwnDefinition;
+use super::{PostgresStore, rows};
+use crate::store::{GoneReason, Grant, Start, StartAnswer, StoreError};
+
+/// A row may be locked by another statement for a moment; asked again this often it is free.
+const TRIES: usize = 5;
+
+/// What both statements answer about a run.
+struct Started {
+    id: Uuid,
+    attempt: i32,
+    job_id: Option<Uuid>,
+    job_version: Option<i32>,
+    due_at: DateTime<Utc>,
+    start_to_close_ms: i64,
+    cancel_grace_ms: i64,
+    tries_used: i32,
+    namespace: String,
+    kind: String,
+    job: String,
+    spec: Option<serde_json::Value>,
+}
+
+macro_rules! started {
+    ($row:ident) => {
+        Started {
+            id: $row.id,
+            attempt: $row.attempt,
+            job_id: $row.job_id,
+            job_version: $row.job_version,
+            due_at: $row.due_at,
+            start_to_close_ms: $row.start_to_close_ms,
+            cancel_grace_ms: $row.cancel_grace_ms,
+            tries_used: $row.tries_used,
+            namespace: $row.namespace,
+            kind: $row.kind,
+            job: $row.job,
+            spec: $row.spec,
+        }
+    };
+}
+
+pub(super) async fn start_attempts(
+    store: &PostgresStore,
+    session: SessionId,
+    starts: &[Start],
+) -> Result<Vec<StartAnswer>, StoreError> {
+    let mut answers: HashMap<RunId, StartAnswer> = HashMap::new();
+    for _ in 0..TRIES {
+        let open: Vec<_> = starts.iter().filter(|start| !answers.contains_key(&start.run)).copied().collect();
+        if open.is_empty() {
+            break;
+        }
+        grant(store, session, &open, &mut answers).await?;
+        let refused: Vec<_> = open.into_iter().filter(|start| !answers.contains_key(&start.run)).collect();
+        if !refused.is_empty() {
+            explain(store, session, &refused, &mut answers).await?;
+        }
+    }
+    // Still contended after all that: to be asked again in a moment.
+    Ok(starts
+        .iter()
+        .map(|start| answers.get(&start.run).cloned().unwrap_or(StartAnswer::NotDue(Duration::from_millis(20))))
+        .collect())
+}
+
+async fn grant(
+    store: &PostgresStore,
+    session: SessionId,
+    starts: &[Start],
+    answers: &mut HashMap<RunId, StartAnswer>,
+) -> Result<(), StoreError> {
+    let ids: Vec<_> = starts.iter().map(|start| start.run.0).collect();
+    let seqs: Vec<_> = starts.iter().map(|start| i32::try_from(start.dispatch_seq).unwrap_or(i32::MAX)).collect();
+    let granted = sqlx::query_file!("src/store/postgres/start_attempts.sql", &ids, &seqs, session.0, store.now())
+        .fetch_all(&store.pool)
+        .await?;
+    for row in granted {
+        waited(&row.namespace, &row.task_queue, row.started_at - row.run_at);
+        let started = started!(row);
+        answers.insert(RunId(started.id), StartAnswer::Granted(Box::new(grant_of(store, started).await?)));
+    }
+    Ok(())
+}
+
+/// Why some were not granted, or the grant again where this session holds it already.
+async fn explain(
+    store: &PostgresStore,
+    session: SessionId,
+    starts: &[Start],
+    answers: &mut HashMap<RunId, StartAnswer>,
+) -> Result<(), StoreError> {
+    let live = sqlx::query_file_scalar!("src/store/postgres/session_is_live.sql", session.0, store.now())
+        .fetch_one(&store.pool)
+        .await?;
+    if !live {
+        answers.extend(starts.iter().map(|start| (start.run, StartAnswer::Gone(GoneReason::SessionLost))));
+        return Ok(());
+    }
+    let ids: Vec<_> = starts.iter().map(|start| start.run.0).collect();
+    let found = sqlx::query_file!("src/store/postgres/asked_runs.sql", &ids, store.now()).fetch_all(&store.pool).await?;
+    let known: HashSet<_> = found.iter().map(|row| row.id).collect();
+    for start in starts.iter().filter(|start| !known.contains(&start.run.0)) {
+        answers.insert(start.run, StartAnswer::Gone(GoneReason::UnknownRun));
+    }
+    for row in found {
+        let asked = starts.iter().find(|start| start.run.0 == row.id).map_or(0, |start| start.dispatch_seq);
+        let answer = match row.state.as_str() {
+            "running" if row.session == Some(session.0) => {
+                let started = started!(row);
+                answers.insert(RunId(started.id), StartAnswer::Granted(Box::new(grant_of(store, started).await?)));
+                continue;
+            }
+            "running" => StartAnswer::Gone(GoneReason::Held),
+            "queued" if rows::count(row.dispatch_seq) != asked => StartAnswer::Gone(GoneReason::Superseded),
+            "queued" if row.run_at > row.now => StartAnswer::NotDue((row.run_at - row.now).to_std().unwrap_or_default()),
+            // Locked a moment ago; the next try finds out.
+            "queued" => continue,
+            _ => StartAnswer::Gone(GoneReason::NotQueued),
+        };
+        answers.insert(RunId(row.id), answer);
+    }
+    Ok(())
+}
+
+async fn grant_of(store: &PostgresStore, row: Started) -> Result<Grant, StoreError> {
+    let payload = match (row.spec, row.job_id, row.job_version) {
+        (Some(own), ..) => rows::definition::<OwnDefinition>(&format!("run {}", row.id), own)?.task.payload(),
+        (None, Some(job), Some(version)) => {
+            let version = (JobId(job), version);
+            let known = store.definitions.get(&store.pool, [version]).await?;
+            known.get(&version).map(|definition| definition.payload.clone()).unwrap_or_default()
+        }
+        _ => String::new(),
+    };
+    Ok(Grant {
+        run: RunId(row.id),
+        attempt: AttemptNumber::new(rows::count(row.attempt)).unwrap_or(AttemptNumber::FIRST),
+        namespace: rows::parsed("namespace", &row.namespace)?,
+        job: row.job,
+        kind: rows::parsed("kind", &row.kind)?,
+        payload,
+        due_at: row.due_at,
+        start_to_close: Duration::from_millis(u64::try_from(row.start_to_close_ms).unwrap_or(0)),
+        cancel_grace: Duration::from_millis(u64::try_from(row.cancel_grace_ms).unwrap_or(0)),
+        tries_used: rows::count(row.tries_used),
+    })
+}
+
+/// From when it might be queued to when it was granted.
+fn waited(namespace: &str, task_queue: &str, waited: chrono::TimeDelta) {
+    metrics::histogram!(
+        "punctual_due_to_start_seconds",
+        "namespace" => namespace.to_owned(),
+        "task_queue" => task_queue.to_owned()
+    )
+    .record(waited.to_std().unwrap_or_default().as_secs_f64());
+}

@@ -1,0 +1,33 @@
+-- Grants what is queued under exactly this dispatch and due. The lease is held FOR KEY SHARE, which heartbeats do
+-- not block and the end of the session does: a session that has ended is granted nothing.
+with lease as (
+    select session, name from punctual.worker_lease
+    where session = $3 and expires_at > coalesce($4::timestamptz, statement_timestamp())
+    for key share
+), due as (
+    select r.id
+    from unnest($1::uuid[], $2::integer[]) as a (id, dispatch_seq)
+    join punctual.run_live r on r.id = a.id
+    where r.state = 'queued' and r.dispatch_seq = a.dispatch_seq and r.run_at <= coalesce($4::timestamptz, statement_timestamp())
+      and exists (select from lease)
+    order by r.id
+    for no key update of r skip locked
+), granted as (
+    update punctual.run_live r
+    set state = 'running', attempt = r.attempt + 1, session = lease.session, worker = lease.name,
+        started_at = coalesce($4::timestamptz, statement_timestamp()), node = null, publisher = null,
+        reap_at = least(
+            coalesce($4::timestamptz, statement_timestamp()) + (r.start_to_close_ms + r.cancel_grace_ms) * interval '1 millisecond',
+            r.close_deadline
+        )
+    from due, lease
+    where r.id = due.id and r.state = 'queued'
+    returning r.*
+)
+select g.id, g.attempt, g.job_id, g.job_version, g.due_at, g.run_at, g.started_at as "started_at!",
+       g.start_to_close_ms, g.cancel_grace_ms, g.tries_used,
+       l.namespace, l.task_queue, l.kind, coalesce(j.name, '') as "job!", s.spec as "spec?"
+from granted g
+join punctual.lane l on l.id = g.lane
+left join punctual.job j on j.id = g.job_id
+left join punctual.run_spec s on s.run_id = g.id and g.origin <> 'schedule'

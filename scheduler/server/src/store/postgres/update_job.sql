@@ -1,0 +1,11 @@
+-- The caller holds the cursor's lock.
+with job as (
+    update punctual.job
+    set version = $2, state = $3, state_reason = $4, revision = revision + 1, updated_at = $5
+    where id = $1
+    returning id
+)
+update punctual.job_cursor c
+set version = $2, next_due_at = $6
+from job
+where c.job_id = job.id
