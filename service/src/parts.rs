@@ -78,8 +78,9 @@ impl Parts {
     pub async fn run_until_signalled(self) -> anyhow::Result<()> {
         let signals = shutdown::on_signals(self.shutdown.clone());
         tokio::select! {
-            outcome = self.run() => outcome,
+            biased; // listen before anything starts: a signal that comes early would end the process unheard
             Err(error) = signals => Err(error).context("could not listen for signals"),
+            outcome = self.run() => outcome,
         }
     }
 }

