@@ -29,12 +29,12 @@ pub use lease::{EndedReplica, Ownership, Replica};
 pub use node::{NodeId, NodeIdentity};
 pub use postgres::{MIGRATOR, MigrateError, PostgresStore, migrate};
 pub use run::{
-    AdmitRequest, Admitted, Attempt, CreatedRun, Dispatch, DueLane, LaneId, NewRun, Redispatch, Run, RunChanges,
-    RunFilter, RunSelection,
+    AdmitRequest, Admitted, Attempt, CreatedRun, Dispatch, DueLane, LaneId, NewRun, Redispatch, Run,
+    RunChanges, RunFilter, RunSelection,
 };
 pub use worker::{
-    Beat, BeatAnswer, Fleet, FinishAnswer, GoneReason, Grant, HeldAttempt, NewSession, Reaped, Registered, Release,
-    Report, Start, StartAnswer,
+    Beat, BeatAnswer, FinishAnswer, Fleet, GoneReason, Grant, HeldAttempt, NewSession, Reaped, Registered,
+    Release, Report, Start, StartAnswer,
 };
 
 /// How long a worker's session lives after a stored heartbeat.
@@ -105,7 +105,11 @@ pub trait Store: Send + Sync + 'static {
     /// Runs, newest first.
     async fn list_runs(&self, selection: &RunSelection) -> Result<Vec<Run>, StoreError>;
     /// The live runs that match, and those that ended after `since`, with the instant to ask from next time.
-    async fn changed_runs(&self, filter: &RunFilter, since: Option<DateTime<Utc>>) -> Result<RunChanges, StoreError>;
+    async fn changed_runs(
+        &self,
+        filter: &RunFilter,
+        since: Option<DateTime<Utc>>,
+    ) -> Result<RunChanges, StoreError>;
     /// Cancels a run that has not started, or asks for the end of one that has. `None`: no such run.
     ///
     /// # Errors
@@ -142,7 +146,11 @@ pub trait Store: Send + Sync + 'static {
     async fn admit_due_runs(&self, request: &AdmitRequest) -> Result<Admitted, StoreError>;
     /// Stores another node for runs whose publish was refused or unknown, with the next dispatch number. Runs that
     /// moved on meanwhile are left out of the answer.
-    async fn redispatch(&self, publisher: ReplicaId, runs: &[Redispatch]) -> Result<Vec<Dispatch>, StoreError>;
+    async fn redispatch(
+        &self,
+        publisher: ReplicaId,
+        runs: &[Redispatch],
+    ) -> Result<Vec<Dispatch>, StoreError>;
     /// The places and kinds of the live workers of every task queue.
     async fn fleets(&self) -> Result<Vec<Fleet>, StoreError>;
     /// How many runs are queued in each task queue, whoever published them.
@@ -163,7 +171,11 @@ pub trait Store: Send + Sync + 'static {
     /// Closes a session; attempts it still holds are released.
     async fn unregister_worker(&self, session: SessionId) -> Result<(), StoreError>;
     /// Grants attempts. Answers in order.
-    async fn start_attempts(&self, session: SessionId, starts: &[Start]) -> Result<Vec<StartAnswer>, StoreError>;
+    async fn start_attempts(
+        &self,
+        session: SessionId,
+        starts: &[Start],
+    ) -> Result<Vec<StartAnswer>, StoreError>;
     /// Extends a lease and compares what the session holds. `None`: the session has ended.
     async fn heartbeat(&self, beat: &Beat) -> Result<Option<BeatAnswer>, StoreError>;
     /// Stores how attempts ended. Answers in order.

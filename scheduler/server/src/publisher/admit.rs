@@ -25,7 +25,10 @@ pub(super) async fn run(shared: &Shared, shutdown: CancellationToken) {
         let next = match look(shared).await {
             Ok(next) => next,
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "admission failed, will be repeated");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "admission failed, will be repeated"
+                );
                 Instant::now() + PAUSE
             }
         };
@@ -46,7 +49,8 @@ async fn look(shared: &Shared) -> Result<Instant, StoreError> {
     }
     let lanes = shared.store.due_lanes(&shards).await?;
     let now = shared.clock.now();
-    let (due, later): (Vec<_>, Vec<_>) = lanes.into_iter().partition(|lane| lane.first_run_at <= now + ahead());
+    let (due, later): (Vec<_>, Vec<_>) =
+        lanes.into_iter().partition(|lane| lane.first_run_at <= now + ahead());
     shared.rooms.set_waiting(due.iter().filter(|lane| lane.first_run_at <= now));
     let next = next_look(shared, now, due.iter().chain(&later)).min(soon);
     if due.is_empty() {

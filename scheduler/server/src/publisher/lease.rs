@@ -64,13 +64,20 @@ pub(super) async fn keep(shared: Shared, health: Health, stopped: CancellationTo
                 }
             }
             Err(error) => {
-                health.set_ready("shards", !shared.owned.shards().is_empty(), "the lease could not be renewed");
+                health.set_ready(
+                    "shards",
+                    !shared.owned.shards().is_empty(),
+                    "the lease could not be renewed",
+                );
                 tracing::warn!(error = &error as &dyn std::error::Error, "could not renew the lease");
             }
         }
     }
     if let Err(error) = shared.store.release_lease(shared.replica.id).await {
-        tracing::warn!(error = &error as &dyn std::error::Error, "could not give the lease up; it runs out by itself");
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "could not give the lease up; it runs out by itself"
+        );
     }
 }
 
@@ -91,7 +98,10 @@ async fn adopt(shared: &Shared, ended: &EndedReplica) {
                 }
             }
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "could not take over a silent scheduler's doorbells");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "could not take over a silent scheduler's doorbells"
+                );
                 return;
             }
         }

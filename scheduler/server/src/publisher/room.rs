@@ -78,7 +78,10 @@ pub(super) async fn refresh(shared: Shared, shutdown: CancellationToken) {
         match look(&shared).await {
             Ok(queues) => shared.rooms.set(queues),
             Err(error) => {
-                tracing::debug!(error = &error as &dyn std::error::Error, "could not look at the task queues");
+                tracing::debug!(
+                    error = &error as &dyn std::error::Error,
+                    "could not look at the task queues"
+                );
                 shared.rooms.set(HashMap::new());
             }
         }

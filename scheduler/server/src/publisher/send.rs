@@ -87,7 +87,8 @@ async fn send(shared: Shared, batch: Batch, stop: CancellationToken) {
 /// Stores another node for doorbells whose publish was refused or unknown, and publishes there.
 async fn elsewhere(shared: &Shared, topic: &TopicName, refused: Vec<Dispatch>) -> Vec<Dispatch> {
     let usable = shared.nodes.usable();
-    let others: Vec<_> = usable.iter().filter(|node| Some(**node) != refused.first().map(|d| d.node)).collect();
+    let others: Vec<_> =
+        usable.iter().filter(|node| Some(**node) != refused.first().map(|d| d.node)).collect();
     // The same node again when there is no other.
     let Some(node) = others.first().map(|node| **node).or(usable.first().copied()) else {
         tokio::time::sleep(RETRY_EVERY).await;
@@ -112,7 +113,12 @@ async fn elsewhere(shared: &Shared, topic: &TopicName, refused: Vec<Dispatch>) -
 }
 
 /// Publishes, and answers what was not acknowledged.
-async fn publish(shared: &Shared, node: NodeId, topic: &TopicName, dispatches: Vec<Dispatch>) -> Vec<Dispatch> {
+async fn publish(
+    shared: &Shared,
+    node: NodeId,
+    topic: &TopicName,
+    dispatches: Vec<Dispatch>,
+) -> Vec<Dispatch> {
     if dispatches.is_empty() {
         return dispatches;
     }
@@ -127,7 +133,12 @@ async fn publish(shared: &Shared, node: NodeId, topic: &TopicName, dispatches: V
         }
         outcome => {
             metrics::counter!("punctual_publishes_failed_total").increment(1);
-            tracing::debug!(?outcome, node = node.0, doorbells = dispatches.len(), "a publish was not acknowledged");
+            tracing::debug!(
+                ?outcome,
+                node = node.0,
+                doorbells = dispatches.len(),
+                "a publish was not acknowledged"
+            );
             dispatches
         }
     }

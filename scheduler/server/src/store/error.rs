@@ -82,7 +82,17 @@ impl StoreError {
                 // states of a server that is failing over.
                 matches!(
                     error.code().as_deref(),
-                    Some("40001" | "40P01" | "55P03" | "57014" | "53300" | "25006" | "57P01" | "57P02" | "57P03")
+                    Some(
+                        "40001"
+                            | "40P01"
+                            | "55P03"
+                            | "57014"
+                            | "53300"
+                            | "25006"
+                            | "57P01"
+                            | "57P02"
+                            | "57P03"
+                    )
                 )
             }
             Self::Database(_) => true,

@@ -16,8 +16,8 @@ mod live;
 mod nodes;
 mod partitions;
 mod plan;
-mod reap;
 mod read;
+mod reap;
 mod rows;
 mod schema;
 mod start;
@@ -36,10 +36,10 @@ use punctual_scheduler_domain::name::{JobName, Namespace, TaskQueuePath};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 use super::{
-    AdmitRequest, Admitted, Attempt, Beat, BeatAnswer, CreatedRun, Dispatch, DueLane, EndedReplica, FinishAnswer,
-    Fleet, JobChange, NewJob, NewRun, NewSession, NodeId, NodeIdentity, Ownership, PlanOutcome, Reaped, Redispatch,
-    Registered, Release, Replica, Report, RequestId, Revision, Run, RunChanges, RunFilter, RunSelection, Start,
-    StartAnswer, Store, StoreError,
+    AdmitRequest, Admitted, Attempt, Beat, BeatAnswer, CreatedRun, Dispatch, DueLane, EndedReplica,
+    FinishAnswer, Fleet, JobChange, NewJob, NewRun, NewSession, NodeId, NodeIdentity, Ownership, PlanOutcome,
+    Reaped, Redispatch, Registered, Release, Replica, Report, RequestId, Revision, Run, RunChanges,
+    RunFilter, RunSelection, Start, StartAnswer, Store, StoreError,
 };
 use definitions::Definitions;
 use lanes::Lanes;
@@ -170,7 +170,11 @@ impl Store for PostgresStore {
         read::list_runs(self, selection).await
     }
 
-    async fn changed_runs(&self, filter: &RunFilter, since: Option<DateTime<Utc>>) -> Result<RunChanges, StoreError> {
+    async fn changed_runs(
+        &self,
+        filter: &RunFilter,
+        since: Option<DateTime<Utc>>,
+    ) -> Result<RunChanges, StoreError> {
         read::changed_runs(self, filter, since).await
     }
 
@@ -211,7 +215,11 @@ impl Store for PostgresStore {
         admit::admit_due_runs(self, request).await
     }
 
-    async fn redispatch(&self, publisher: ReplicaId, runs: &[Redispatch]) -> Result<Vec<Dispatch>, StoreError> {
+    async fn redispatch(
+        &self,
+        publisher: ReplicaId,
+        runs: &[Redispatch],
+    ) -> Result<Vec<Dispatch>, StoreError> {
         admit::redispatch(self, publisher, runs).await
     }
 
@@ -240,7 +248,11 @@ impl Store for PostgresStore {
         workers::unregister(self, session).await
     }
 
-    async fn start_attempts(&self, session: SessionId, starts: &[Start]) -> Result<Vec<StartAnswer>, StoreError> {
+    async fn start_attempts(
+        &self,
+        session: SessionId,
+        starts: &[Start],
+    ) -> Result<Vec<StartAnswer>, StoreError> {
         start::start_attempts(self, session, starts).await
     }
 

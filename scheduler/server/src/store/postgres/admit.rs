@@ -16,7 +16,9 @@ use uuid::Uuid;
 
 use super::conclude::{Conclusion, conclude};
 use super::{PostgresStore, interval, millis, rows, shard_numbers, workers};
-use crate::store::{AdmitRequest, Admitted, Dispatch, DueLane, EndedReplica, LaneId, NodeId, Redispatch, StoreError};
+use crate::store::{
+    AdmitRequest, Admitted, Dispatch, DueLane, EndedReplica, LaneId, NodeId, Redispatch, StoreError,
+};
 
 /// What a silent replica queued this long before its end may not have been sent.
 const ADOPTED_BEFORE_END: TimeDelta = TimeDelta::seconds(3);
@@ -71,7 +73,10 @@ pub(super) async fn due_lanes(store: &PostgresStore, shards: &[Shard]) -> Result
         .collect()
 }
 
-pub(super) async fn admit_due_runs(store: &PostgresStore, request: &AdmitRequest) -> Result<Admitted, StoreError> {
+pub(super) async fn admit_due_runs(
+    store: &PostgresStore,
+    request: &AdmitRequest,
+) -> Result<Admitted, StoreError> {
     let budgets = budgets(store, request).await?;
     let rooms = rooms(&request.lanes, &budgets, request.limit);
     let mut tx = store.pool.begin().await?;
@@ -109,7 +114,8 @@ async fn budgets(
     for lane in &request.lanes {
         let (namespace, task_queue) = (&lane.namespace, &lane.task_queue);
         budgets.entry(lane.queue()).or_insert_with(|| {
-            let fleet = fleets.iter().find(|fleet| fleet.namespace == *namespace && fleet.task_queue == *task_queue);
+            let fleet =
+                fleets.iter().find(|fleet| fleet.namespace == *namespace && fleet.task_queue == *task_queue);
             let waiting = queued.get(&lane.queue()).map_or(0, |queued| *queued as usize);
             QueueBudget {
                 free: window(fleet.map_or(0, |fleet| fleet.places), owned).saturating_sub(waiting),
@@ -118,10 +124,6 @@ async fn budgets(
         });
     }
     Ok(budgets)
-}
-
-fn queue_of(lane: &DueLane) -> TaskQueuePath {
-    TaskQueuePath { namespace: lane.namespace.clone(), task_queue: lane.task_queue.clone() }
 }
 
 /// How many runs of these shards are queued in each task queue.
@@ -245,15 +247,14 @@ async fn queue_runs(
     if admits.is_empty() {
         return Ok(Vec::new());
     }
-    let tried: HashMap<_, _> = candidates.iter().map(|candidate| (candidate.run, candidate.dispatch_seq)).collect();
+    let tried: HashMap<_, _> =
+        candidates.iter().map(|candidate| (candidate.run, candidate.dispatch_seq)).collect();
     let ids: Vec<_> = admits.iter().map(|run| run.0).collect();
     // Dealt out in turn from a place that differs from one admission to the next.
     let first = usize::try_from(now.timestamp_subsec_micros()).unwrap_or(0);
     let nodes: Vec<_> = (0..ids.len()).map(|i| request.nodes[(first + i) % request.nodes.len()].0).collect();
-    let redelivery: Vec<_> = admits
-        .iter()
-        .map(|run| millis(redelivery_after(tried.get(run).copied().unwrap_or(0) + 1)))
-        .collect();
+    let redelivery: Vec<_> =
+        admits.iter().map(|run| millis(redelivery_after(tried.get(run).copied().unwrap_or(0) + 1))).collect();
     let rows = sqlx::query_file_as!(
         DispatchRow,
         "src/store/postgres/admit_runs.sql",

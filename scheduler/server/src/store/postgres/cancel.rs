@@ -9,7 +9,11 @@ use super::live::lock_runs;
 use super::{PostgresStore, read};
 use crate::store::{Run, StoreError};
 
-pub(super) async fn cancel_run(store: &PostgresStore, run: RunId, reason: &str) -> Result<Option<Run>, StoreError> {
+pub(super) async fn cancel_run(
+    store: &PostgresStore,
+    run: RunId,
+    reason: &str,
+) -> Result<Option<Run>, StoreError> {
     let mut tx = store.pool.begin().await?;
     if let Some(live) = lock_runs(store, &mut tx, &[run.0]).await?.pop() {
         match live.facts().on(RunEvent::CancelRequested) {

@@ -72,7 +72,11 @@ impl Rescheduled {
 }
 
 /// Moves runs to the history, each guarded by state and attempt. Answers how many moved.
-pub(super) async fn conclude(tx: &mut Tx, ends: &[Conclusion], now: DateTime<Utc>) -> Result<u32, StoreError> {
+pub(super) async fn conclude(
+    tx: &mut Tx,
+    ends: &[Conclusion],
+    now: DateTime<Utc>,
+) -> Result<u32, StoreError> {
     if ends.is_empty() {
         return Ok(0);
     }
@@ -97,7 +101,11 @@ pub(super) async fn conclude(tx: &mut Tx, ends: &[Conclusion], now: DateTime<Utc
 }
 
 /// Schedules runs again, each guarded by state and attempt.
-pub(super) async fn reschedule(tx: &mut Tx, ends: &[Rescheduled], now: DateTime<Utc>) -> Result<u32, StoreError> {
+pub(super) async fn reschedule(
+    tx: &mut Tx,
+    ends: &[Rescheduled],
+    now: DateTime<Utc>,
+) -> Result<u32, StoreError> {
     if ends.is_empty() {
         return Ok(0);
     }

@@ -62,7 +62,10 @@ pub(super) async fn create_runs(
     let earlier = claim_requests(&mut tx, &ready).await?;
     let mut new = Vec::new();
     for ((position, run), lane) in ready.into_iter().zip(lanes) {
-        let claimed = run.request.as_ref().and_then(|request| earlier.get(&(run.namespace.to_string(), request.0.clone())));
+        let claimed = run
+            .request
+            .as_ref()
+            .and_then(|request| earlier.get(&(run.namespace.to_string(), request.0.clone())));
         match claimed {
             Some(known) if *known != run.id => {
                 answers[position] = Some(Ok(CreatedRun { id: *known, existed: true, dispatch: None }));
@@ -93,7 +96,10 @@ async fn resolve(
             NewRun::Trigger { id, namespace, job, payload, request } => {
                 match targets.get(&(namespace.to_string(), job.to_string())) {
                     Some((job_id, version, spec)) => {
-                        resolved.push((position, triggered(id, namespace, (*job_id, *version, job), spec, payload, request)));
+                        resolved.push((
+                            position,
+                            triggered(id, namespace, (*job_id, *version, job), spec, payload, request),
+                        ));
                     }
                     None => answers[position] = Some(Err(StoreError::NoSuchJob { namespace, name: job })),
                 }
@@ -132,7 +138,9 @@ fn triggered(
     request: Option<RequestId>,
 ) -> Resolved {
     let task = match (&spec.task, &payload) {
-        (Task::Handler { kind, .. }, Some(payload)) => Task::Handler { kind: kind.clone(), payload: payload.clone() },
+        (Task::Handler { kind, .. }, Some(payload)) => {
+            Task::Handler { kind: kind.clone(), payload: payload.clone() }
+        }
         (task, _) => task.clone(),
     };
     Resolved {
@@ -192,7 +200,9 @@ async fn claim_requests(
     let namespaces: Vec<_> = keys.iter().map(|key| key.0.clone()).collect();
     let requests: Vec<_> = keys.iter().map(|key| key.1.clone()).collect();
     let ids: Vec<_> = keys.iter().map(|key| key.2).collect();
-    sqlx::query_file!("src/store/postgres/claim_requests.sql", &namespaces, &requests, &ids).execute(&mut **tx).await?;
+    sqlx::query_file!("src/store/postgres/claim_requests.sql", &namespaces, &requests, &ids)
+        .execute(&mut **tx)
+        .await?;
     let known = sqlx::query_file!("src/store/postgres/known_requests.sql", &namespaces, &requests)
         .fetch_all(&mut **tx)
         .await?;
@@ -221,14 +231,18 @@ async fn insert(
     if runs.is_empty() {
         return Ok(());
     }
-    let column = |value: fn(&Resolved) -> Option<Uuid>| runs.iter().map(|(run, _)| value(run)).collect::<Vec<_>>();
+    let column =
+        |value: fn(&Resolved) -> Option<Uuid>| runs.iter().map(|(run, _)| value(run)).collect::<Vec<_>>();
     let due: Vec<_> = runs.iter().map(|(run, _)| run.run_at.unwrap_or(now)).collect();
-    let shard = |run: &Resolved| run.job.as_ref().map_or_else(|| Shard::of_run(run.id), |(job, ..)| Shard::of_job(*job));
+    let shard = |run: &Resolved| {
+        run.job.as_ref().map_or_else(|| Shard::of_run(run.id), |(job, ..)| Shard::of_job(*job))
+    };
     sqlx::query_file!(
         "src/store/postgres/insert_runs.sql",
         &runs.iter().map(|(run, _)| run.id.0).collect::<Vec<_>>(),
         &column(|run| run.job.as_ref().map(|(job, ..)| job.0)) as &[Option<Uuid>],
-        &runs.iter().map(|(run, _)| run.job.as_ref().map(|(_, version, _)| *version)).collect::<Vec<_>>() as &[Option<i32>],
+        &runs.iter().map(|(run, _)| run.job.as_ref().map(|(_, version, _)| *version)).collect::<Vec<_>>()
+            as &[Option<i32>],
         &runs.iter().map(|(run, _)| origin_name(run).to_owned()).collect::<Vec<_>>(),
         &runs.iter().map(|(run, _)| overlap_name(run.overlap).to_owned()).collect::<Vec<_>>(),
         &runs.iter().map(|(run, _)| i16::from(shard(run).get())).collect::<Vec<_>>(),
@@ -241,7 +255,8 @@ async fn insert(
         &runs.iter().map(|(run, _)| millis(run.timeouts.start_to_close)).collect::<Vec<_>>(),
         &runs.iter().map(|(run, _)| millis(run.timeouts.cancel_grace)).collect::<Vec<_>>(),
         &runs.iter().map(|(run, _)| run.node.map(|node| node.0)).collect::<Vec<_>>() as &[Option<i32>],
-        &runs.iter().map(|(run, _)| own_definition(run)).collect::<Vec<_>>() as &[Option<serde_json::Value>],
+        &runs.iter().map(|(run, _)| own_definition(run)).collect::<Vec<_>>()
+            as &[Option<serde_json::Value>],
         now,
         publisher.0,
         interval(redelivery_after(1))
@@ -252,7 +267,8 @@ async fn insert(
 }
 
 fn own_definition(run: &Resolved) -> Option<serde_json::Value> {
-    let own = OwnDefinition { task: run.task.clone(), retry: run.retry.clone(), timeouts: run.timeouts.clone() };
+    let own =
+        OwnDefinition { task: run.task.clone(), retry: run.retry.clone(), timeouts: run.timeouts.clone() };
     // Plain structs of strings and numbers always serialise.
     run.own.then(|| serde_json::to_value(own).unwrap_or_default())
 }

@@ -66,14 +66,18 @@ impl Definitions {
         if missing.is_empty() {
             return Ok(found);
         }
-        let (jobs, versions): (Vec<_>, Vec<_>) = missing.iter().map(|(job, version)| (job.0, *version)).unzip();
-        let rows = sqlx::query_file!("src/store/postgres/definition.sql", &jobs, &versions).fetch_all(executor).await?;
+        let (jobs, versions): (Vec<_>, Vec<_>) =
+            missing.iter().map(|(job, version)| (job.0, *version)).unzip();
+        let rows = sqlx::query_file!("src/store/postgres/definition.sql", &jobs, &versions)
+            .fetch_all(executor)
+            .await?;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() + rows.len() > MOST {
             known.clear();
         }
         for row in rows {
-            let spec: JobSpec = rows::definition(&format!("job {} version {}", row.name, row.version), row.spec)?;
+            let spec: JobSpec =
+                rows::definition(&format!("job {} version {}", row.name, row.version), row.spec)?;
             let definition = Arc::new(Definition {
                 namespace: rows::parsed("namespace", &row.namespace)?,
                 payload: spec.task.payload(),

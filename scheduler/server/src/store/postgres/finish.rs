@@ -51,7 +51,9 @@ pub(super) async fn finish_attempts(
     let moved = end_attempts(store, ends).await?;
     let mut answers: Vec<_> = reports
         .iter()
-        .map(|report| moved.get(&report.run).map_or(Answer::Open, |attempt| Answer::of(*attempt == report.attempt)))
+        .map(|report| {
+            moved.get(&report.run).map_or(Answer::Open, |attempt| Answer::of(*attempt == report.attempt))
+        })
         .collect();
     explain(store, reports, &mut answers).await?;
     Ok(answers
@@ -78,8 +80,13 @@ impl Answer {
 }
 
 /// For reports that moved nothing: a repeat of one that is on record gets the same answer.
-async fn explain(store: &PostgresStore, reports: &[Report], answers: &mut [Answer]) -> Result<(), StoreError> {
-    let open: Vec<_> = reports.iter().zip(&*answers).filter(|(_, a)| **a == Answer::Open).map(|(r, _)| r).collect();
+async fn explain(
+    store: &PostgresStore,
+    reports: &[Report],
+    answers: &mut [Answer],
+) -> Result<(), StoreError> {
+    let open: Vec<_> =
+        reports.iter().zip(&*answers).filter(|(_, a)| **a == Answer::Open).map(|(r, _)| r).collect();
     if open.is_empty() {
         return Ok(());
     }
@@ -95,9 +102,15 @@ async fn explain(store: &PostgresStore, reports: &[Report], answers: &mut [Answe
     )
     .fetch_all(&store.pool)
     .await?;
-    for (report, answer) in reports.iter().zip(answers.iter_mut()).filter(|(_, answer)| **answer == Answer::Open) {
+    for (report, answer) in
+        reports.iter().zip(answers.iter_mut()).filter(|(_, answer)| **answer == Answer::Open)
+    {
         let same = |row: &&_| same_report(row, report);
-        if recorded.iter().map(|row| (row.run_id, row.attempt, row.outcome.as_str(), row.session)).any(|row| same(&&row)) {
+        if recorded
+            .iter()
+            .map(|row| (row.run_id, row.attempt, row.outcome.as_str(), row.session))
+            .any(|row| same(&&row))
+        {
             *answer = Answer::Stored;
         } else if known.contains(&report.run.0) {
             *answer = Answer::Stale;
@@ -114,7 +127,10 @@ fn same_report(row: &(Uuid, i32, &str, Uuid), report: &Report) -> bool {
         && SessionId(session) == report.session
 }
 
-pub(super) async fn release_attempt(store: &PostgresStore, release: &Release) -> Result<FinishAnswer, StoreError> {
+pub(super) async fn release_attempt(
+    store: &PostgresStore,
+    release: &Release,
+) -> Result<FinishAnswer, StoreError> {
     let report = Report {
         session: release.session,
         run: release.run,

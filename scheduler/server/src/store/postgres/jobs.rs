@@ -33,12 +33,18 @@ pub(super) async fn list(
     limit: u32,
 ) -> Result<Vec<Job>, StoreError> {
     let after = after.map(AsRef::as_ref);
-    sqlx::query_file_as!(JobRow, "src/store/postgres/list_jobs.sql", namespace.as_ref(), after, i64::from(limit))
-        .fetch_all(&store.pool)
-        .await?
-        .into_iter()
-        .map(JobRow::into_job)
-        .collect()
+    sqlx::query_file_as!(
+        JobRow,
+        "src/store/postgres/list_jobs.sql",
+        namespace.as_ref(),
+        after,
+        i64::from(limit)
+    )
+    .fetch_all(&store.pool)
+    .await?
+    .into_iter()
+    .map(JobRow::into_job)
+    .collect()
 }
 
 pub(super) async fn create(
@@ -53,10 +59,11 @@ pub(super) async fn create(
     if let Some(earlier) = claim_request(&mut tx, request.as_ref(), "create", job.id, now).await? {
         return Ok(earlier);
     }
-    let (next, state) = match ScheduleSet::compile(&job.spec.schedule).and_then(|set| plan::first_after(&set, now)) {
-        Ok(next) => (next, state_with(&job.spec.schedule, next)),
-        Err(_) => (None, JobState::Errored),
-    };
+    let (next, state) =
+        match ScheduleSet::compile(&job.spec.schedule).and_then(|set| plan::first_after(&set, now)) {
+            Ok(next) => (next, state_with(&job.spec.schedule, next)),
+            Err(_) => (None, JobState::Errored),
+        };
     sqlx::query_file!(
         "src/store/postgres/insert_job.sql",
         job.id.0,
@@ -93,7 +100,7 @@ pub(super) async fn change(
         store.lanes.id(&store.pool, namespace, &spec.task_queue, &spec.task.kind()).await?;
     }
     let mut tx = store.pool.begin().await?;
-    let job = lock_job(&mut tx, store, namespace, name, request.as_ref()).await?.ok_or_else(missing)?;
+    let job = lock_job(&mut tx, namespace, name, request.as_ref()).await?.ok_or_else(missing)?;
     let now = transaction_time(&mut tx, store).await?;
     if claim_request(&mut tx, request.as_ref(), method(&change), job.id, now).await?.is_some() {
         return Ok(job);
@@ -121,7 +128,6 @@ pub(super) async fn change(
 /// request that deleted it.
 async fn lock_job(
     tx: &mut Tx,
-    store: &PostgresStore,
     namespace: &Namespace,
     name: &JobName,
     request: Option<&RequestId>,
@@ -136,9 +142,12 @@ async fn lock_job(
     let id = match (live, request) {
         (Some(id), _) => id,
         (None, Some(request)) => {
-            let Some(id) = sqlx::query_scalar!("select job_id from punctual.job_request where request_id = $1", request.0)
-                .fetch_optional(&mut **tx)
-                .await?
+            let Some(id) = sqlx::query_scalar!(
+                "select job_id from punctual.job_request where request_id = $1",
+                request.0
+            )
+            .fetch_optional(&mut **tx)
+            .await?
             else {
                 return Ok(None);
             };
@@ -146,8 +155,13 @@ async fn lock_job(
         }
         (None, None) => return Ok(None),
     };
-    sqlx::query!("select from punctual.job_cursor where job_id = $1 for no key update", id).fetch_one(&mut **tx).await?;
-    let job = sqlx::query_file_as!(JobRow, "src/store/postgres/job_by_id.sql", id).fetch_one(&mut **tx).await?.into_job()?;
+    sqlx::query!("select from punctual.job_cursor where job_id = $1 for no key update", id)
+        .fetch_one(&mut **tx)
+        .await?;
+    let job = sqlx::query_file_as!(JobRow, "src/store/postgres/job_by_id.sql", id)
+        .fetch_one(&mut **tx)
+        .await?
+        .into_job()?;
     Ok((live.is_none() || job.state != JobState::Deleted).then_some(job))
 }
 
@@ -266,9 +280,10 @@ async fn claim_request(
     if claimed.rows_affected() == 1 {
         return Ok(None);
     }
-    let earlier = sqlx::query!("select method, job_id from punctual.job_request where request_id = $1", request.0)
-        .fetch_one(&mut **tx)
-        .await?;
+    let earlier =
+        sqlx::query!("select method, job_id from punctual.job_request where request_id = $1", request.0)
+            .fetch_one(&mut **tx)
+            .await?;
     if earlier.method != method || (method != "create" && earlier.job_id != job.0) {
         return Err(StoreError::RequestReused(request.0.clone()));
     }
@@ -276,7 +291,10 @@ async fn claim_request(
 }
 
 /// The database's time after the locks are held: an instant up to which nothing can be planned behind our back.
-pub(super) async fn transaction_time(tx: &mut Tx, store: &PostgresStore) -> Result<DateTime<Utc>, StoreError> {
+pub(super) async fn transaction_time(
+    tx: &mut Tx,
+    store: &PostgresStore,
+) -> Result<DateTime<Utc>, StoreError> {
     if let Some(now) = store.now() {
         return Ok(now);
     }

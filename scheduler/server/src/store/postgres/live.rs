@@ -98,7 +98,8 @@ impl LiveRun {
 
     /// When an attempt that was asked to stop is given up.
     pub(super) fn cancel_deadline(&self) -> Option<DateTime<Utc>> {
-        self.cancel_requested_at.map(|at| at + TimeDelta::from_std(self.cancel_grace).unwrap_or(TimeDelta::MAX))
+        self.cancel_requested_at
+            .map(|at| at + TimeDelta::from_std(self.cancel_grace).unwrap_or(TimeDelta::MAX))
     }
 }
 

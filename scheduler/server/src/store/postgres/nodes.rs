@@ -10,9 +10,10 @@ pub(super) async fn seen(store: &PostgresStore, nodes: &[NodeIdentity]) -> Resul
     let addresses: Vec<_> = nodes.iter().map(|node| node.address.clone()).collect();
     let identities: Vec<_> = nodes.iter().map(|node| node.identity.clone()).collect();
     let mut tx = store.pool.begin().await?;
-    let ids = sqlx::query_file_scalar!("src/store/postgres/nodes_seen.sql", &addresses, &identities, store.now())
-        .fetch_all(&mut *tx)
-        .await?;
+    let ids =
+        sqlx::query_file_scalar!("src/store/postgres/nodes_seen.sql", &addresses, &identities, store.now())
+            .fetch_all(&mut *tx)
+            .await?;
     sqlx::query_file!("src/store/postgres/replaced_nodes.sql", &addresses, &identities, store.now())
         .execute(&mut *tx)
         .await?;

@@ -167,7 +167,8 @@ impl Batch {
     }
 
     async fn write(self, tx: &mut Tx) -> Result<PlanOutcome, StoreError> {
-        let mut outcome = PlanOutcome { jobs: u32::try_from(self.cursors.len()).unwrap_or(0), ..Default::default() };
+        let mut outcome =
+            PlanOutcome { jobs: u32::try_from(self.cursors.len()).unwrap_or(0), ..Default::default() };
         outcome.runs = self.runs.insert(tx, self.now).await?;
         if !self.missed.is_empty() {
             outcome.missed = insert_missed(tx, &self.missed, self.now).await?;
@@ -229,11 +230,16 @@ impl Runs {
     }
 }
 
-async fn insert_missed(tx: &mut Tx, missed: &[(JobId, MissedRange)], now: DateTime<Utc>) -> Result<u64, StoreError> {
+async fn insert_missed(
+    tx: &mut Tx,
+    missed: &[(JobId, MissedRange)],
+    now: DateTime<Utc>,
+) -> Result<u64, StoreError> {
     let jobs: Vec<_> = missed.iter().map(|(job, _)| job.0).collect();
     let from: Vec<_> = missed.iter().map(|(_, range)| range.from).collect();
     let to: Vec<_> = missed.iter().map(|(_, range)| range.to).collect();
-    let counts: Vec<_> = missed.iter().map(|(_, range)| i64::try_from(range.count).unwrap_or(i64::MAX)).collect();
+    let counts: Vec<_> =
+        missed.iter().map(|(_, range)| i64::try_from(range.count).unwrap_or(i64::MAX)).collect();
     sqlx::query_file!("src/store/postgres/insert_missed_ranges.sql", &jobs, &from, &to, &counts, now)
         .execute(&mut **tx)
         .await?;

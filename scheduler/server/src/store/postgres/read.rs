@@ -12,7 +12,10 @@ const MOST_WATCHED: u32 = 1000;
 /// A run that ended may be committed a moment after its `ended_at`: watchers look back this far.
 const COMMIT_DELAY: TimeDelta = TimeDelta::seconds(2);
 
-pub(super) async fn get_run(store: &PostgresStore, run: RunId) -> Result<Option<(Run, Vec<Attempt>)>, StoreError> {
+pub(super) async fn get_run(
+    store: &PostgresStore,
+    run: RunId,
+) -> Result<Option<(Run, Vec<Attempt>)>, StoreError> {
     let mut attempts = ended_attempts(store, run).await?;
     let only = Query { run: Some(run), limit: 1, ..Query::default() };
     if let Some((found, current)) = live_runs(store, &only).await?.pop() {
@@ -24,7 +27,10 @@ pub(super) async fn get_run(store: &PostgresStore, run: RunId) -> Result<Option<
     Ok(Some((found, ended_attempts(store, run).await?)))
 }
 
-pub(super) async fn list_runs(store: &PostgresStore, selection: &RunSelection) -> Result<Vec<Run>, StoreError> {
+pub(super) async fn list_runs(
+    store: &PostgresStore,
+    selection: &RunSelection,
+) -> Result<Vec<Run>, StoreError> {
     let query = Query {
         run: selection.filter.run,
         namespace: Some(selection.filter.namespace.to_string()),

@@ -5,10 +5,10 @@ use punctual_scheduler_domain::attempt::{AttemptOutcome, AttemptReport};
 use punctual_scheduler_domain::id::Shard;
 use punctual_scheduler_domain::run::RunState;
 
-use super::{PostgresStore, shard_numbers};
 use super::conclude::{Conclusion, Rescheduled, conclude, reschedule};
 use super::finish::{Ended, apply_ends};
 use super::live::{LiveRow, LiveRun, lock_runs};
+use super::{PostgresStore, shard_numbers};
 use crate::store::{NodeId, Reaped, StoreError};
 
 pub(super) async fn sessions(store: &PostgresStore, limit: u32) -> Result<Reaped, StoreError> {
@@ -20,12 +20,14 @@ pub(super) async fn sessions(store: &PostgresStore, limit: u32) -> Result<Reaped
         .await?
         .rows_affected();
     let mut tx = store.pool.begin().await?;
-    let orphans = sqlx::query_file_as!(LiveRow, "src/store/postgres/lock_orphaned_runs.sql", store.now(), limit)
-        .fetch_all(&mut *tx)
-        .await?;
+    let orphans =
+        sqlx::query_file_as!(LiveRow, "src/store/postgres/lock_orphaned_runs.sql", store.now(), limit)
+            .fetch_all(&mut *tx)
+            .await?;
     let orphans = LiveRow::into_runs(orphans)?;
     let ends = orphans.iter().filter_map(|run| run.attempt).zip(&orphans).map(|(attempt, run)| {
-        let report = AttemptReport { error: format!("worker {} fell silent", run.worker), ..Default::default() };
+        let report =
+            AttemptReport { error: format!("worker {} fell silent", run.worker), ..Default::default() };
         Ended { report, ..Ended::of(run.id, attempt, AttemptOutcome::Lost) }
     });
     let ends: Vec<_> = ends.collect();
@@ -36,10 +38,14 @@ pub(super) async fn sessions(store: &PostgresStore, limit: u32) -> Result<Reaped
 
 pub(super) async fn runs(store: &PostgresStore, limit: u32) -> Result<Reaped, StoreError> {
     let mut tx = store.pool.begin().await?;
-    let overdue =
-        sqlx::query_file_as!(LiveRow, "src/store/postgres/lock_overdue_runs.sql", store.now(), i64::from(limit))
-            .fetch_all(&mut *tx)
-            .await?;
+    let overdue = sqlx::query_file_as!(
+        LiveRow,
+        "src/store/postgres/lock_overdue_runs.sql",
+        store.now(),
+        i64::from(limit)
+    )
+    .fetch_all(&mut *tx)
+    .await?;
     let overdue = LiveRow::into_runs(overdue)?;
     let Some(now) = overdue.first().map(|run| run.now) else {
         tx.rollback().await?;
@@ -52,13 +58,18 @@ pub(super) async fn runs(store: &PostgresStore, limit: u32) -> Result<Reaped, St
             Overdue::Requeue => requeued.push(Rescheduled::requeue(run)),
             Overdue::TimedOut => {
                 let report = AttemptReport {
-                    error: format!("still running {} after its start", humantime::format_duration(run.start_to_close)),
+                    error: format!(
+                        "still running {} after its start",
+                        humantime::format_duration(run.start_to_close)
+                    ),
                     ..Default::default()
                 };
-                ends.extend(run.attempt.map(|attempt| Ended {
-                    report,
-                    ..Ended::of(run.id, attempt, AttemptOutcome::TimedOut)
-                }));
+                ends.extend(
+                    run.attempt.map(|attempt| Ended {
+                        report,
+                        ..Ended::of(run.id, attempt, AttemptOutcome::TimedOut)
+                    }),
+                );
             }
         }
     }
@@ -81,11 +92,21 @@ fn overdue_end(run: &LiveRun, now: DateTime<Utc>) -> Overdue {
     let passed = |deadline: Option<DateTime<Utc>>| deadline.is_some_and(|deadline| deadline <= now);
     let running = run.state == RunState::Running;
     if running && passed(run.cancel_deadline()) {
-        return Overdue::Final(Box::new(ended(run, RunState::Cancelled, &run.cancel_reason, AttemptOutcome::Cancelled)));
+        return Overdue::Final(Box::new(ended(
+            run,
+            RunState::Cancelled,
+            &run.cancel_reason,
+            AttemptOutcome::Cancelled,
+        )));
     }
     if passed(run.close_deadline) {
         let state = if run.cancel_requested_at.is_some() { RunState::Cancelled } else { RunState::Expired };
-        return Overdue::Final(Box::new(ended(run, state, "schedule_to_close passed", AttemptOutcome::TimedOut)));
+        return Overdue::Final(Box::new(ended(
+            run,
+            state,
+            "schedule_to_close passed",
+            AttemptOutcome::TimedOut,
+        )));
     }
     if !running && run.attempt.is_none() && passed(run.start_deadline) {
         return Overdue::Final(Box::new(ended(
@@ -127,10 +148,10 @@ pub(super) async fn requeue_lost(
     let runs = lock_runs(store, &mut tx, &ids).await?;
     let Some(now) = runs.first().map(|run| run.now) else { return Ok(Reaped::default()) };
     // Between the two statements a run may have been started, or queued again on another node.
-    let still_there = |run: &&LiveRun| lost.iter().any(|row| row.id == run.id.0 && Some(NodeId(row.node)) == run.node);
+    let still_there =
+        |run: &&LiveRun| lost.iter().any(|row| row.id == run.id.0 && Some(NodeId(row.node)) == run.node);
     let requeued: Vec<_> = runs.iter().filter(still_there).map(Rescheduled::requeue).collect();
     let moved = reschedule(&mut tx, &requeued, now).await?;
     tx.commit().await?;
     Ok(Reaped { sessions: 0, runs: moved })
 }
-

@@ -21,7 +21,10 @@ pub async fn migrate(url: &str) -> Result<(), MigrateError> {
     let mut connection = PgConnection::connect(url).await.map_err(MigrateError::Connect)?;
     MIGRATOR.run(&mut connection).await.map_err(MigrateError::Migrate)?;
     // On the role and not per session, so that a pooler in transaction mode changes nothing.
-    sqlx::raw_sql(include_str!("set_role_timeouts.sql")).execute(&mut connection).await.map_err(MigrateError::Connect)?;
+    sqlx::raw_sql(include_str!("set_role_timeouts.sql"))
+        .execute(&mut connection)
+        .await
+        .map_err(MigrateError::Connect)?;
     connection.close().await.map_err(MigrateError::Connect)
 }
 
@@ -44,14 +47,15 @@ fn needed() -> i64 {
 pub(super) async fn check(pool: &PgPool) -> Result<(), StoreError> {
     let needed = needed();
     // The bookkeeping table is the migrator's own; without it the database was never migrated.
-    let found: Option<i64> = match sqlx::query_scalar("select max(version) from _sqlx_migrations where success")
-        .fetch_one(pool)
-        .await
-    {
-        Ok(found) => found,
-        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42P01") => None,
-        Err(error) => return Err(error.into()),
-    };
+    let found: Option<i64> =
+        match sqlx::query_scalar("select max(version) from _sqlx_migrations where success")
+            .fetch_one(pool)
+            .await
+        {
+            Ok(found) => found,
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42P01") => None,
+            Err(error) => return Err(error.into()),
+        };
     let found = found.unwrap_or(0);
     if found < needed || found > needed + TOLERATED_AHEAD {
         return Err(StoreError::SchemaVersion { found, needed });

@@ -69,7 +69,9 @@ pub(super) async fn start_attempts(
     // Still contended after all that: to be asked again in a moment.
     Ok(starts
         .iter()
-        .map(|start| answers.get(&start.run).cloned().unwrap_or(StartAnswer::NotDue(Duration::from_millis(20))))
+        .map(|start| {
+            answers.get(&start.run).cloned().unwrap_or(StartAnswer::NotDue(Duration::from_millis(20)))
+        })
         .collect())
 }
 
@@ -80,10 +82,12 @@ async fn grant(
     answers: &mut HashMap<RunId, StartAnswer>,
 ) -> Result<(), StoreError> {
     let ids: Vec<_> = starts.iter().map(|start| start.run.0).collect();
-    let seqs: Vec<_> = starts.iter().map(|start| i32::try_from(start.dispatch_seq).unwrap_or(i32::MAX)).collect();
-    let granted = sqlx::query_file!("src/store/postgres/start_attempts.sql", &ids, &seqs, session.0, store.now())
-        .fetch_all(&store.pool)
-        .await?;
+    let seqs: Vec<_> =
+        starts.iter().map(|start| i32::try_from(start.dispatch_seq).unwrap_or(i32::MAX)).collect();
+    let granted =
+        sqlx::query_file!("src/store/postgres/start_attempts.sql", &ids, &seqs, session.0, store.now())
+            .fetch_all(&store.pool)
+            .await?;
     for row in granted {
         waited(&row.namespace, &row.task_queue, row.started_at - row.run_at);
         let started = started!(row);
@@ -107,7 +111,9 @@ async fn explain(
         return Ok(());
     }
     let ids: Vec<_> = starts.iter().map(|start| start.run.0).collect();
-    let found = sqlx::query_file!("src/store/postgres/asked_runs.sql", &ids, store.now()).fetch_all(&store.pool).await?;
+    let found = sqlx::query_file!("src/store/postgres/asked_runs.sql", &ids, store.now())
+        .fetch_all(&store.pool)
+        .await?;
     let known: HashSet<_> = found.iter().map(|row| row.id).collect();
     for start in starts.iter().filter(|start| !known.contains(&start.run.0)) {
         answers.insert(start.run, StartAnswer::Gone(GoneReason::UnknownRun));
@@ -117,12 +123,17 @@ async fn explain(
         let answer = match row.state.as_str() {
             "running" if row.session == Some(session.0) => {
                 let started = started!(row);
-                answers.insert(RunId(started.id), StartAnswer::Granted(Box::new(grant_of(store, started).await?)));
+                answers.insert(
+                    RunId(started.id),
+                    StartAnswer::Granted(Box::new(grant_of(store, started).await?)),
+                );
                 continue;
             }
             "running" => StartAnswer::Gone(GoneReason::Held),
             "queued" if rows::count(row.dispatch_seq) != asked => StartAnswer::Gone(GoneReason::Superseded),
-            "queued" if row.run_at > row.now => StartAnswer::NotDue((row.run_at - row.now).to_std().unwrap_or_default()),
+            "queued" if row.run_at > row.now => {
+                StartAnswer::NotDue((row.run_at - row.now).to_std().unwrap_or_default())
+            }
             // Locked a moment ago; the next try finds out.
             "queued" => continue,
             _ => StartAnswer::Gone(GoneReason::NotQueued),

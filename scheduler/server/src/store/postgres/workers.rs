@@ -8,9 +8,7 @@ use punctual_scheduler_domain::id::{AttemptNumber, RunId, SessionId};
 
 use super::finish::{self, Ended};
 use super::{PostgresStore, interval, rows};
-use crate::store::{
-    Beat, BeatAnswer, Fleet, HeldAttempt, NewSession, Registered, StoreError, WORKER_LEASE,
-};
+use crate::store::{Beat, BeatAnswer, Fleet, HeldAttempt, NewSession, Registered, StoreError, WORKER_LEASE};
 
 pub(super) async fn register(store: &PostgresStore, session: NewSession) -> Result<Registered, StoreError> {
     let kinds: Vec<_> = session.kinds.iter().map(|kind| kind.as_str().to_owned()).collect();
@@ -32,7 +30,9 @@ pub(super) async fn register(store: &PostgresStore, session: NewSession) -> Resu
 
 pub(super) async fn unregister(store: &PostgresStore, session: SessionId) -> Result<(), StoreError> {
     let held = running(store, session).await?;
-    sqlx::query!("delete from punctual.worker_lease where session = $1", session.0).execute(&store.pool).await?;
+    sqlx::query!("delete from punctual.worker_lease where session = $1", session.0)
+        .execute(&store.pool)
+        .await?;
     // After the row is gone nothing more is granted to it; what it still held is given back.
     release_all(store, held.into_iter().map(|run| (run.run, run.attempt)).collect()).await
 }
@@ -66,7 +66,9 @@ struct Running {
 }
 
 async fn running(store: &PostgresStore, session: SessionId) -> Result<Vec<Running>, StoreError> {
-    let rows = sqlx::query_file!("src/store/postgres/running_of_session.sql", session.0).fetch_all(&store.pool).await?;
+    let rows = sqlx::query_file!("src/store/postgres/running_of_session.sql", session.0)
+        .fetch_all(&store.pool)
+        .await?;
     Ok(rows
         .into_iter()
         .filter_map(|row| {
@@ -89,7 +91,12 @@ struct Compared {
 ///
 /// An attempt whose grant never arrived is listed in no heartbeat. One list may have been drawn up before the worker
 /// asked, so it takes two lists without it, and a grant a good while before the first.
-fn compare(running: &[Running], beat: &Beat, previous: &[HeldAttempt], previous_beat_at: DateTime<Utc>) -> Compared {
+fn compare(
+    running: &[Running],
+    beat: &Beat,
+    previous: &[HeldAttempt],
+    previous_beat_at: DateTime<Utc>,
+) -> Compared {
     let held: HashSet<_> = running.iter().map(|run| (run.run, run.attempt.get())).collect();
     let listed: HashSet<_> = beat.held.iter().chain(previous).map(|attempt| attempt.run_id).collect();
     let mut compared = Compared { answer: BeatAnswer::default(), unlisted: Vec::new() };
@@ -115,7 +122,10 @@ async fn release_all(store: &PostgresStore, attempts: Vec<(RunId, AttemptNumber)
     if attempts.is_empty() {
         return Ok(());
     }
-    let ended = attempts.into_iter().map(|(run, attempt)| Ended::of(run, attempt, AttemptOutcome::Released)).collect();
+    let ended = attempts
+        .into_iter()
+        .map(|(run, attempt)| Ended::of(run, attempt, AttemptOutcome::Released))
+        .collect();
     finish::end_attempts(store, ended).await?;
     Ok(())
 }
