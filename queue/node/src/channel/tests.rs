@@ -1,1 +1,361 @@
+//! Random operations against a model that keeps every message's state in the open.
 
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use punctual_queue_log::position::Position;
+
+use super::*;
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where a message is, as far as the outside can tell.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum State {
+    Waiting,
+    InFlight(ConnectionId),
+    Deferred,
+    Finished,
+    Emptied,
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Publish(u8),
+    Subscribe(u64, u32),
+    Unsubscribe(u64),
+    Ready(u64, u32),
+    /// The index picks one of the messages in flight.
+    Finish(prop::sample::Index),
+    Requeue(prop::sample::Index, u64),
+    Touch(prop::sample::Index),
+    FinishOfAnother(prop::sample::Index),
+    Pause(bool),
+    Empty,
+    Advance(u64),
+    Load,
+    Restart,
+}
+
+fn a_step() -> impl Strategy<Value = Step> {
+    let index = any::<prop::sample::Index>;
+    prop_oneof![
+        4 => (1..5_u8).prop_map(Step::Publish),
+        2 => (0..3_u64, 0..4_u32).prop_map(|(id, ready)| Step::Subscribe(id, ready)),
+        1 => (0..3_u64).prop_map(Step::Unsubscribe),
+        3 => (0..3_u64, 0..6_u32).prop_map(|(id, ready)| Step::Ready(id, ready)),
+        6 => index().prop_map(Step::Finish),
+        3 => (index(), prop_oneof![Just(0), 1..20_u64]).prop_map(|(i, delay)| Step::Requeue(i, delay)),
+        2 => index().prop_map(Step::Touch),
+        1 => index().prop_map(Step::FinishOfAnother),
+        1 => any::<bool>().prop_map(Step::Pause),
+        1 => Just(Step::Empty),
+        3 => (1..15_u64).prop_map(Step::Advance),
+        5 => Just(Step::Load),
+        1 => Just(Step::Restart),
+    ]
+}
+
+/// A channel, the log it reads, and what should be true of them.
+struct Bench {
+    channel: Channel,
+    log: Vec<Batch>,
+    model: BTreeMap<Sequence, State>,
+    attempts: HashMap<Sequence, u16>,
+    now: Instant,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let channel = Channel::new(origin(Progress::starting_at(Sequence::FIRST), Sequence::FIRST));
+        Self {
+            channel,
+            log: Vec::new(),
+            model: BTreeMap::new(),
+            attempts: HashMap::new(),
+            now: Instant::now(),
+        }
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Publish(count) => self.publish(count),
+            Step::Subscribe(id, ready) => {
+                let id = ConnectionId(id);
+                if self.channel.consumers().get(id).is_none() {
+                    self.channel.subscribe(id, Consumer::new(TIMEOUT, 0));
+                    self.channel.set_ready_count(id, ready);
+                }
+            }
+            Step::Unsubscribe(id) => {
+                let id = ConnectionId(id);
+                self.channel.unsubscribe(id, false);
+                self.all_become(|state| state == State::InFlight(id), State::Waiting);
+            }
+            Step::Ready(id, ready) => self.channel.set_ready_count(ConnectionId(id), ready),
+            Step::Finish(index) => {
+                if let Some((sequence, owner)) = self.in_flight(&index) {
+                    assert_eq!(self.channel.finish(owner, sequence, self.now), Ok(()));
+                    self.model.insert(sequence, State::Finished);
+                    assert_eq!(self.channel.finish(owner, sequence, self.now), Err(NotHeld::NotInFlight));
+                }
+            }
+            Step::Requeue(index, delay) => {
+                if let Some((sequence, owner)) = self.in_flight(&index) {
+                    let delay = Duration::from_secs(delay);
+                    assert_eq!(self.channel.requeue(owner, sequence, delay, self.now), Ok(()));
+                    let state = if delay.is_zero() { State::Waiting } else { State::Deferred };
+                    self.model.insert(sequence, state);
+                }
+            }
+            Step::Touch(index) => {
+                if let Some((sequence, owner)) = self.in_flight(&index) {
+                    assert_eq!(self.channel.touch(owner, sequence, self.now), Ok(()));
+                }
+            }
+            Step::FinishOfAnother(index) => {
+                if let Some((sequence, owner)) = self.in_flight(&index) {
+                    let other = ConnectionId(owner.0 + 1);
+                    assert_eq!(self.channel.finish(other, sequence, self.now), Err(NotHeld::OtherOwner));
+                }
+            }
+            Step::Pause(paused) => self.channel.set_paused(paused),
+            Step::Empty => {
+                self.channel.empty();
+                self.all_become(|state| state != State::Finished && state != State::Emptied, State::Emptied);
+            }
+            Step::Advance(seconds) => self.advance(Duration::from_secs(seconds)),
+            Step::Load => self.load(),
+            Step::Restart => self.restart(),
+        }
+        self.deliver();
+        self.check();
+    }
+
+    fn publish(&mut self, count: u8) {
+        let end = self.log.last().map_or(Sequence::FIRST, Batch::end);
+        let position = Position::from_u64(self.log.len() as u64 + 1);
+        let bodies = (0..u64::from(count)).map(|n| Bytes::from(end.plus(n).to_string())).collect();
+        let batch = Batch { position, first: end, timestamp_ns: 0, due: None, bodies };
+        self.model.extend(batch.messages().map(|message| (message.sequence, State::Waiting)));
+        self.channel.published(&batch, end, self.now);
+        self.log.push(batch);
+    }
+
+    /// Time passes. What is due is back in the queue then, and nothing else is.
+    fn advance(&mut self, by: Duration) {
+        self.now += by;
+        let due: Vec<_> =
+            self.channel.deadlines.range(..=(self.now, Sequence(u64::MAX))).map(|d| d.1).collect();
+        let deferred: Vec<_> =
+            self.channel.deferred.range(..=(self.now, Sequence(u64::MAX))).map(|(d, _)| d.1).collect();
+        self.channel.handle_timeout(self.now);
+        for sequence in due {
+            assert!(matches!(self.model[&sequence], State::InFlight(_)));
+            self.model.insert(sequence, State::Waiting);
+        }
+        for sequence in deferred {
+            assert_eq!(self.model.insert(sequence, State::Waiting), Some(State::Deferred));
+        }
+        assert!(
+            self.channel
+                .next_timeout()
+                .is_none_or(|next| next > self.now || self.channel.unsaved.due() == Some(next))
+        );
+    }
+
+    /// Reads what the channel wants, two records at a time.
+    fn load(&mut self) {
+        match self.channel.take_load(self.now) {
+            None => {}
+            Some(Load::Next { from, end }) => {
+                let rest = self.log.iter().filter(|batch| batch.position >= from && batch.first < end);
+                let batches: Vec<_> = rest.take(2).cloned().collect();
+                let next = batches.last().map_or(from, |last| Position::from_u64(last.position.to_u64() + 1));
+                let read_to = batches.last().is_none_or(|last| last.end() == end).then_some(end);
+                self.channel.loaded(Loaded { batches, next, read_to, damaged: false }, self.now);
+            }
+            Some(Load::Again(wanted)) => {
+                let all: Vec<_> = self.log.iter().flat_map(Batch::messages).collect();
+                let asked = |message: &StoredMessage| wanted.contains(&(message.sequence, message.position));
+                let messages = all.into_iter().filter(asked).collect();
+                self.channel.reloaded(&wanted, messages);
+            }
+        }
+    }
+
+    /// The process ends and another one goes on from what a checkpoint holds.
+    fn restart(&mut self) {
+        let end = self.log.last().map_or(Sequence::FIRST, Batch::end);
+        let mut progress = Progress::starting_at(self.channel.progress().floor());
+        for range in self.channel.progress().ranges() {
+            progress.add_range(range);
+        }
+        let mut origin = origin(progress, end);
+        origin.attempts = self.channel.all_attempts().into_iter().collect();
+        self.channel = Channel::new(origin);
+        self.all_become(|state| matches!(state, State::InFlight(_) | State::Deferred), State::Waiting);
+    }
+
+    fn deliver(&mut self) {
+        let mut deliveries = Vec::new();
+        self.channel.deliver(self.now, &mut deliveries);
+        for Delivery { consumer, message, attempts } in deliveries {
+            assert_eq!(message.body, message.sequence.to_string(), "the body is the message's own");
+            let before = self.model.insert(message.sequence, State::InFlight(consumer));
+            assert_eq!(before, Some(State::Waiting), "only what waits is delivered");
+            let counted = self.attempts.entry(message.sequence).or_default();
+            *counted += 1;
+            assert_eq!(attempts, *counted, "attempts of {}", message.sequence);
+        }
+    }
+
+    fn check(&mut self) {
+        let count = |wanted: fn(State) -> bool| self.model.values().filter(|state| wanted(**state)).count();
+        let waiting = count(|state| state == State::Waiting);
+        assert_eq!(self.channel.depth(), waiting as u64, "depth");
+        assert_eq!(
+            self.channel.in_flight_count(),
+            count(|state| matches!(state, State::InFlight(_))),
+            "in flight"
+        );
+        assert_eq!(self.channel.deferred_count(), count(|state| state == State::Deferred), "deferred");
+        for (id, consumer) in self.channel.consumers().iter() {
+            let held = self.model.values().filter(|state| **state == State::InFlight(id)).count();
+            assert_eq!(consumer.in_flight as usize, held, "in flight at {id:?}");
+        }
+        let finished =
+            self.model.iter().filter(|(_, state)| matches!(state, State::Finished | State::Emptied));
+        assert!(finished.clone().all(|(sequence, _)| self.channel.progress().contains(*sequence)));
+        let open = self.model.len() - finished.count();
+        let end = self.log.last().map_or(Sequence::FIRST, Batch::end);
+        let done = self.channel.progress().count_within(Sequence::FIRST..end);
+        assert_eq!(
+            done as usize + open,
+            self.model.len(),
+            "published = finished + dropped + all that is open"
+        );
+    }
+
+    fn in_flight(&self, index: &prop::sample::Index) -> Option<(Sequence, ConnectionId)> {
+        let held: Vec<_> = self
+            .model
+            .iter()
+            .filter_map(|(sequence, state)| match state {
+                State::InFlight(owner) => Some((*sequence, *owner)),
+                _ => None,
+            })
+            .collect();
+        (!held.is_empty()).then(|| *index.get(&held))
+    }
+
+    fn all_become(&mut self, which: impl Fn(State) -> bool, state: State) {
+        self.model.values_mut().filter(|current| which(**current)).for_each(|current| *current = state);
+    }
+
+    /// With a consumer that takes everything, everything that is open is delivered and finished.
+    fn drain(&mut self) {
+        let id = ConnectionId(99);
+        for other in 0..3 {
+            self.step(Step::Unsubscribe(other));
+        }
+        self.channel.set_paused(false);
+        self.step(Step::Subscribe(99, 1000));
+        for _ in 0..self.log.len() + 4 {
+            self.step(Step::Advance(30));
+            self.step(Step::Load);
+            self.step(Step::Load);
+            let held: Vec<_> = self.channel.in_flight.keys().copied().collect();
+            for sequence in held {
+                assert_eq!(self.channel.finish(id, sequence, self.now), Ok(()));
+                self.model.insert(sequence, State::Finished);
+            }
+        }
+        let left: Vec<_> = self
+            .model
+            .iter()
+            .filter(|(_, state)| !matches!(state, State::Finished | State::Emptied))
+            .collect();
+        assert!(left.is_empty(), "never delivered: {left:?}");
+    }
+}
+
+fn origin(progress: Progress, end: Sequence) -> Origin {
+    Origin {
+        progress,
+        attempts: HashMap::new(),
+        paused: false,
+        end,
+        load_from: Position::START,
+        max_message_timeout: Duration::from_secs(15 * 60),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn no_order_of_events_loses_a_message_or_gives_it_to_two(steps in prop::collection::vec(a_step(), 0..80)) {
+        let mut bench = Bench::new();
+        for step in steps {
+            bench.step(step);
+        }
+        bench.drain();
+    }
+}
+
+#[test]
+fn attempts_stay_at_the_highest_number_there_is() {
+    let mut bench = Bench::new();
+    bench.publish(1);
+    let mut origin = origin(Progress::starting_at(Sequence::FIRST), Sequence(2));
+    origin.attempts.insert(Sequence::FIRST, u16::MAX);
+    bench.channel = Channel::new(origin);
+    bench.channel.subscribe(ConnectionId(1), Consumer::new(TIMEOUT, 0));
+    bench.channel.set_ready_count(ConnectionId(1), 1);
+    bench.load();
+    let mut deliveries = Vec::new();
+    bench.channel.deliver(bench.now, &mut deliveries);
+    assert_eq!(deliveries[0].attempts, u16::MAX);
+}
+
+#[test]
+fn a_sampling_consumer_gets_about_its_share_and_the_rest_is_counted() {
+    let mut bench = Bench::new();
+    bench.channel.subscribe(ConnectionId(1), Consumer::new(TIMEOUT, 10));
+    bench.channel.set_ready_count(ConnectionId(1), 2500);
+    let mut delivered = 0;
+    for _ in 0..2000 {
+        bench.publish(1);
+        let mut deliveries = Vec::new();
+        bench.channel.deliver(bench.now, &mut deliveries);
+        delivered += deliveries.len();
+    }
+    assert!((150..250).contains(&delivered), "{delivered} of 2000 at 10 %");
+    assert_eq!(bench.channel.counts().sampled_out as usize, 2000 - delivered);
+    assert_eq!(bench.channel.depth(), 0);
+}
+
+#[test]
+fn finished_messages_are_told_to_the_log_within_milliseconds_as_ranges() {
+    let mut bench = Bench::new();
+    let id = ConnectionId(1);
+    bench.channel.subscribe(id, Consumer::new(TIMEOUT, 0));
+    bench.channel.set_ready_count(id, 10);
+    bench.publish(4);
+    bench.channel.deliver(bench.now, &mut Vec::new());
+    for number in [2, 1, 4] {
+        bench.channel.finish(id, Sequence(number), bench.now).unwrap();
+    }
+    assert_eq!(bench.channel.take_unwritten(bench.now), None);
+    let due = bench.channel.next_timeout().unwrap();
+    assert!(due <= bench.now + Duration::from_millis(5));
+    let unwritten = bench.channel.take_unwritten(due).unwrap();
+    assert_eq!(unwritten.finished, [Sequence(1)..Sequence(3), Sequence(4)..Sequence(5)]);
+    // What is still in flight is told too, later, for its attempts.
+    let later = bench.channel.take_unwritten(bench.now + Duration::from_secs(1)).unwrap();
+    assert_eq!(later.attempts, [(Sequence(3), 1)]);
+    assert_eq!(bench.channel.take_unwritten(bench.now + Duration::from_secs(2)), None);
+}

@@ -1,0 +1,11 @@
+//! The node through its ports: raw bytes of NSQ's protocol, and HTTP.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
+mod fixture;
+
+mod consuming;
+mod http;
+mod lookups;
+mod protocol;
+mod restarting;
