@@ -77,10 +77,10 @@ pub enum SkipReason {
 }
 
 impl SkipReason {
-    /// The text kept as the run's reason.
+    /// The word kept as the run's reason.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Overlap => "overlap: an earlier run of the job is unfinished",
+            Self::Overlap => "overlap",
         }
     }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::retry::{GiveUp, RetryDecision, RetryPolicy};
 use crate::run::RunState;
+use crate::word::words;
 
 /// How an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,23 +26,17 @@ pub enum AttemptOutcome {
     Released,
 }
 
+words!(
+    AttemptOutcome, "outcome of an attempt",
+    Succeeded => "succeeded",
+    Failed => "failed",
+    TimedOut => "timed_out",
+    Lost => "lost",
+    Cancelled => "cancelled",
+    Released => "released",
+);
+
 impl AttemptOutcome {
-    /// Every outcome.
-    pub const ALL: [Self; 6] =
-        [Self::Succeeded, Self::Failed, Self::TimedOut, Self::Lost, Self::Cancelled, Self::Released];
-
-    /// The name used in SQL, JSON and logs.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::TimedOut => "timed_out",
-            Self::Lost => "lost",
-            Self::Cancelled => "cancelled",
-            Self::Released => "released",
-        }
-    }
-
     /// Whether such an end uses up one of the run's tries.
     pub fn uses_try(self) -> bool {
         match self {

@@ -13,6 +13,7 @@ use crate::name::{JobName, Kind, Namespace, TaskQueue};
 use crate::retry::RetryPolicy;
 use crate::schedule::ScheduleSpec;
 use crate::timeouts::Timeouts;
+use crate::word::words;
 
 mod validate;
 
@@ -107,6 +108,17 @@ pub enum Misfire {
     #[default]
     Latest,
 }
+
+words!(Overlap, "overlap policy", Allow => "allow", Skip => "skip");
+words!(Misfire, "misfire policy", Latest => "latest");
+words!(
+    JobState, "state of a job",
+    Active => "active",
+    Paused => "paused",
+    Exhausted => "exhausted",
+    Errored => "errored",
+    Deleted => "deleted",
+);
 
 impl Misfire {
     /// How late an instant may be planned and still just run late.

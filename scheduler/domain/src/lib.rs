@@ -3,16 +3,24 @@
 //!
 //! Nothing here reads a clock, waits, or does I/O: time comes in as an argument, decisions come out as data. The
 //! store repeats each decision as a guarded statement, so that two schedulers cannot both act on it.
+
 #![forbid(unsafe_code)]
 
-pub mod admission;
-pub mod attempt;
-pub mod field;
 pub mod id;
-pub mod job;
 pub mod name;
-pub mod plan;
-pub mod retry;
-pub mod run;
+pub mod word;
+
 pub mod schedule;
+
+pub mod field;
+pub mod job;
+pub mod retry;
 pub mod timeouts;
+
+pub mod plan;
+
+pub mod run;
+
+pub mod admission;
+
+pub mod attempt;

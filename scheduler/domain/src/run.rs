@@ -1,11 +1,10 @@
 //! A run: one due occurrence of a job, or a one-off task. Where it stands, and what becomes of it at each event.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use crate::attempt::AttemptOutcome;
 use crate::id::AttemptNumber;
+use crate::word::words;
 
 pub mod cases;
 
@@ -34,34 +33,6 @@ pub enum RunState {
 }
 
 impl RunState {
-    /// Every state, unfinished ones first.
-    pub const ALL: [Self; 9] = [
-        Self::Scheduled,
-        Self::Blocked,
-        Self::Queued,
-        Self::Running,
-        Self::Succeeded,
-        Self::Failed,
-        Self::Cancelled,
-        Self::Expired,
-        Self::Skipped,
-    ];
-
-    /// The name used in SQL, JSON and logs.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Scheduled => "scheduled",
-            Self::Blocked => "blocked",
-            Self::Queued => "queued",
-            Self::Running => "running",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-            Self::Expired => "expired",
-            Self::Skipped => "skipped",
-        }
-    }
-
     /// Whether it never changes again.
     pub fn is_final(self) -> bool {
         match self {
@@ -83,51 +54,24 @@ pub enum RunOrigin {
     OneOff,
 }
 
-impl RunOrigin {
-    /// Every origin.
-    pub const ALL: [Self; 3] = [Self::Schedule, Self::Trigger, Self::OneOff];
-
-    /// The name used in SQL, JSON and logs.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Schedule => "schedule",
-            Self::Trigger => "trigger",
-            Self::OneOff => "one_off",
-        }
-    }
-}
-
-/// A text that names no such state or origin.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{found}` is not a run's {what}")]
-pub struct UnknownWord {
-    /// What it was to be.
-    pub what: &'static str,
-    /// The text.
-    pub found: String,
-}
-
-macro_rules! words {
-    ($name:ident, $what:literal) => {
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(self.as_str())
-            }
-        }
-
-        impl std::str::FromStr for $name {
-            type Err = UnknownWord;
-            fn from_str(text: &str) -> Result<Self, UnknownWord> {
-                Self::ALL
-                    .into_iter()
-                    .find(|word| word.as_str() == text)
-                    .ok_or_else(|| UnknownWord { what: $what, found: text.to_owned() })
-            }
-        }
-    };
-}
-words!(RunState, "state");
-words!(RunOrigin, "origin");
+words!(
+    RunState, "state of a run",
+    Scheduled => "scheduled",
+    Blocked => "blocked",
+    Queued => "queued",
+    Running => "running",
+    Succeeded => "succeeded",
+    Failed => "failed",
+    Cancelled => "cancelled",
+    Expired => "expired",
+    Skipped => "skipped",
+);
+words!(
+    RunOrigin, "origin of a run",
+    Schedule => "schedule",
+    Trigger => "trigger",
+    OneOff => "one_off",
+);
 
 /// What a transition depends on: the columns that every guarded statement compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

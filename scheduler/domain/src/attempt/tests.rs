@@ -37,7 +37,7 @@ fn a_release_uses_no_try_even_when_none_is_left() {
 
 #[test]
 fn after_a_cancel_every_end_but_success_is_cancelled() {
-    for outcome in AttemptOutcome::ALL {
+    for &outcome in AttemptOutcome::ALL {
         let expect = if outcome == AttemptOutcome::Succeeded { SUCCEEDED } else { CANCELLED };
         check(outcome, 0, true, &expect);
         check(outcome, 2, true, &expect);
@@ -64,7 +64,7 @@ fn it_agrees_with_the_state_machine() {
     let attempt = AttemptNumber::FIRST;
     let policy = RetryPolicy::default();
     let report = AttemptReport::default();
-    for outcome in AttemptOutcome::ALL {
+    for &outcome in AttemptOutcome::ALL {
         for (tries_used, cancel_requested) in [(0, false), (0, true), (2, false), (2, true)] {
             let input = EndInput {
                 outcome,

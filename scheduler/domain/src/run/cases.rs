@@ -181,7 +181,7 @@ impl What {
             Self::StartDeadlinePassed,
             Self::CloseDeadlinePassed,
         ];
-        let ends = End::ALL.into_iter().flat_map(|outcome| {
+        let ends = End::ALL.iter().flat_map(|&outcome| {
             [Self::Ended(outcome), Self::EndedForGood(outcome), Self::PastEnded(outcome)]
         });
         plain.into_iter().chain(ends)

@@ -22,20 +22,6 @@ fn the_table_has_every_state_with_every_event() {
     assert_eq!(names.len(), cases.len(), "each case once");
 }
 
-#[test]
-fn words_survive_being_written_and_read() {
-    for state in RunState::ALL {
-        assert_eq!(state.as_str().parse(), Ok(state));
-        assert_eq!(serde_json::to_string(&state).unwrap(), format!("\"{state}\""));
-    }
-    for origin in RunOrigin::ALL {
-        assert_eq!(origin.as_str().parse(), Ok(origin));
-        assert_eq!(serde_json::to_string(&origin).unwrap(), format!("\"{origin}\""));
-    }
-    let error = "done".parse::<RunState>().unwrap_err();
-    assert_eq!(error.to_string(), "`done` is not a run's state");
-}
-
 /// Applies a transition as the store does.
 fn apply(run: &mut RunFacts, event: RunEvent) {
     match run.on(event) {

@@ -1,5 +1,7 @@
 //! Schedules through the front door: known cases, and other ways of finding the same instants.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
 mod against_cron;
 mod clock_changes;
 mod every_zone;
