@@ -125,6 +125,12 @@ impl Session {
                 changed = changes.changed() => if changed.is_err() {
                     return io::Error::other("the node is gone");
                 },
+                // Nothing comes unasked, so this is the lookup going away: better known now than at the next ping.
+                read = self.stream.read_buf(&mut self.input) => return match read {
+                    Ok(0) => io::ErrorKind::UnexpectedEof.into(),
+                    Ok(_) => io::Error::other("it spoke unasked"),
+                    Err(error) => error,
+                },
                 () = sleep_until(ping_at) => {
                     ping_at = Instant::now() + PING_INTERVAL;
                     if let Err(error) = self.tell(&RegistrationCommand::Ping).await {

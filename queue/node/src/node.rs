@@ -203,6 +203,7 @@ fn recover(disk: Arc<dyn Disk>, options: NodeOptions) -> Result<Recovered, NodeE
     })?;
     let lock = DirLock::acquire(&dir)?;
     let node_id = crate::identity::load_or_create(disk.as_ref(), &dir)?;
+    punctual_service::metrics::install(); // before the first counter is looked up, or that would count nowhere
     let metrics = NodeMetrics::new();
     let (failed, failure) = watch::channel(None);
     let observer = Watch { metrics: metrics.clone(), failed };

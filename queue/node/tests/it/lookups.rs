@@ -26,7 +26,8 @@ struct Told {
 async fn lookup(listener: TcpListener, told: Arc<Mutex<Told>>, cut: Arc<tokio::sync::Notify>) {
     loop {
         let (stream, _) = listener.accept().await.unwrap();
-        *told.lock() = Told { connections: told.lock().connections + 1, ..Told::default() };
+        let connections = told.lock().connections + 1;
+        *told.lock() = Told { connections, ..Told::default() };
         tokio::select! {
             () = serve(stream, &told) => told.lock().peer = None,
             () = cut.notified() => {}

@@ -84,11 +84,11 @@ async fn every_command_is_answered_as_nsq_does() {
         ("IDENTIFY\n\0\0\0\x02{}".into(), keeps(&["OK"])),
         ("IDENTIFY\n\0\0\0\x01[".into(), closes(&["E_BAD_BODY IDENTIFY failed to decode JSON body"])),
         (
-            "IDENTIFY\n\0\0\0\x1a{\"heartbeat_interval\": 100}".into(),
+            "IDENTIFY\n\0\0\0\x1b{\"heartbeat_interval\": 100}".into(),
             closes(&["E_BAD_BODY IDENTIFY heartbeat interval (100) is invalid"]),
         ),
         (
-            "IDENTIFY\n\0\0\0\x19{\"heartbeat_interval\": -1}SUB s c\n".into(),
+            "IDENTIFY\n\0\0\0\x1a{\"heartbeat_interval\": -1}SUB s c\n".into(),
             closes(&["OK", "E_INVALID cannot SUB with heartbeats disabled"]),
         ),
         // A fatal error ends it: what follows is not carried out, what came before is answered first.
@@ -151,7 +151,7 @@ async fn garbage_is_refused_and_disturbs_nobody() {
 async fn a_silent_client_gets_a_heartbeat_and_is_closed_after_two_intervals() {
     let node = Fixture::new().start().await;
     let mut client = node.connect().await;
-    client.send(b"IDENTIFY\n\0\0\0\x1b{\"heartbeat_interval\": 1000}").await;
+    client.send(b"IDENTIFY\n\0\0\0\x1c{\"heartbeat_interval\": 1000}").await;
     client.expect_ok().await;
     let started = std::time::Instant::now();
     client.expect_response("_heartbeat_").await;
@@ -165,7 +165,7 @@ async fn a_silent_client_gets_a_heartbeat_and_is_closed_after_two_intervals() {
 async fn a_client_that_answers_heartbeats_stays() {
     let node = Fixture::new().start().await;
     let mut client = node.connect().await;
-    client.send(b"IDENTIFY\n\0\0\0\x1b{\"heartbeat_interval\": 1000}").await;
+    client.send(b"IDENTIFY\n\0\0\0\x1c{\"heartbeat_interval\": 1000}").await;
     client.expect_ok().await;
     for _ in 0..3 {
         client.expect_response("_heartbeat_").await;
