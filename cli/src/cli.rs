@@ -1,7 +1,13 @@
 use clap::{Parser, Subcommand};
+use punctual_queue_lookup::options::LookupOptions;
+use punctual_queue_node::options::NodeOptions;
+use punctual_scheduler::SchedulerOptions;
+use punctual_worker::WorkerOptions;
 
+use crate::dev::DevArgs;
 use crate::failure::Failure;
 use crate::job::JobArgs;
+use crate::role::{MigrateArgs, RoleArgs};
 use crate::run::RunArgs;
 use crate::schedule::ScheduleArgs;
 
@@ -26,6 +32,18 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run everything in one process, on a Postgres of its own: for development, and to try it out
+    Dev(DevArgs),
+    /// Run a scheduler: gRPC and HTTP for people and workers, planning, publishing
+    Scheduler(RoleArgs<SchedulerOptions>),
+    /// Run a queue node: NSQ's protocol on a durable log
+    Queue(RoleArgs<NodeOptions>),
+    /// Run a lookup: tells which queue nodes there are
+    Lookup(RoleArgs<LookupOptions>),
+    /// Run a worker: executes programs, as far as --allow-exec lets it
+    Worker(Box<RoleArgs<WorkerOptions>>),
+    /// Bring the database's schema to this release
+    Migrate(MigrateArgs),
     /// Define jobs, look at them, and trigger, pause, resume or delete them
     Job(JobArgs),
     /// Look at runs, follow them, create one-off runs, cancel
@@ -41,6 +59,12 @@ impl Cli {
     /// With what the process should say and exit with.
     pub(crate) async fn run(self) -> Result<(), Failure> {
         match self.command {
+            Command::Dev(args) => args.run().await,
+            Command::Scheduler(args) => args.run().await,
+            Command::Queue(args) => args.run().await,
+            Command::Lookup(args) => args.run().await,
+            Command::Worker(args) => args.run().await,
+            Command::Migrate(args) => args.run().await,
             Command::Job(args) => args.run().await,
             Command::Run(args) => args.run().await,
             Command::Schedule(args) => args.run().await,

@@ -51,6 +51,17 @@ impl ClientArgs {
     }
 }
 
+impl Client {
+    /// A client of the scheduler at `server`, with every flag at its default.
+    ///
+    /// # Errors
+    /// When that is no address.
+    pub(crate) fn local(server: &str) -> Result<Self, Failure> {
+        let output = Output::people();
+        Ok(Self { servers: Servers::local(server)?, output, namespace: String::new() })
+    }
+}
+
 /// The jobs at one server.
 pub(crate) fn jobs(link: Link) -> JobServiceClient<Link> {
     JobServiceClient::new(link).max_decoding_message_size(MAX_ANSWER_BYTES)

@@ -15,9 +15,11 @@ use punctual_proto::v1::{
 use serde_json::{Value, json};
 
 use self::apply::ApplyArgs;
-pub(crate) use self::file::{FileErrors, JobFile, Source};
+pub(crate) use self::apply::apply;
+pub(crate) use self::file::{FileErrors, JobFile};
 use crate::client::{Client, ClientArgs, jobs, request_id, runs};
 use crate::failure::Failure;
+use crate::payload::Payload;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -78,7 +80,7 @@ struct TriggerArgs {
 
     /// Payload for this run in place of the job's: JSON
     #[arg(long, value_name = "JSON")]
-    payload: Option<Value>,
+    payload: Option<Payload>,
 }
 
 #[derive(Debug, Args)]
@@ -160,7 +162,7 @@ async fn trigger(client: &Client, args: TriggerArgs) -> Result<(), Failure> {
         namespace: client.namespace.clone(),
         name: args.name.clone(),
         request_id: request_id(),
-        payload: args.payload.map(|payload| payload.to_string()),
+        payload: args.payload.map(|payload| payload.text()),
     };
     let answer = client.servers.call(async |link| jobs(link).trigger_job(request.clone()).await).await?;
     let id = answer.run_id;

@@ -12,8 +12,12 @@ mod output;
 mod server;
 
 mod job;
+mod payload;
 mod run;
 mod schedule;
+
+mod dev;
+mod role;
 
 use std::process::ExitCode;
 

@@ -48,6 +48,11 @@ pub(crate) struct Output {
 }
 
 impl Output {
+    /// Standard output for people.
+    pub(crate) fn people() -> Self {
+        OutputArgs { output: Format::Table }.open()
+    }
+
     /// Prints an answer: as objects, or as the text that `people` makes of it.
     ///
     /// # Errors

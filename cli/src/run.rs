@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use self::create::CreateArgs;
 use self::watch::WatchArgs;
+pub(crate) use self::watch::{Watch, watch};
 use crate::client::{Client, ClientArgs, runs};
 use crate::failure::Failure;
 

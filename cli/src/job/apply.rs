@@ -7,7 +7,7 @@ use punctual_proto::v1::apply_job_response::Outcome;
 use punctual_proto::v1::{ApplyJobRequest, ApplyJobResponse, Job};
 use serde_json::Value;
 
-use super::{JobFile, Source};
+use super::file::{JobFile, Source};
 use crate::client::{Client, jobs, request_id};
 use crate::failure::{ExitStatus, Failure};
 use crate::output::{Style, table};

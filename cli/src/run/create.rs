@@ -3,10 +3,10 @@ use std::time::Duration;
 use clap::{ArgGroup, Args};
 use punctual_proto::json::to_value;
 use punctual_proto::v1::{CreateRunRequest, ExecTask, Retry, Timeouts, create_run_request::Task};
-use serde_json::Value;
 
 use crate::client::{Client, request_id, runs};
 use crate::failure::Failure;
+use crate::payload::Payload;
 
 /// `punctual run create`.
 #[derive(Debug, Args)]
@@ -18,7 +18,7 @@ pub(super) struct CreateArgs {
 
     /// Handed to the handler: JSON
     #[arg(long, value_name = "JSON", requires = "kind")]
-    payload: Option<Value>,
+    payload: Option<Payload>,
 
     /// Program to run and its arguments
     #[arg(value_name = "PROGRAM", last = true)]
@@ -79,7 +79,7 @@ impl CreateArgs {
             namespace,
             task_queue: self.task_queue,
             task: Some(task),
-            payload: self.payload.map(|payload| payload.to_string()).unwrap_or_default(),
+            payload: self.payload.map(|payload| payload.text()).unwrap_or_default(),
             run_at: self.run_at,
             retry: self.max_tries.map(|max_tries| Retry { max_tries, ..Retry::default() }),
             timeouts: start_to_close

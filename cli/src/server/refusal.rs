@@ -51,7 +51,6 @@ impl Refusal {
             Code::Unimplemented => {
                 Some("The server does not know this call: is it a Punctual scheduler of this release?")
             }
-            Code::Aborted => Some("It has changed meanwhile: look at it again, then repeat."),
             _ => None,
         }
     }
@@ -105,10 +104,6 @@ mod tests {
     #[test]
     fn a_refusal_without_words_still_says_something() {
         let refusal = Refusal::from(Status::new(Code::Aborted, ""));
-        assert_eq!(
-            refusal.to_string(),
-            "the server refused: The operation was aborted\n\
-             It has changed meanwhile: look at it again, then repeat."
-        );
+        assert_eq!(refusal.to_string(), "the server refused: The operation was aborted");
     }
 }

@@ -12,6 +12,9 @@ use super::unreachable::Cause;
 use super::{Refusal, ServerUrl, Unreachable};
 use crate::failure::Failure;
 
+/// How long a call to a scheduler in the same process may take. It may be busy with everything else there.
+const LOCAL_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Several schedulers that answer alike. Calls go to one of them while it answers, and to the next when it fails.
 #[derive(Debug)]
 pub(crate) struct Servers {
@@ -69,6 +72,15 @@ impl Servers {
             current: AtomicUsize::new(0),
             timeout,
         })
+    }
+
+    /// The scheduler at `url`, without a token.
+    ///
+    /// # Errors
+    /// When that is no address.
+    pub(crate) fn local(url: &str) -> Result<Self, Failure> {
+        let url = url.parse().map_err(|error| Failure::Usage(format!("{url}: {error}")))?;
+        Self::new(vec![url], LOCAL_TIMEOUT, None, &ClientTlsConfig::new())
     }
 
     /// How long one call may take.

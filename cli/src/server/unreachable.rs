@@ -55,6 +55,10 @@ impl fmt::Display for Unreachable {
             let start = if index == 0 { "cannot reach" } else { "\n       nor" };
             write!(f, "{start} {server}: {cause}")?;
         }
+        if self.tried.iter().all(|(_, cause)| matches!(cause, Cause::Unavailable(_))) {
+            return f
+                .write_str("\nThe scheduler runs but cannot serve now: try again, or look into its log.");
+        }
         f.write_str(
             "\nIs a scheduler running? Start one with: punctual dev\nElsewhere? Name it with: --server URL",
         )
@@ -65,17 +69,15 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Silent(after) => {
-                write!(
-                    f,
-                    "no answer within {}",
-                    humantime::format_duration(Duration::from_millis(millis(*after)))
-                )
+                write!(f, "no answer within {}", humantime::format_duration(rounded(*after)))
             }
             Self::Failed(cause) | Self::Unavailable(cause) => f.write_str(cause),
         }
     }
 }
 
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+/// What was left of a time-out, as it was meant: 199.9 ms is 200 ms.
+fn rounded(duration: Duration) -> Duration {
+    let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX - 5);
+    Duration::from_millis((millis + 5) / 10 * 10)
 }

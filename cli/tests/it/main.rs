@@ -1,0 +1,11 @@
+//! The binary through its front door: against a stand-in for a scheduler, and all of it for real.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod command;
+mod fake;
+
+mod failover;
+mod files;
+mod jobs;
+mod runs;
