@@ -76,8 +76,9 @@ impl TokenSet {
     /// When the file cannot be read, others than its owner may read it, it holds no token, or a line is no token.
     pub fn load(path: &Path) -> Result<Self, TokenFileError> {
         let failed = |source| TokenFileError::Read { path: path.to_owned(), source };
-        let mode = std::fs::metadata(path).map_err(failed)?.mode() & 0o777;
-        if mode & 0o077 != 0 {
+        let found = std::fs::metadata(path).map_err(failed)?;
+        let mode = found.mode() & 0o777;
+        if is_exposed(mode, found.gid()) {
             return Err(TokenFileError::Exposed { path: path.to_owned(), mode });
         }
         Self::parse(path, &std::fs::read_to_string(path).map_err(failed)?)
@@ -118,6 +119,13 @@ impl fmt::Debug for TokenSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenSet").field("tokens", &self.hashes.len()).finish()
     }
+}
+
+/// Whether others than the owner may read or write the file. Root's group may read: it reads anything anyway, and
+/// systemd's credentials have that mode.
+fn is_exposed(mode: u32, group: u32) -> bool {
+    let allowed = if group == 0 { 0o740 } else { 0o700 };
+    mode & !allowed != 0
 }
 
 fn hash(secret: &str) -> [u8; 32] {
