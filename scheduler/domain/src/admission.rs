@@ -36,7 +36,7 @@ pub struct Candidate {
     pub queue: TaskQueuePath,
     /// What it needs a handler for.
     pub kind: Kind,
-    /// An older run of the job was admitted and is not final.
+    /// Another run of the job was admitted before this batch and is not final.
     pub unfinished: bool,
 }
 
