@@ -5,11 +5,11 @@
 
 mod consumers;
 mod counts;
+mod loading;
 mod progress;
 mod unsaved;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use punctual_queue_log::position::Position;
@@ -18,6 +18,8 @@ use punctual_queue_wire::error::NotHeld;
 use crate::message::{Batch, Sequence, StoredMessage};
 pub(crate) use consumers::{ConnectionId, Consumer, Consumers};
 pub(crate) use counts::Counts;
+use loading::Loading;
+pub(crate) use loading::{Load, Loaded};
 pub(crate) use progress::{Progress, ranges_of};
 use unsaved::Unsaved;
 pub(crate) use unsaved::Unwritten;
@@ -25,15 +27,6 @@ pub(crate) use unsaved::Unwritten;
 /// Messages held ready in memory while consumers want more than they get. Enough to keep a consumer with a full RDY
 /// busy while the next are read.
 const READY_MESSAGES: usize = 4096;
-
-/// Once fewer than this are ready, the next are read.
-const LOW_WATER: usize = 1024;
-
-/// How many messages that were put off are read again at a time.
-const RELOAD_MESSAGES: usize = 256;
-
-/// How long to wait before reading again what could not be read.
-const LOAD_RETRY: Duration = Duration::from_secs(1);
 
 /// See the module's words.
 #[derive(Debug)]
@@ -65,13 +58,6 @@ pub(crate) struct Channel {
     planned: Option<Instant>,
 }
 
-/// What is being read for the channel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Loading {
-    Next,
-    Again,
-}
-
 /// A message that was delivered before and will be again.
 #[derive(Debug)]
 struct Again {
@@ -97,27 +83,6 @@ pub(crate) struct Delivery {
     pub(crate) consumer: ConnectionId,
     pub(crate) message: StoredMessage,
     pub(crate) attempts: u16,
-}
-
-/// What the channel wants read from the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Load {
-    /// Messages `from` a place on that precede `end`.
-    Next { from: Position, end: Sequence },
-    /// These, from the records they stand in.
-    Again(Vec<(Sequence, Position)>),
-}
-
-/// What was read from the log in answer to [`Load::Next`].
-#[derive(Debug)]
-pub(crate) struct Loaded {
-    pub(crate) batches: Vec<Batch>,
-    /// Where to go on.
-    pub(crate) next: Position,
-    /// Everything before this number that is still there is among the batches or came before.
-    pub(crate) read_to: Option<Sequence>,
-    /// Something could not be read: numbers that are missing stood there.
-    pub(crate) damaged: bool,
 }
 
 /// What a channel is built from: freshly made, or recovered.
@@ -368,61 +333,6 @@ impl Channel {
         }
     }
 
-    /// What should be read now; it is then under way until [`loaded`](Self::loaded),
-    /// [`reloaded`](Self::reloaded) or [`load_failed`](Self::load_failed).
-    pub(crate) fn take_load(&mut self, now: Instant) -> Option<Load> {
-        if self.wants_again(now) {
-            self.loading = Some(Loading::Again);
-            let without_body = self.again.iter().filter(|again| again.message.is_none());
-            let wanted = without_body.take(RELOAD_MESSAGES).map(|again| (again.sequence, again.position));
-            return Some(Load::Again(wanted.collect()));
-        }
-        if self.wants_next(now) {
-            self.loading = Some(Loading::Next);
-            return Some(Load::Next { from: self.load_from, end: self.end });
-        }
-        None
-    }
-
-    pub(crate) fn loaded(&mut self, loaded: Loaded, now: Instant) {
-        self.loading = None;
-        self.load_not_before = None;
-        self.load_from = loaded.next;
-        for batch in &loaded.batches {
-            self.missing(self.loaded_to..batch.first, loaded.damaged);
-            self.take_in(batch, now);
-        }
-        if let Some(read_to) = loaded.read_to {
-            self.missing(self.loaded_to..read_to, loaded.damaged);
-            self.loaded_to = self.loaded_to.max(read_to);
-        }
-    }
-
-    /// What was read in answer to [`Load::Again`]; those of `asked` that are missing cannot be read any more.
-    pub(crate) fn reloaded(&mut self, asked: &[(Sequence, Position)], messages: Vec<StoredMessage>) {
-        self.loading = None;
-        self.load_not_before = None;
-        let mut found: HashMap<_, _> =
-            messages.into_iter().map(|message| (message.sequence, message)).collect();
-        let lost: Vec<_> =
-            asked.iter().map(|(sequence, _)| *sequence).filter(|s| !found.contains_key(s)).collect();
-        for again in &mut self.again {
-            if again.message.is_none() {
-                again.message = found.remove(&again.sequence);
-            }
-        }
-        self.again.retain(|again| again.message.is_some() || !lost.contains(&again.sequence));
-        for sequence in lost {
-            self.attempts.remove(&sequence);
-            self.missing(sequence..sequence.plus(1), true);
-        }
-    }
-
-    pub(crate) fn load_failed(&mut self, now: Instant) {
-        self.loading = None;
-        self.load_not_before = Some(now + LOAD_RETRY);
-    }
-
     /// What the log should know by now of what was finished and delivered.
     pub(crate) fn take_unwritten(&mut self, now: Instant) -> Option<Unwritten> {
         let in_flight = &self.in_flight;
@@ -475,39 +385,8 @@ impl Channel {
         in_flight.chain(waiting).collect()
     }
 
-    /// Makes a batch's messages ready, or puts them off until they are due; those it is done with are left out.
-    fn take_in(&mut self, batch: &Batch, now: Instant) {
-        let due = batch.due.filter(|due| *due > now);
-        for message in batch.messages() {
-            if message.sequence < self.loaded_to || self.progress.contains(message.sequence) {
-                continue;
-            }
-            match due {
-                None => self.ready.push_back(message),
-                Some(due) => {
-                    self.deferred.insert((due, message.sequence), message.position);
-                }
-            }
-        }
-        self.loaded_to = self.loaded_to.max(batch.end());
-    }
-
     fn is_wanted(&mut self) -> bool {
         !self.paused && self.consumers.next().is_some()
-    }
-
-    fn may_load(&mut self, now: Instant) -> bool {
-        self.loading.is_none()
-            && self.load_not_before.is_none_or(|not_before| not_before <= now)
-            && self.is_wanted()
-    }
-
-    fn wants_next(&mut self, now: Instant) -> bool {
-        self.loaded_to < self.end && self.ready.len() < LOW_WATER && self.may_load(now)
-    }
-
-    fn wants_again(&mut self, now: Instant) -> bool {
-        self.again.front().is_some_and(|again| again.message.is_none()) && self.may_load(now)
     }
 
     /// Takes messages to be delivered again and new ones in turn, so that neither keeps the other waiting.
@@ -547,14 +426,6 @@ impl Channel {
     fn done_with(&mut self, sequence: Sequence, now: Instant) {
         self.progress.add(sequence);
         self.unsaved.finished(sequence, now);
-    }
-
-    /// Messages that are not in the log although their numbers were given out.
-    fn missing(&mut self, numbers: Range<Sequence>, damaged: bool) {
-        let missing = self.progress.add_range(numbers);
-        if damaged {
-            self.counts.corrupt += missing;
-        }
     }
 }
 
