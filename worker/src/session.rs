@@ -68,17 +68,17 @@ pub(crate) struct Unreported {
 }
 
 impl Unreported {
-    /// Offers them to the schedulers, who still take what no reaper has acted on; `false` when none answered.
-    pub(crate) async fn offer(&self, schedulers: &Schedulers) -> bool {
+    /// Offers them to the schedulers once more. They take what no reaper has acted on yet, and what has been done
+    /// need not be done again.
+    pub(crate) async fn offer(self, schedulers: &Schedulers) {
         let mut reports = Reports::new();
-        self.reports.iter().cloned().for_each(|report| reports.add(report));
+        self.reports.into_iter().for_each(|report| reports.add(report));
         while let Some((call, batch)) = reports.next_call(Instant::now()) {
-            match calls::report_to(schedulers, &self.session, &batch).await {
-                Err(CallError::Unanswered { .. }) => return false,
-                Ok(_) | Err(CallError::Refused(_)) => reports.answered(call),
+            if let Err(error) = calls::report_to(schedulers, &self.session, &batch).await {
+                tracing::warn!(%error, reports = batch.len(), "could not report outcomes of the session before");
             }
+            reports.answered(call);
         }
-        true
     }
 }
 

@@ -85,19 +85,25 @@ impl Worker {
     /// passes (no scheduler or node to be reached, a lost session) is waited out.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), WorkerError> {
         let mut inbox = Inbox::open(self.source)?;
-        let mut unreported = None;
+        let mut unreported: Option<Unreported> = None;
         let mut registered_before = false;
         loop {
             let session = Uuid::new_v4().to_string();
             let registration = Registration { site: &self.site, session: &session, registered_before };
             let granted = tokio::select! {
-                granted = registration.until_granted(&mut unreported) => granted?,
+                granted = registration.until_granted() => granted?,
                 () = inbox.send_back() => return Err(WorkerError::QueueClosed),
                 () = shutdown.cancelled() => break,
             };
             registered_before = true;
             let mut running = Session::new(Arc::clone(&self.site), session, granted, &self.ready);
-            match running.run(&mut inbox, &shutdown).await? {
+            let offer = async {
+                if let Some(left) = unreported.take() {
+                    left.offer(&self.site.schedulers).await;
+                }
+            };
+            let (end, ()) = tokio::join!(running.run(&mut inbox, &shutdown), offer);
+            match end? {
                 SessionEnd::Drained => break,
                 SessionEnd::Lost(left) => unreported = Some(left),
             }
@@ -116,16 +122,10 @@ struct Registration<'a> {
 }
 
 impl Registration<'_> {
-    /// Tries until a scheduler grants the session. What a session before it could not report any more is offered
-    /// first: as long as no reaper has acted, the schedulers still take it.
-    async fn until_granted(&self, unreported: &mut Option<Unreported>) -> Result<Lease, WorkerError> {
+    /// Tries until a scheduler grants the session.
+    async fn until_granted(&self) -> Result<Lease, WorkerError> {
         let mut pause = FIRST_PAUSE;
         loop {
-            if let Some(left) = unreported.as_ref()
-                && left.offer(&self.site.schedulers).await
-            {
-                *unreported = None;
-            }
             let sent = Instant::now();
             match self.register().await {
                 Ok(answer) => return Ok(self.opened(&answer, sent)),

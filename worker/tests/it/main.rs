@@ -1,0 +1,11 @@
+//! The worker through its front door: over TCP to a queue node and over gRPC to a scheduler, both played by the test.
+
+mod node;
+mod scheduler;
+mod stage;
+
+mod cut_off;
+mod drain;
+mod messages;
+mod outcomes;
+mod runner;
