@@ -16,3 +16,7 @@ pub mod reaper;
 pub mod server;
 pub mod store;
 pub mod wake;
+
+pub use options::SchedulerOptions;
+pub use server::{Scheduler, SchedulerError};
+pub use store::{MIGRATOR, MigrateError, migrate};

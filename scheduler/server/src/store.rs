@@ -29,8 +29,8 @@ pub use lease::{EndedReplica, Ownership, Replica};
 pub use node::{NodeId, NodeIdentity};
 pub use postgres::{MIGRATOR, MigrateError, PostgresStore, migrate};
 pub use run::{
-    AdmitRequest, Admitted, Attempt, CreatedRun, Dispatch, DueLane, LaneId, NewRun, Redispatch, Run,
-    RunChanges, RunFilter, RunSelection,
+    AdmitRequest, Admitted, Attempt, CreatedRun, Dispatch, DueLane, LaneId, NewRun, OneOffRun, Redispatch,
+    Run, RunChanges, RunFilter, RunSelection,
 };
 pub use worker::{
     Beat, BeatAnswer, FinishAnswer, Fleet, GoneReason, Grant, HeldAttempt, NewSession, Reaped, Registered,

@@ -51,7 +51,7 @@ impl Batched {
     pub(super) async fn create(&self, run: NewRun) -> Result<CreatedRun, ApiError> {
         let bytes = match &run {
             NewRun::Trigger { payload, .. } => payload.as_ref().map_or(0, String::len),
-            NewRun::OneOff { task, .. } => task.payload().len(),
+            NewRun::OneOff(run) => run.task.payload().len(),
         };
         self.create.submit(run, bytes).await?
     }

@@ -54,8 +54,10 @@ impl Runs {
 
     /// Says where a run that is due now can be queued at once, if anywhere.
     fn place(&self, run: &mut NewRun) {
-        if let NewRun::OneOff { namespace, task_queue, task, run_at: None, node, .. } = run {
-            *node = self.doorbells.room_for(namespace, task_queue, &task.kind());
+        if let NewRun::OneOff(run) = run
+            && run.run_at.is_none()
+        {
+            run.node = self.doorbells.room_for(&run.namespace, &run.task_queue, &run.task.kind());
         }
     }
 }

@@ -34,26 +34,30 @@ pub enum NewRun {
         request: Option<RequestId>,
     },
     /// Of no job.
-    OneOff {
-        /// Its id, made by the caller.
-        id: RunId,
-        /// Where.
-        namespace: Namespace,
-        /// Where it waits.
-        task_queue: TaskQueue,
-        /// What it executes.
-        task: Task,
-        /// Not before this; `None` means now.
-        run_at: Option<DateTime<Utc>>,
-        /// How often it is tried.
-        retry: RetryPolicy,
-        /// How long it may take.
-        timeouts: Timeouts,
-        /// Its idempotency key.
-        request: Option<RequestId>,
-        /// A node to queue it on at once, when the caller saw room in its task queue and will publish it.
-        node: Option<NodeId>,
-    },
+    OneOff(Box<OneOffRun>),
+}
+
+/// A run that belongs to no job.
+#[derive(Debug, Clone)]
+pub struct OneOffRun {
+    /// Its id, made by the caller.
+    pub id: RunId,
+    /// Where.
+    pub namespace: Namespace,
+    /// Where it waits.
+    pub task_queue: TaskQueue,
+    /// What it executes.
+    pub task: Task,
+    /// Not before this; `None` means now.
+    pub run_at: Option<DateTime<Utc>>,
+    /// How often it is tried.
+    pub retry: RetryPolicy,
+    /// How long it may take.
+    pub timeouts: Timeouts,
+    /// Its idempotency key.
+    pub request: Option<RequestId>,
+    /// A node to queue it on at once, when the caller saw room in its task queue and will publish it.
+    pub node: Option<NodeId>,
 }
 
 /// A run just created, or found by its idempotency key.

@@ -14,7 +14,7 @@ use super::task::{Given, read_task};
 use super::time::{instant, timestamp_to_proto};
 use crate::api::error::ApiError;
 use crate::api::page;
-use crate::store::{Attempt, NewRun, RequestId, Run, RunFilter, RunSelection};
+use crate::store::{Attempt, NewRun, OneOffRun, RequestId, Run, RunFilter, RunSelection};
 
 /// The most characters of a reason that people give.
 pub(in crate::api) const MAX_REASON: usize = 1_000;
@@ -62,7 +62,7 @@ pub(in crate::api) fn read_new_run(
     }
     let JobSpec { task, task_queue, retry, timeouts, .. } = spec;
     let request = request_id;
-    fields.finish(Some(NewRun::OneOff {
+    fields.finish(Some(NewRun::OneOff(Box::new(OneOffRun {
         id,
         namespace,
         task_queue,
@@ -72,7 +72,7 @@ pub(in crate::api) fn read_new_run(
         timeouts,
         request,
         node: None,
-    }))
+    }))))
 }
 
 /// Which runs to list or to watch. Empty means any.

@@ -8,7 +8,6 @@ use punctual_scheduler_domain::admission::{
 };
 use punctual_scheduler_domain::attempt::AttemptReport;
 use punctual_scheduler_domain::id::{JobId, ReplicaId, RunId, Shard};
-use punctual_scheduler_domain::job::Overlap;
 use punctual_scheduler_domain::name::TaskQueuePath;
 use punctual_scheduler_domain::run::RunState;
 use sqlx::{Postgres, Transaction};
@@ -213,7 +212,7 @@ async fn lock_due_runs(
             due_at: row.due_at,
             run_at: row.run_at,
             priority: 0,
-            overlap: if row.overlap == "allow" { Overlap::Allow } else { Overlap::Skip },
+            overlap: rows::parsed("overlap", &row.overlap)?,
             dispatch_seq: rows::count(row.dispatch_seq),
             queue: lane.queue(),
             kind: lane.kind.clone(),

@@ -14,9 +14,8 @@ use uuid::Uuid;
 
 use super::definitions::OwnDefinition;
 use super::jobs::transaction_time;
-use super::plan::overlap_name;
 use super::{PostgresStore, interval, millis, rows};
-use crate::store::{CreatedRun, Dispatch, NewRun, NodeId, RequestId, StoreError};
+use crate::store::{CreatedRun, Dispatch, NewRun, NodeId, OneOffRun, RequestId, StoreError};
 
 type Tx = Transaction<'static, Postgres>;
 type Answers = Vec<Option<Result<CreatedRun, StoreError>>>;
@@ -104,29 +103,29 @@ async fn resolve(
                     None => answers[position] = Some(Err(StoreError::NoSuchJob { namespace, name: job })),
                 }
             }
-            NewRun::OneOff { id, namespace, task_queue, task, run_at, retry, timeouts, request, node } => {
-                resolved.push((
-                    position,
-                    Resolved {
-                        id,
-                        namespace,
-                        job: None,
-                        task_queue,
-                        task,
-                        overlap: Overlap::Allow,
-                        retry,
-                        timeouts,
-                        // Only what is due now is queued at once.
-                        node: node.filter(|_| run_at.is_none()),
-                        run_at,
-                        own: true,
-                        request,
-                    },
-                ));
-            }
+            NewRun::OneOff(run) => resolved.push((position, one_off(*run))),
         }
     }
     Ok(resolved)
+}
+
+fn one_off(run: OneOffRun) -> Resolved {
+    let OneOffRun { id, namespace, task_queue, task, run_at, retry, timeouts, request, node } = run;
+    Resolved {
+        id,
+        namespace,
+        job: None,
+        task_queue,
+        task,
+        overlap: Overlap::Allow,
+        retry,
+        timeouts,
+        // Only what is due now is queued at once.
+        node: node.filter(|_| run_at.is_none()),
+        run_at,
+        own: true,
+        request,
+    }
 }
 
 fn triggered(
@@ -166,7 +165,7 @@ async fn trigger_targets(store: &PostgresStore, runs: &[NewRun]) -> Result<Targe
         .iter()
         .filter_map(|run| match run {
             NewRun::Trigger { namespace, job, .. } => Some((namespace.to_string(), job.to_string())),
-            NewRun::OneOff { .. } => None,
+            NewRun::OneOff(_) => None,
         })
         .unzip();
     if names.is_empty() {
@@ -244,7 +243,7 @@ async fn insert(
         &runs.iter().map(|(run, _)| run.job.as_ref().map(|(_, version, _)| *version)).collect::<Vec<_>>()
             as &[Option<i32>],
         &runs.iter().map(|(run, _)| origin_name(run).to_owned()).collect::<Vec<_>>(),
-        &runs.iter().map(|(run, _)| overlap_name(run.overlap).to_owned()).collect::<Vec<_>>(),
+        &runs.iter().map(|(run, _)| run.overlap.as_str().to_owned()).collect::<Vec<_>>(),
         &runs.iter().map(|(run, _)| i16::from(shard(run).get())).collect::<Vec<_>>(),
         &runs.iter().map(|(_, lane)| *lane).collect::<Vec<_>>(),
         &due,

@@ -8,7 +8,7 @@ use punctual_scheduler_domain::plan;
 use punctual_scheduler_domain::schedule::ScheduleSet;
 use sqlx::{Postgres, Transaction};
 
-use super::rows::{JobRow, job_state_name};
+use super::rows::JobRow;
 use super::{PostgresStore, cancel, plan as planning};
 use crate::store::{JobChange, NewJob, RequestId, Revision, StoreError};
 
@@ -69,7 +69,7 @@ pub(super) async fn create(
         job.id.0,
         job.namespace.as_ref(),
         job.name.as_ref(),
-        job_state_name(state),
+        state.as_str(),
         now,
         as_json(&job.spec),
         job.author,
@@ -209,7 +209,7 @@ async fn apply(
         "src/store/postgres/update_job.sql",
         job.id.0,
         version_number(job.version),
-        job_state_name(job.state),
+        job.state.as_str(),
         job.state_reason,
         now,
         job.next_due_at

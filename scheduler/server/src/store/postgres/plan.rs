@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use punctual_scheduler_domain::id::{JobId, RunId, Shard};
-use punctual_scheduler_domain::job::{Job, Overlap};
+use punctual_scheduler_domain::job::Job;
 use punctual_scheduler_domain::plan::{MissedRange, Plan, PlanInput, plan};
 use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
@@ -198,7 +198,7 @@ impl Runs {
         self.due_at.push(due_at);
         self.shards.push(i16::from(Shard::of_job(cursor.job).get()));
         self.lanes.push(lane.0);
-        self.overlaps.push(overlap_name(definition.spec.overlap).to_owned());
+        self.overlaps.push(definition.spec.overlap.as_str().to_owned());
         self.start_deadlines.push(timeouts.start_deadline(due_at));
         self.close_deadlines.push(timeouts.close_deadline(due_at));
         self.start_to_close_ms.push(millis(timeouts.start_to_close));
@@ -244,11 +244,4 @@ async fn insert_missed(
         .execute(&mut **tx)
         .await?;
     Ok(missed.iter().map(|(_, range)| range.count).sum())
-}
-
-pub(super) fn overlap_name(overlap: Overlap) -> &'static str {
-    match overlap {
-        Overlap::Allow => "allow",
-        Overlap::Skip => "skip",
-    }
 }

@@ -1,7 +1,6 @@
 //! Reading runs, live and ended, as one list.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use punctual_scheduler_domain::attempt::AttemptOutcome;
 use punctual_scheduler_domain::id::{AttemptNumber, RunId, SessionId};
 
 use super::{PostgresStore, rows};
@@ -189,7 +188,7 @@ async fn ended_attempts(store: &PostgresStore, run: RunId) -> Result<Vec<Attempt
         .map(|row| {
             Ok(Attempt {
                 number: AttemptNumber::new(rows::count(row.attempt)).unwrap_or(AttemptNumber::FIRST),
-                outcome: Some(outcome(&row.outcome)?),
+                outcome: Some(rows::parsed("attempt outcome", &row.outcome)?),
                 worker: row.worker,
                 session: SessionId(row.session),
                 started_at: row.started_at,
@@ -200,8 +199,4 @@ async fn ended_attempts(store: &PostgresStore, run: RunId) -> Result<Vec<Attempt
             })
         })
         .collect()
-}
-
-fn outcome(text: &str) -> Result<AttemptOutcome, StoreError> {
-    rows::definition(&format!("attempt outcome {text:?}"), serde_json::Value::from(text))
 }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use punctual_scheduler_domain::id::JobId;
-use punctual_scheduler_domain::job::{Job, JobState};
+use punctual_scheduler_domain::job::Job;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
@@ -36,7 +36,7 @@ impl JobRow {
             name: parsed("job name", &self.name)?,
             version: count(self.version),
             revision: u64::try_from(self.revision).unwrap_or(0),
-            state: job_state(&self.state)?,
+            state: parsed("job state", &self.state)?,
             state_reason: self.state_reason,
             created_at: self.created_at,
             updated_at: self.updated_at,
@@ -64,22 +64,6 @@ pub(super) fn count(value: i32) -> u32 {
     u32::try_from(value).unwrap_or(0)
 }
 
-fn job_state(text: &str) -> Result<JobState, StoreError> {
-    serde_json::from_value(serde_json::Value::from(text))
-        .map_err(|source| StoreError::Definition { what: format!("job state {text:?}"), source })
-}
-
 fn unreadable(what: String, error: impl Display) -> StoreError {
     StoreError::Definition { what, source: serde::de::Error::custom(error) }
-}
-
-/// The name of a job's state as stored.
-pub(super) fn job_state_name(state: JobState) -> &'static str {
-    match state {
-        JobState::Active => "active",
-        JobState::Paused => "paused",
-        JobState::Exhausted => "exhausted",
-        JobState::Errored => "errored",
-        JobState::Deleted => "deleted",
-    }
 }
