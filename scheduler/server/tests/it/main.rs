@@ -1,0 +1,12 @@
+//! The scheduler through its front door: a real Postgres behind it, gRPC and HTTP in front.
+
+#![allow(clippy::unwrap_used, reason = "a test that finds something else than it expects has failed")]
+
+mod bad_input;
+mod front;
+mod http;
+mod jobs;
+mod runs;
+mod security;
+mod startup;
+mod workers;
