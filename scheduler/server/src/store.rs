@@ -10,6 +10,7 @@
 mod error;
 mod job;
 mod lease;
+mod model;
 mod node;
 mod postgres;
 mod run;
@@ -26,6 +27,7 @@ use punctual_scheduler_domain::name::{JobName, Namespace, TaskQueuePath};
 pub use error::{RequestId, StoreError};
 pub use job::{JobChange, NewJob, PlanOutcome, Revision};
 pub use lease::{EndedReplica, Ownership, Replica};
+pub use model::ModelStore;
 pub use node::{NodeId, NodeIdentity};
 pub use postgres::{MIGRATOR, MigrateError, PostgresStore, migrate};
 pub use run::{

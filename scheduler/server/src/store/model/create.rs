@@ -1,0 +1,146 @@
+//! Creating runs that no schedule made.
+
+use chrono::{DateTime, Utc};
+use punctual_scheduler_domain::admission::redelivery_after;
+use punctual_scheduler_domain::id::{JobId, ReplicaId, RunId, Shard};
+use punctual_scheduler_domain::job::{Overlap, Task};
+use punctual_scheduler_domain::name::{JobName, Namespace};
+use punctual_scheduler_domain::retry::RetryPolicy;
+use punctual_scheduler_domain::run::{RunOrigin, RunState};
+use punctual_scheduler_domain::timeouts::Timeouts;
+
+use super::due::dispatch;
+use super::live::{LiveRun, first, span};
+use super::state::{Lane, State};
+use crate::store::{CreatedRun, NewRun, NodeId, OneOffRun, RequestId, StoreError};
+
+pub(super) fn create_runs(
+    state: &mut State,
+    publisher: ReplicaId,
+    runs: Vec<NewRun>,
+) -> Vec<Result<CreatedRun, StoreError>> {
+    runs.into_iter().map(|run| create(state, publisher, run)).collect()
+}
+
+/// What a run is, wherever that is written.
+struct Template {
+    version: Option<(JobId, u32)>,
+    lane: Lane,
+    overlap: Overlap,
+    timeouts: Timeouts,
+    payload: Option<String>,
+    retry: Option<RetryPolicy>,
+}
+
+fn create(state: &mut State, publisher: ReplicaId, run: NewRun) -> Result<CreatedRun, StoreError> {
+    match run {
+        NewRun::Trigger { id, namespace, job, payload, request } => {
+            let template = triggered(state, &namespace, job, payload)?;
+            let known = claim(state, namespace, request, id);
+            Ok(known.unwrap_or_else(|| insert(state, publisher, id, template, None, None)))
+        }
+        NewRun::OneOff(run) => {
+            let OneOffRun { id, namespace, task_queue, task, run_at, retry, timeouts, request, node } = *run;
+            if !state.namespaces.contains(&namespace) {
+                return Err(StoreError::UnknownNamespace(namespace));
+            }
+            let template = Template {
+                version: None,
+                lane: Lane { namespace: namespace.clone(), task_queue, kind: task.kind() },
+                overlap: Overlap::Allow,
+                timeouts,
+                payload: Some(task.payload()),
+                retry: Some(retry),
+            };
+            // Only what is due now is queued at once.
+            let node = node.filter(|_| run_at.is_none());
+            let known = claim(state, namespace, request, id);
+            Ok(known.unwrap_or_else(|| insert(state, publisher, id, template, run_at, node)))
+        }
+    }
+}
+
+fn triggered(
+    state: &State,
+    namespace: &Namespace,
+    name: JobName,
+    payload: Option<String>,
+) -> Result<Template, StoreError> {
+    let Some(job) = state.job_named(namespace, &name) else {
+        return Err(StoreError::NoSuchJob { namespace: namespace.clone(), name });
+    };
+    let spec = &job.spec;
+    Ok(Template {
+        version: Some((job.id, job.version)),
+        lane: Lane {
+            namespace: namespace.clone(),
+            task_queue: spec.task_queue.clone(),
+            kind: spec.task.kind(),
+        },
+        overlap: spec.overlap,
+        timeouts: spec.timeouts.clone(),
+        payload: payload.map(|payload| match &spec.task {
+            Task::Handler { .. } => payload,
+            task @ Task::Exec(_) => task.payload(),
+        }),
+        retry: None,
+    })
+}
+
+/// The run that holds the idempotency key already, if any; else the key is this run's.
+fn claim(
+    state: &mut State,
+    namespace: Namespace,
+    request: Option<RequestId>,
+    id: RunId,
+) -> Option<CreatedRun> {
+    let holder = *state.run_requests.entry((namespace, request?.0)).or_insert(id);
+    (holder != id).then_some(CreatedRun { id: holder, existed: true, dispatch: None })
+}
+
+fn insert(
+    state: &mut State,
+    publisher: ReplicaId,
+    id: RunId,
+    template: Template,
+    run_at: Option<DateTime<Utc>>,
+    node: Option<NodeId>,
+) -> CreatedRun {
+    let now = state.now;
+    let Template { version, lane, overlap, timeouts, payload, retry } = template;
+    let due_at = run_at.unwrap_or(now);
+    let (start_deadline, close_deadline) = (timeouts.start_deadline(due_at), timeouts.close_deadline(due_at));
+    let redelivery = node.map(|_| now + span(redelivery_after(1)));
+    let run = LiveRun {
+        id,
+        state: if node.is_some() { RunState::Queued } else { RunState::Scheduled },
+        lane: state.lane(lane),
+        shard: version.map_or_else(|| Shard::of_run(id), |(job, _)| Shard::of_job(job)),
+        origin: if version.is_some() { RunOrigin::Trigger } else { RunOrigin::OneOff },
+        version,
+        overlap,
+        due_at,
+        run_at: due_at,
+        created_at: now,
+        start_deadline,
+        close_deadline,
+        start_to_close: timeouts.start_to_close,
+        cancel_grace: timeouts.cancel_grace,
+        payload,
+        retry,
+        attempt: None,
+        tries_used: 0,
+        dispatch_seq: u32::from(node.is_some()),
+        dispatch: node.map(|node| (node, publisher, now)),
+        session: None,
+        worker: String::new(),
+        started_at: None,
+        cancel_requested_at: None,
+        cancel_reason: String::new(),
+        error: String::new(),
+        reap_at: first([start_deadline, close_deadline, redelivery]),
+    };
+    let dispatch = node.map(|node| dispatch(state, &run, node));
+    state.live.insert(run);
+    CreatedRun { id, existed: false, dispatch }
+}

@@ -1,0 +1,183 @@
+//! The runs that are not final, findable by what the ledger asks for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use punctual_scheduler_domain::id::{AttemptNumber, JobId, ReplicaId, RunId, SessionId, Shard};
+use punctual_scheduler_domain::job::Overlap;
+use punctual_scheduler_domain::retry::RetryPolicy;
+use punctual_scheduler_domain::run::{RunFacts, RunOrigin, RunState};
+
+use crate::store::{LaneId, NodeId};
+
+/// A run that is not final.
+#[derive(Debug, Clone)]
+pub(super) struct LiveRun {
+    pub(super) id: RunId,
+    pub(super) state: RunState,
+    pub(super) lane: LaneId,
+    pub(super) shard: Shard,
+    /// Job and version; `None` for a one-off run.
+    pub(super) version: Option<(JobId, u32)>,
+    pub(super) origin: RunOrigin,
+    pub(super) overlap: Overlap,
+    pub(super) due_at: DateTime<Utc>,
+    pub(super) run_at: DateTime<Utc>,
+    pub(super) created_at: DateTime<Utc>,
+    pub(super) start_deadline: Option<DateTime<Utc>>,
+    pub(super) close_deadline: Option<DateTime<Utc>>,
+    pub(super) start_to_close: Duration,
+    pub(super) cancel_grace: Duration,
+    /// Its own, where it is not its job's.
+    pub(super) payload: Option<String>,
+    /// Of a one-off run.
+    pub(super) retry: Option<RetryPolicy>,
+    pub(super) attempt: Option<AttemptNumber>,
+    pub(super) tries_used: u32,
+    pub(super) dispatch_seq: u32,
+    /// While queued: where, by whom and since when.
+    pub(super) dispatch: Option<(NodeId, ReplicaId, DateTime<Utc>)>,
+    /// While running.
+    pub(super) session: Option<SessionId>,
+    pub(super) worker: String,
+    pub(super) started_at: Option<DateTime<Utc>>,
+    pub(super) cancel_requested_at: Option<DateTime<Utc>>,
+    pub(super) cancel_reason: String,
+    pub(super) error: String,
+    /// When the reaper must look at it.
+    pub(super) reap_at: Option<DateTime<Utc>>,
+}
+
+impl LiveRun {
+    /// What the state machine decides by.
+    pub(super) fn facts(&self) -> RunFacts {
+        RunFacts {
+            state: self.state,
+            attempt: self.attempt,
+            dispatch_seq: self.dispatch_seq,
+            cancel_requested: self.cancel_requested_at.is_some(),
+        }
+    }
+
+    pub(super) fn job(&self) -> Option<JobId> {
+        self.version.map(|(job, _)| job)
+    }
+
+    pub(super) fn node(&self) -> Option<NodeId> {
+        self.dispatch.map(|(node, ..)| node)
+    }
+
+    /// When an attempt that was asked to stop is given up.
+    pub(super) fn cancel_deadline(&self) -> Option<DateTime<Utc>> {
+        self.cancel_requested_at.map(|at| at + span(self.cancel_grace))
+    }
+
+    /// The deadlines of the run as a whole: to start, as long as it never did, and to end.
+    pub(super) fn deadline(&self) -> Option<DateTime<Utc>> {
+        let start = self.start_deadline.filter(|_| self.attempt.is_none());
+        first([start, self.close_deadline])
+    }
+
+    /// Was admitted and is not final: it stands in the way of later runs of its job.
+    pub(super) fn is_unfinished(&self) -> bool {
+        match self.state {
+            RunState::Queued | RunState::Running => true,
+            RunState::Scheduled => self.dispatch_seq > 0,
+            RunState::Blocked => false,
+            // Final ones are not here.
+            RunState::Succeeded
+            | RunState::Failed
+            | RunState::Cancelled
+            | RunState::Expired
+            | RunState::Skipped => false,
+        }
+    }
+}
+
+/// The first of those that are.
+pub(super) fn first<const N: usize>(deadlines: [Option<DateTime<Utc>>; N]) -> Option<DateTime<Utc>> {
+    deadlines.into_iter().flatten().min()
+}
+
+/// As the database keeps durations: whole milliseconds.
+pub(super) fn span(duration: Duration) -> TimeDelta {
+    TimeDelta::milliseconds(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 1000))
+}
+
+/// All of them. A run is changed through [`LiveRuns::change`] alone, which keeps the indexes.
+#[derive(Debug, Default)]
+pub(super) struct LiveRuns {
+    runs: BTreeMap<RunId, LiveRun>,
+    by_state: BTreeSet<(RunState, LaneId, DateTime<Utc>, RunId)>,
+    by_deadline: BTreeSet<(DateTime<Utc>, RunId)>,
+    by_job: BTreeSet<(JobId, RunId)>,
+}
+
+impl LiveRuns {
+    pub(super) fn insert(&mut self, run: LiveRun) {
+        self.by_state.insert((run.state, run.lane, run.run_at, run.id));
+        self.by_deadline.extend(run.reap_at.map(|at| (at, run.id)));
+        self.by_job.extend(run.job().map(|job| (job, run.id)));
+        self.runs.insert(run.id, run);
+    }
+
+    pub(super) fn remove(&mut self, id: RunId) -> Option<LiveRun> {
+        let run = self.runs.remove(&id)?;
+        self.by_state.remove(&(run.state, run.lane, run.run_at, id));
+        if let Some(at) = run.reap_at {
+            self.by_deadline.remove(&(at, id));
+        }
+        if let Some(job) = run.job() {
+            self.by_job.remove(&(job, id));
+        }
+        Some(run)
+    }
+
+    pub(super) fn change(&mut self, id: RunId, change: impl FnOnce(&mut LiveRun)) {
+        if let Some(mut run) = self.remove(id) {
+            change(&mut run);
+            self.insert(run);
+        }
+    }
+
+    pub(super) fn get(&self, id: RunId) -> Option<&LiveRun> {
+        self.runs.get(&id)
+    }
+
+    /// By id.
+    pub(super) fn all(&self) -> impl DoubleEndedIterator<Item = &LiveRun> {
+        self.runs.values()
+    }
+
+    /// Those of one state, lane by lane, by the time they may be queued.
+    pub(super) fn in_state(&self, state: RunState) -> impl Iterator<Item = &LiveRun> {
+        let from = (state, LaneId(i32::MIN), DateTime::<Utc>::MIN_UTC, RunId(uuid::Uuid::nil()));
+        self.by_state
+            .range(from..)
+            .take_while(move |(found, ..)| *found == state)
+            .filter_map(|(.., id)| self.runs.get(id))
+    }
+
+    /// The scheduled ones of one lane, by the time they may be queued.
+    pub(super) fn scheduled(&self, lane: LaneId) -> impl Iterator<Item = &LiveRun> {
+        let from = (RunState::Scheduled, lane, DateTime::<Utc>::MIN_UTC, RunId(uuid::Uuid::nil()));
+        self.by_state
+            .range(from..)
+            .take_while(move |(state, found, ..)| *state == RunState::Scheduled && *found == lane)
+            .filter_map(|(.., id)| self.runs.get(id))
+    }
+
+    /// Those whose deadline has passed, the earliest first.
+    pub(super) fn overdue(&self, now: DateTime<Utc>) -> impl Iterator<Item = &LiveRun> {
+        self.by_deadline.iter().take_while(move |(at, _)| *at <= now).filter_map(|(_, id)| self.runs.get(id))
+    }
+
+    /// Those of one job, by id.
+    pub(super) fn of_job(&self, job: JobId) -> impl Iterator<Item = &LiveRun> {
+        self.by_job
+            .range((job, RunId(uuid::Uuid::nil()))..)
+            .take_while(move |(found, _)| *found == job)
+            .filter_map(|(_, id)| self.runs.get(id))
+    }
+}

@@ -1,0 +1,142 @@
+//! Planning: due instants become runs and the cursor moves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use punctual_scheduler_domain::id::{JobId, RunId, Shard};
+use punctual_scheduler_domain::job::{Job, JobState};
+use punctual_scheduler_domain::plan::{Plan, PlanInput, plan};
+use punctual_scheduler_domain::run::{RunOrigin, RunState};
+use uuid::Uuid;
+
+use super::live::{LiveRun, first, span};
+use super::state::{Definition, Lane, State};
+use crate::store::PlanOutcome;
+
+/// Instants of one job in one call, as in the real store.
+const MOST_DUE: usize = 500;
+/// How often a change of a job goes on planning to reach the present.
+const MOST_CHUNKS: usize = 64;
+
+pub(super) fn plan_due_jobs(state: &mut State, look_ahead: Duration, limit: u32) -> PlanOutcome {
+    let claimed_until = state.now + span(look_ahead / 2);
+    let horizon = state.now + span(look_ahead);
+    let mut claimed: Vec<_> = state
+        .jobs
+        .values()
+        .filter_map(|job| Some((job.next_due_at.filter(|at| *at <= claimed_until)?, job.id)))
+        .collect();
+    claimed.sort_unstable();
+    claimed.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    let mut outcome = PlanOutcome::default();
+    for (cursor, job) in claimed {
+        let planned = plan_job(state, job, cursor, horizon);
+        outcome.jobs += 1;
+        outcome.runs += planned.runs;
+        outcome.missed += planned.missed;
+    }
+    outcome
+}
+
+/// Plans one job up to and including now.
+pub(super) fn plan_job_until_now(state: &mut State, job: &Job) {
+    let now = state.now;
+    for _ in 0..MOST_CHUNKS {
+        match state.jobs.get(&job.id).and_then(|job| job.next_due_at) {
+            Some(cursor) if cursor <= now => {
+                plan_job(state, job.id, cursor, now);
+            }
+            _ => return,
+        }
+    }
+}
+
+fn plan_job(state: &mut State, id: JobId, cursor: DateTime<Utc>, horizon: DateTime<Utc>) -> PlanOutcome {
+    let now = state.now;
+    let version = state.jobs[&id].version;
+    let definition = Arc::clone(&state.definitions[&(id, version)]);
+    let planned = definition.schedule.as_ref().map_err(ToString::to_string).and_then(|schedule| {
+        let misfire = definition.spec.misfire;
+        plan(PlanInput { schedule, cursor, now, horizon, misfire, limit: MOST_DUE })
+            .map_err(|error| error.to_string())
+    });
+    match planned {
+        Ok(Plan { due, missed, next }) => {
+            let runs = due.into_iter().map(|due_at| materialise(state, id, version, &definition, due_at));
+            let runs = u32::try_from(runs.filter(|new| *new).count()).unwrap_or(u32::MAX);
+            if let Some(job) = state.jobs.get_mut(&id) {
+                job.next_due_at = next;
+                if next.is_none() {
+                    stop(job, JobState::Exhausted, String::new(), now);
+                }
+            }
+            PlanOutcome { jobs: 1, runs, missed: missed.map_or(0, |range| range.count) }
+        }
+        Err(reason) => {
+            if let Some(job) = state.jobs.get_mut(&id) {
+                job.next_due_at = None;
+                stop(job, JobState::Errored, reason, now);
+            }
+            PlanOutcome { jobs: 1, ..PlanOutcome::default() }
+        }
+    }
+}
+
+fn stop(job: &mut Job, state: JobState, reason: String, now: DateTime<Utc>) {
+    if job.state == JobState::Active {
+        job.state = state;
+        job.state_reason = reason;
+        job.revision += 1;
+        job.updated_at = now;
+    }
+}
+
+/// Writes the run of one instant down, unless it has been before.
+fn materialise(
+    state: &mut State,
+    job: JobId,
+    version: u32,
+    definition: &Definition,
+    due_at: DateTime<Utc>,
+) -> bool {
+    if !state.ledger.insert((job, due_at)) {
+        return false;
+    }
+    let spec = &definition.spec;
+    let namespace = state.jobs[&job].namespace.clone();
+    let lane = Lane { namespace, task_queue: spec.task_queue.clone(), kind: spec.task.kind() };
+    let (start_deadline, close_deadline) =
+        (spec.timeouts.start_deadline(due_at), spec.timeouts.close_deadline(due_at));
+    let run = LiveRun {
+        id: RunId(Uuid::now_v7()),
+        state: RunState::Scheduled,
+        lane: state.lane(lane),
+        shard: Shard::of_job(job),
+        version: Some((job, version)),
+        origin: RunOrigin::Schedule,
+        overlap: spec.overlap,
+        due_at,
+        run_at: due_at,
+        created_at: state.now,
+        start_deadline,
+        close_deadline,
+        start_to_close: spec.timeouts.start_to_close,
+        cancel_grace: spec.timeouts.cancel_grace,
+        payload: None,
+        retry: None,
+        attempt: None,
+        tries_used: 0,
+        dispatch_seq: 0,
+        dispatch: None,
+        session: None,
+        worker: String::new(),
+        started_at: None,
+        cancel_requested_at: None,
+        cancel_reason: String::new(),
+        error: String::new(),
+        reap_at: first([start_deadline, close_deadline]),
+    };
+    state.live.insert(run);
+    true
+}

@@ -1,0 +1,118 @@
+//! All that the ledger remembers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use punctual_scheduler_domain::id::{JobId, ReplicaId, RunId, SessionId, Shard};
+use punctual_scheduler_domain::job::{Job, JobSpec, JobState};
+use punctual_scheduler_domain::name::{JobName, Kind, Namespace, TaskQueue};
+use punctual_scheduler_domain::schedule::{ScheduleError, ScheduleSet};
+
+use super::live::LiveRuns;
+use super::nodes::Node;
+use super::workers::Session;
+use crate::store::{Attempt, LaneId, Run};
+
+/// One kind of work in one task queue.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Lane {
+    pub(super) namespace: Namespace,
+    pub(super) task_queue: TaskQueue,
+    pub(super) kind: Kind,
+}
+
+/// One version of a job, which never changes.
+#[derive(Debug)]
+pub(super) struct Definition {
+    pub(super) spec: JobSpec,
+    pub(super) schedule: Result<ScheduleSet, ScheduleError>,
+}
+
+/// A run that is final.
+#[derive(Debug)]
+pub(super) struct EndedRun {
+    pub(super) job: Option<JobId>,
+    pub(super) run: Run,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) now: DateTime<Utc>,
+    pub(super) namespaces: BTreeSet<Namespace>,
+
+    pub(super) jobs: BTreeMap<JobId, Job>,
+    pub(super) definitions: BTreeMap<(JobId, u32), Arc<Definition>>,
+    /// Method and job of each request id.
+    pub(super) job_requests: BTreeMap<String, (&'static str, JobId)>,
+    /// What makes an instant one run.
+    pub(super) ledger: BTreeSet<(JobId, DateTime<Utc>)>,
+
+    pub(super) lanes: Vec<Lane>,
+    pub(super) live: LiveRuns,
+    pub(super) ended: BTreeMap<RunId, EndedRun>,
+    pub(super) attempts: BTreeMap<RunId, Vec<Attempt>>,
+    /// Idempotency keys.
+    pub(super) run_requests: BTreeMap<(Namespace, String), RunId>,
+
+    pub(super) sessions: BTreeMap<SessionId, Session>,
+    /// When each replica's lease runs out.
+    pub(super) replicas: BTreeMap<ReplicaId, DateTime<Utc>>,
+    pub(super) shards: BTreeMap<Shard, Option<ReplicaId>>,
+    /// A node's number is its place here, counted from 1.
+    pub(super) nodes: Vec<Node>,
+}
+
+impl State {
+    pub(super) fn new(now: DateTime<Utc>) -> Self {
+        Self {
+            now,
+            namespaces: BTreeSet::from([Namespace::default()]),
+            jobs: BTreeMap::new(),
+            definitions: BTreeMap::new(),
+            job_requests: BTreeMap::new(),
+            ledger: BTreeSet::new(),
+            lanes: Vec::new(),
+            live: LiveRuns::default(),
+            ended: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+            run_requests: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            replicas: BTreeMap::new(),
+            shards: Shard::all().map(|shard| (shard, None)).collect(),
+            nodes: Vec::new(),
+        }
+    }
+
+    /// The job of that name that is not deleted.
+    pub(super) fn job_named(&self, namespace: &Namespace, name: &JobName) -> Option<&Job> {
+        self.jobs
+            .values()
+            .find(|job| job.namespace == *namespace && job.name == *name && job.state != JobState::Deleted)
+    }
+
+    /// Keeps a version of a job, compiled.
+    pub(super) fn define(&mut self, job: JobId, version: u32, spec: JobSpec) {
+        let schedule = ScheduleSet::compile(&spec.schedule);
+        self.definitions.insert((job, version), Arc::new(Definition { spec, schedule }));
+    }
+
+    /// The lane's number; made when it is new.
+    pub(super) fn lane(&mut self, lane: Lane) -> LaneId {
+        let place = self.lanes.iter().position(|known| *known == lane).unwrap_or_else(|| {
+            self.lanes.push(lane);
+            self.lanes.len() - 1
+        });
+        LaneId(i32::try_from(place).unwrap_or(i32::MAX))
+    }
+
+    /// A lane that was given its number here.
+    pub(super) fn lane_of(&self, lane: LaneId) -> &Lane {
+        &self.lanes[usize::try_from(lane.0).expect("numbers of lanes are places in this list")]
+    }
+
+    /// The job's name; empty for a run of no job.
+    pub(super) fn job_name(&self, job: Option<JobId>) -> String {
+        job.and_then(|job| self.jobs.get(&job)).map(|job| job.name.to_string()).unwrap_or_default()
+    }
+}
