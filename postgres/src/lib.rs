@@ -13,6 +13,7 @@ mod binaries;
 mod install;
 
 mod account;
+mod dir_lock;
 mod placement;
 
 mod cluster;

@@ -1,7 +1,6 @@
 //! A Postgres of our own.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -11,6 +10,7 @@ use rustix::process::Signal;
 use crate::account::Account;
 use crate::binaries::Binaries;
 use crate::cluster::{self, SUPERUSER, last_lines};
+use crate::dir_lock::DirLock;
 use crate::placement::{Placement, Surroundings};
 use crate::postmaster::Postmaster;
 use crate::session::{Session, SessionError};
@@ -34,7 +34,7 @@ pub struct Postgres {
     binaries: Binaries,
     postmaster: Postmaster,
     /// Held as long as the cluster is ours.
-    _lock: File,
+    _lock: DirLock,
 }
 
 impl Postgres {
@@ -46,7 +46,7 @@ impl Postgres {
     pub fn start(mut options: Options) -> Result<Self, PostgresError> {
         fs::create_dir_all(&options.data_dir).map_err(PostgresError::io(&options.data_dir))?;
         options.data_dir = options.data_dir.canonicalize().map_err(PostgresError::io(&options.data_dir))?;
-        let lock = lock(&options.data_dir)?;
+        let lock = DirLock::acquire(&options.data_dir)?;
         let surroundings = Surroundings::of_this_process();
         let placement = Placement::decide(&options.data_dir, &surroundings);
         let account = account_for(&placement, &surroundings)?;
@@ -188,7 +188,7 @@ impl Drop for Postgres {
 /// Removes the cluster of a data directory that no process uses; `false` when one does.
 pub(crate) fn remove_unused(data_dir: &Path) -> Result<bool, PostgresError> {
     let data_dir = data_dir.canonicalize().map_err(PostgresError::io(data_dir))?;
-    let _lock = match lock(&data_dir) {
+    let _lock = match DirLock::acquire(&data_dir) {
         Err(PostgresError::InUse { .. }) => return Ok(false),
         outcome => outcome?,
     };
@@ -196,32 +196,6 @@ pub(crate) fn remove_unused(data_dir: &Path) -> Result<bool, PostgresError> {
     leftovers::clear(&placement)?;
     placement.remove(&data_dir)?;
     Ok(true)
-}
-
-fn lock(data_dir: &Path) -> Result<File, PostgresError> {
-    let path = data_dir.join("postgres.lock");
-    let failed = || PostgresError::io(&path);
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(failed())?;
-    match file.try_lock() {
-        Ok(()) => {
-            file.set_len(0).and_then(|()| file.rewind()).map_err(failed())?;
-            writeln!(file, "{}", std::process::id()).map_err(failed())?;
-            Ok(file)
-        }
-        Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            let _unreadable = (&mut file).take(32).read_to_string(&mut holder);
-            let holder = holder.trim().parse().ok();
-            Err(PostgresError::InUse { data_dir: data_dir.to_owned(), holder })
-        }
-        Err(TryLockError::Error(error)) => Err(failed()(error)),
-    }
 }
 
 fn account_for(placement: &Placement, surroundings: &Surroundings) -> Result<Account, PostgresError> {
