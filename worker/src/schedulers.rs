@@ -118,9 +118,9 @@ impl Server {
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_nodelay(true)
             .http2_keep_alive_interval(KEEP_ALIVE)
-            .keep_alive_timeout(KEEP_ALIVE)
-            .keep_alive_while_idle(true);
+            .keep_alive_timeout(KEEP_ALIVE);
         if scheme == "https" {
+            punctual_service::tls::install_crypto_provider();
             let tls = match ca {
                 Some(pem) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)),
                 None => ClientTlsConfig::new().with_enabled_roots(),

@@ -1,10 +1,12 @@
 //! One session: a lease from the schedulers, and everything that is done under it.
 
+mod answers;
 mod asks;
 mod calls;
 mod drain;
 mod held;
 mod lease;
+mod loss;
 mod places;
 mod reports;
 
@@ -20,15 +22,15 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 pub(crate) use lease::Lease;
+pub(crate) use loss::Unreported;
 
-use crate::attempt::{self, KILL_MARGIN, Verdict};
+use crate::attempt::{self, Verdict};
 use crate::cancellation::CancelReason;
 use crate::context::Context;
 use crate::inbox::Inbox;
 use crate::meters;
-use crate::schedulers::{CallError, Schedulers};
 use crate::worker::{Site, WorkerError};
-use asks::{Asks, Decision};
+use asks::Asks;
 use calls::Answer;
 use drain::Drain;
 use held::Held;
@@ -58,28 +60,6 @@ pub(crate) enum SessionEnd {
     Drained,
     /// It is not ours any more. Every handler has been stopped.
     Lost(Unreported),
-}
-
-/// Outcomes that a lost session could not report any more.
-#[derive(Debug)]
-pub(crate) struct Unreported {
-    session: String,
-    reports: Vec<v1::FinishAttemptRequest>,
-}
-
-impl Unreported {
-    /// Offers them to the schedulers once more. They take what no reaper has acted on yet, and what has been done
-    /// need not be done again.
-    pub(crate) async fn offer(self, schedulers: &Schedulers) {
-        let mut reports = Reports::new();
-        self.reports.into_iter().for_each(|report| reports.add(report));
-        while let Some((call, batch)) = reports.next_call(Instant::now()) {
-            if let Err(error) = calls::report_to(schedulers, &self.session, &batch).await {
-                tracing::warn!(%error, reports = batch.len(), "could not report outcomes of the session before");
-            }
-            reports.answered(call);
-        }
-    }
 }
 
 /// A session under way. Dropping it stops every handler at its next await point.
@@ -290,8 +270,10 @@ impl<'a> Session<'a> {
         let Done { run, attempt, verdict } = match done {
             Ok(done) => done,
             Err(error) => {
-                // Handlers' panics are caught, and tasks are aborted only when nobody looks any more.
-                tracing::error!(%error, "an attempt's task ended by itself, its lease ends with the session");
+                // Handlers' panics are caught; what is aborted is aborted by us, when a session is over.
+                if !error.is_cancelled() {
+                    tracing::error!(%error, "an attempt's task broke, its lease ends with the session");
+                }
                 return self.places.end();
             }
         };
@@ -316,80 +298,6 @@ impl<'a> Session<'a> {
     fn release(&mut self, run_id: String, attempt: u32) {
         let request = v1::ReleaseAttemptRequest { session: self.id.clone(), run_id, attempt, delay: None };
         self.calls.spawn(calls::release(Arc::clone(&self.site), request));
-    }
-
-    fn on_answer(&mut self, answer: Result<Answer, JoinError>, inbox: &Inbox, now: Instant) {
-        match answer {
-            Ok(Answer::Start { runs, answers }) => self.on_start(&runs, answers, inbox, now),
-            Ok(Answer::Beat { sent, answer }) => self.on_beat(sent, answer, now),
-            Ok(Answer::Report { call, batch, answers }) => self.on_report(call, &batch, answers, now),
-            Ok(Answer::Release { run, attempt }) => self.held.remove(&run, attempt),
-            // A bug: without an answer nobody knows any more what is held.
-            Err(error) => {
-                tracing::error!(%error, "a call to a scheduler ended by itself");
-                self.lost.get_or_insert("a call ended by itself");
-            }
-        }
-    }
-
-    fn on_start(
-        &mut self,
-        runs: &[String],
-        answers: Result<v1::BatchStartAttemptsResponse, CallError>,
-        inbox: &Inbox,
-        now: Instant,
-    ) {
-        self.start_calls -= 1;
-        let decisions: Vec<_> = match answers {
-            Ok(answers) => {
-                let pairs = runs.iter().zip(answers.answers);
-                pairs.map(|(run, answer)| self.asks.answered(run, answer.answer, now)).collect()
-            }
-            Err(error) => {
-                self.notice("could not ask for attempts", &error);
-                let given_up = self.asks.unanswered(runs, now);
-                self.asks.messages(runs).for_each(Delivery::touch);
-                given_up.into_iter().map(|(message, delay)| Decision::Requeue(message, delay)).collect()
-            }
-        };
-        for decision in &decisions {
-            match decision {
-                Decision::Execute { .. } => self.places.start(),
-                Decision::Finish(_) | Decision::Requeue(..) | Decision::SessionLost(_) => {
-                    self.places.give_back()
-                }
-                Decision::Wait => {}
-            }
-        }
-        self.say_ready(inbox);
-        for decision in decisions {
-            self.carry_out(decision, now);
-        }
-    }
-
-    fn carry_out(&mut self, decision: Decision<Delivery>, now: Instant) {
-        match decision {
-            Decision::Execute { message, granted, dispatch, received } => {
-                meters::doorbell("granted");
-                meters::started(now - received);
-                message.finish();
-                self.execute(granted, dispatch, now);
-            }
-            Decision::Finish(message) => {
-                meters::doorbell("gone");
-                message.finish();
-            }
-            Decision::Requeue(message, delay) => {
-                meters::doorbell("given_back");
-                message.requeue(delay);
-            }
-            Decision::SessionLost(message) => {
-                meters::doorbell("given_back");
-                message.requeue(Duration::ZERO);
-                self.lost.get_or_insert("the schedulers have ended it");
-            }
-            Decision::Wait => {}
-        }
     }
 
     /// Starts the handler of an attempt that is ours now. While draining, and for a kind without a handler, it is
@@ -420,114 +328,5 @@ impl<'a> Session<'a> {
             Done { run, attempt, verdict }
         };
         self.attempts.spawn(work.instrument(span));
-    }
-
-    fn on_beat(&mut self, sent: Instant, answer: Result<v1::HeartbeatResponse, CallError>, now: Instant) {
-        self.beating = false;
-        match answer {
-            Ok(answer) => {
-                self.lease.beat_answered(sent);
-                self.held.cancel(&answer.cancel, CancelReason::Requested);
-                self.held.cancel(&answer.lost, CancelReason::LeaseLost);
-            }
-            Err(error) => {
-                self.lease.beat_unanswered(now);
-                self.notice("could not send a heartbeat", &error);
-            }
-        }
-    }
-
-    fn on_report(
-        &mut self,
-        call: u64,
-        batch: &[v1::FinishAttemptRequest],
-        answers: Result<v1::BatchFinishAttemptsResponse, CallError>,
-        now: Instant,
-    ) {
-        use v1::batch_finish_attempts_response::Answer;
-        let answers = match answers {
-            Ok(answers) => answers,
-            Err(error) => {
-                self.notice("could not report outcomes", &error);
-                return self.reports.unanswered(call, now);
-            }
-        };
-        self.reports.answered(call);
-        for (report, answer) in batch.iter().zip(answers.answers()) {
-            let (run, attempt) = (&report.run_id, report.attempt);
-            match answer {
-                Answer::Stored => {}
-                Answer::StaleAttempt | Answer::UnknownRun => {
-                    tracing::info!(
-                        run.id = run,
-                        attempt.number = attempt,
-                        ?answer,
-                        "an outcome came too late"
-                    );
-                }
-                Answer::Unspecified | Answer::Invalid => {
-                    tracing::error!(
-                        run.id = run,
-                        attempt.number = attempt,
-                        ?answer,
-                        "an outcome was not accepted"
-                    );
-                }
-            }
-            self.held.remove(run, attempt);
-        }
-    }
-
-    /// Logs a call's failure; one of them means that the session is gone.
-    fn notice(&mut self, what: &'static str, error: &CallError) {
-        if matches!(error, CallError::Refused(status) if status.code() == tonic::Code::NotFound) {
-            self.lost.get_or_insert("the schedulers have ended it");
-        } else {
-            tracing::warn!(%error, what, "trying again");
-        }
-    }
-
-    /// Stops everything at once: another worker may start any of it. Returns what could not be reported.
-    async fn stop(&mut self, inbox: &mut Inbox, reason: &'static str) -> Unreported {
-        tracing::warn!(
-            session = self.id,
-            reason,
-            executing = self.attempts.len(),
-            "session lost, stopping every handler"
-        );
-        meters::session_lost();
-        self.site.health.set_ready("scheduler", false, format!("session lost: {reason}"));
-        inbox.set_ready(0);
-        for message in self.asks.take_all() {
-            message.requeue(Duration::ZERO);
-        }
-        self.held.cancel_all(CancelReason::LeaseLost);
-        let drop_at = self.lease.drop_at().min(Instant::now() + KILL_MARGIN);
-        self.join_attempts(inbox, drop_at).await;
-        self.attempts.abort_all();
-        self.join_attempts(inbox, Instant::now() + KILL_MARGIN / 5).await;
-        if !self.attempts.is_empty() {
-            let runs: Vec<_> = self.held.executing().collect();
-            tracing::error!(
-                ?runs,
-                "handlers that block their thread could not be stopped and go on without a lease"
-            );
-        }
-        self.calls.abort_all();
-        Unreported { session: self.id.clone(), reports: self.reports.take() }
-    }
-
-    /// Waits for the handlers until `limit`; messages that still arrive go back.
-    async fn join_attempts(&mut self, inbox: &mut Inbox, limit: Instant) {
-        loop {
-            tokio::select! {
-                done = self.attempts.join_next() => match done {
-                    Some(done) => self.on_done(done),
-                    None => return,
-                },
-                () = inbox.send_back() => return,
-                () = tokio::time::sleep_until(limit) => return,
-            }
-        }
     }
 }

@@ -27,11 +27,9 @@ async fn deaf() -> Returned {
     std::future::pending().await
 }
 
-fn after(delay: Duration, act: impl FnOnce()) -> impl Future<Output = ()> {
-    async move {
-        tokio::time::sleep(delay).await;
-        act();
-    }
+async fn after(delay: Duration, act: impl FnOnce()) {
+    tokio::time::sleep(delay).await;
+    act();
 }
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -1,5 +1,7 @@
 //! The worker through its front door: over TCP to a queue node and over gRPC to a scheduler, both played by the test.
 
+#![expect(clippy::unwrap_used, reason = "what goes wrong in a test's helpers fails the test, as it should")]
+
 mod node;
 mod scheduler;
 mod stage;

@@ -145,7 +145,7 @@ async fn another_scheduler_is_asked_when_one_does_not_answer() {
     let ill = Scheduler::start().await;
     ill.manners().refuse = Some(Status::internal("no database"));
     let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let urls = [ill.url(), format!("http://{nobody}")];
+    let urls = [ill.url.clone(), format!("http://{nobody}")];
     let mut stage = Stage::with(Scheduler::start().await, |worker| worker.server(urls)).await;
     stage.node.ring("r1");
     stage.begun().await;

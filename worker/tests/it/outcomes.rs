@@ -142,6 +142,14 @@ async fn the_token_goes_with_every_call() {
 }
 
 #[tokio::test]
+async fn a_scheduler_is_reached_over_tls_when_its_authority_is_trusted() {
+    let (scheduler, authority) = Scheduler::start_tls().await;
+    let mut stage = Stage::with(scheduler, |worker| worker.ca_cert_pem(authority)).await;
+    stage.node.ring("r1");
+    assert_eq!(stage.begun().await.run_id(), "r1");
+}
+
+#[tokio::test]
 async fn a_worker_that_is_refused_ends_and_says_why() {
     let scheduler = Scheduler::start().await;
     scheduler.manners().refuse = Some(Status::unauthenticated("a token is needed"));

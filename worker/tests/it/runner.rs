@@ -41,7 +41,7 @@ async fn a_runner_executes_what_it_is_allowed_and_shows_how_it_is() {
         ..Default::default()
     };
     scheduler.answer("r1", [Answer::Granted(granted)]);
-    let (server, queue) = (scheduler.url(), node.address.to_string());
+    let (server, queue) = (scheduler.url.clone(), node.address.to_string());
     let args = [
         "worker",
         "--server",

@@ -1,7 +1,6 @@
 //! A scheduler that answers as it is told to and writes down what it is asked.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -13,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::{Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
 
 const LIMIT: Duration = Duration::from_secs(10);
@@ -51,7 +51,7 @@ pub(crate) struct Manners {
 }
 
 pub(crate) struct Scheduler {
-    pub(crate) address: SocketAddr,
+    pub(crate) url: String,
     manners: Arc<Mutex<Manners>>,
     calls: mpsc::UnboundedReceiver<Call>,
     _server: JoinSet<()>,
@@ -59,6 +59,20 @@ pub(crate) struct Scheduler {
 
 impl Scheduler {
     pub(crate) async fn start() -> Self {
+        Self::serve("http", Server::builder()).await
+    }
+
+    /// Serves TLS as `localhost`, and returns the certificate to trust.
+    pub(crate) async fn start_tls() -> (Self, String) {
+        punctual_service::tls::install_crypto_provider();
+        let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let cert = certified.cert.pem();
+        let identity = Identity::from_pem(&cert, certified.signing_key.serialize_pem());
+        let server = Server::builder().tls_config(ServerTlsConfig::new().identity(identity)).unwrap();
+        (Self::serve("https", server).await, cert)
+    }
+
+    async fn serve(scheme: &str, mut grpc: Server) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let manners = Arc::new(Mutex::new(Manners {
@@ -80,17 +94,10 @@ impl Scheduler {
         let mut server = JoinSet::new();
         server.spawn(async move {
             let incoming = TcpListenerStream::new(listener);
-            tonic::transport::Server::builder()
-                .add_service(service)
-                .serve_with_incoming(incoming)
-                .await
-                .unwrap();
+            grpc.add_service(service).serve_with_incoming(incoming).await.unwrap();
         });
-        Self { address, manners, calls, _server: server }
-    }
-
-    pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        let url = format!("{scheme}://localhost:{}", address.port());
+        Self { url, manners, calls, _server: server }
     }
 
     pub(crate) fn manners(&self) -> MutexGuard<'_, Manners> {
@@ -188,7 +195,7 @@ impl WorkerService for Service {
         &self,
         request: Request<UnregisterWorkerRequest>,
     ) -> Answer<UnregisterWorkerResponse> {
-        self.hear(&request, Call::Unregister(request.get_ref().session.clone()))?;
+        drop(self.hear(&request, Call::Unregister(request.get_ref().session.clone()))?);
         Ok(Response::new(UnregisterWorkerResponse {}))
     }
 
@@ -254,7 +261,7 @@ impl WorkerService for Service {
         &self,
         request: Request<ReleaseAttemptRequest>,
     ) -> Answer<ReleaseAttemptResponse> {
-        self.hear(&request, Call::Release(request.get_ref().clone()))?;
+        drop(self.hear(&request, Call::Release(request.get_ref().clone()))?);
         Ok(Response::new(ReleaseAttemptResponse {}))
     }
 }

@@ -55,7 +55,7 @@ impl Stage {
             }
         };
         let worker = Worker::builder()
-            .server([scheduler.url()])
+            .server([scheduler.url.clone()])
             .queue_tcp_addresses([node.address.to_string()])
             .places(2)
             .handler("work", handler);
