@@ -129,6 +129,11 @@ create table punctual.run_live (
     autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 5000
 );
 create index run_live_due on punctual.run_live (lane, run_at) where state = 'scheduled';
+-- Runs whose overlap is to be judged are looked for apart, however many others wait.
+create index run_live_due_overlap on punctual.run_live (lane, run_at) where state = 'scheduled' and overlap <> 'allow';
+-- What an overlap is judged by: the admitted, unfinished runs of a job, at most a few.
+create index run_live_unfinished on punctual.run_live (job_id)
+    where job_id is not null and dispatch_seq > 0;
 create index run_live_queued on punctual.run_live (lane, shard) where state = 'queued';
 create index run_live_running on punctual.run_live (session) where state = 'running';
 create index run_live_reap on punctual.run_live (reap_at) where reap_at is not null;
@@ -145,9 +150,10 @@ create table punctual.run_request (
     namespace text not null,
     request_id text not null,
     run_id uuid not null,
+    created_at timestamptz not null default statement_timestamp(),
     constraint run_request_key primary key (namespace, request_id)
 );
-create index run_request_run on punctual.run_request (run_id);
+create index run_request_created on punctual.run_request (created_at);
 
 -- Answers to changes of jobs, by request id, for 24 hours.
 create table punctual.job_request (
@@ -265,6 +271,9 @@ declare
     child text;
     made integer := 0;
 begin
+    -- A new partition needs its parent for itself for a moment. Whoever reads history must not make everybody behind
+    -- us wait: rather give up soon and try again later, days ahead of need.
+    perform set_config('lock_timeout', '200ms', true);
     -- Two schedulers that start together must not both make a table; released with the transaction.
     perform pg_advisory_xact_lock(7031, 1);
     for day in select first + i from generate_series(0, days - 1) as i loop
@@ -295,6 +304,7 @@ declare
     part record;
     dropped integer := 0;
 begin
+    perform set_config('lock_timeout', '200ms', true);
     perform pg_advisory_xact_lock(7031, 1);
     for part in
         select c.relname,

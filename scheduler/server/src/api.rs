@@ -144,7 +144,7 @@ impl std::fmt::Debug for Api {
 }
 
 /// Keeps gRPC's health in line with ours until `shutdown`, from when on nothing serves.
-async fn report_health(reporter: HealthReporter, health: Health, shutdown: CancellationToken) {
+async fn report_health(mut reporter: HealthReporter, health: Health, shutdown: CancellationToken) {
     let mut ticks = tokio::time::interval(HEALTH_EVERY);
     let mut reported = None;
     while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
@@ -155,6 +155,10 @@ async fn report_health(reporter: HealthReporter, health: Health, shutdown: Cance
         }
     }
     set_health(&reporter, ServingStatus::NotServing).await;
+    for name in HEALTH_NAMES {
+        // Ends the streams of those who watch, who would hold the stop up.
+        reporter.clear_service_status(name).await;
+    }
 }
 
 async fn set_health(reporter: &HealthReporter, status: ServingStatus) {

@@ -8,6 +8,7 @@
 
 pub mod api;
 pub mod database_clock;
+mod gauges;
 pub mod nodes;
 pub mod options;
 pub mod planner;

@@ -19,6 +19,8 @@ use crate::store::{NodeId, NodeIdentity, Store, StoreError};
 
 /// Between two looks at the lookups.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often every node that answers is written down anew, which clears a mark that another scheduler set in error.
+const CONFIRM_EVERY: Duration = Duration::from_secs(5);
 /// Two dials that fail within this time make a node unreachable for this scheduler.
 const UNREACHABLE_AFTER: Duration = Duration::from_secs(2);
 
@@ -117,6 +119,7 @@ struct Watch {
     answered: bool,
     listed: HashSet<NodeAddress>,
     known: HashMap<NodeIdentity, NodeId>,
+    confirm_at: Option<Instant>,
     /// The number that an address went by last.
     numbers: HashMap<NodeAddress, NodeId>,
 }
@@ -141,6 +144,10 @@ impl Watch {
 
     /// Records who answered, and who is lost, and shows the result.
     async fn judge(&mut self, inner: &Inner) -> Result<(), StoreError> {
+        if self.confirm_at.is_none_or(|at| at <= Instant::now()) {
+            self.known.clear();
+            self.confirm_at = Some(Instant::now() + CONFIRM_EVERY);
+        }
         let states = inner.pool.states();
         self.number(inner, &states).await?;
         let mut view = View::default();
@@ -184,7 +191,9 @@ impl Watch {
         let (addresses, identities): (Vec<_>, Vec<_>) = unknown.into_iter().unzip();
         let numbers = inner.store.nodes_seen(&identities).await?;
         for ((address, identity), number) in addresses.into_iter().zip(identities).zip(numbers) {
-            tracing::info!(node = %address, identity = identity.identity, "queue node found");
+            if self.numbers.get(&address) != Some(&number) {
+                tracing::info!(node = %address, identity = identity.identity, "queue node found");
+            }
             self.numbers.insert(address, number);
             self.known.insert(identity, number);
         }

@@ -15,6 +15,9 @@ const BATCH: u32 = 200;
 /// Partitions are made days ahead; this only has to happen within them.
 const MAINTAIN_EVERY: Duration = Duration::from_secs(3600);
 
+/// After somebody who reads history kept us from it.
+const MAINTAIN_AGAIN: Duration = Duration::from_secs(60);
+
 /// Plans until told to stop.
 pub struct Planner {
     store: Arc<dyn Store>,
@@ -29,12 +32,18 @@ impl Planner {
 
     /// Runs until `shutdown`; a transaction under way is finished first.
     pub async fn run(self, shutdown: CancellationToken) {
-        let mut maintained: Option<tokio::time::Instant> = None;
+        let mut maintain_at: Option<tokio::time::Instant> = None;
         while !shutdown.is_cancelled() {
-            if maintained.is_none_or(|at| at.elapsed() > MAINTAIN_EVERY) {
+            if maintain_at.is_none_or(|at| at <= tokio::time::Instant::now()) {
                 match self.store.maintain_partitions().await {
-                    Ok(()) => maintained = Some(tokio::time::Instant::now()),
-                    Err(error) => tracing::warn!(%error, "could not look after the partitions"),
+                    Ok(()) => maintain_at = Some(tokio::time::Instant::now() + MAINTAIN_EVERY),
+                    Err(error) => {
+                        tracing::warn!(
+                            error = &error as &dyn std::error::Error,
+                            "could not look after the partitions"
+                        );
+                        maintain_at = Some(tokio::time::Instant::now() + MAINTAIN_AGAIN);
+                    }
                 }
             }
             if let Err(error) = self.plan().await {

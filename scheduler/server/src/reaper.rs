@@ -34,50 +34,55 @@ impl Reaper {
     /// Runs until `shutdown`; a transaction under way is finished first.
     pub async fn run(self, shutdown: CancellationToken) {
         while shutdown.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
-            if let Err(error) = self.reap().await {
-                tracing::warn!(error = &error as &dyn std::error::Error, "reaping failed, will be repeated");
+            // Each by itself: what keeps one from its work must not keep the others.
+            let moved = [
+                self.until_done("session_lost", BATCH, || self.store.reap_sessions(BATCH)).await,
+                self.until_done("deadline", BATCH, || self.store.reap_runs(BATCH)).await,
+                self.requeue_lost().await,
+            ];
+            if moved.into_iter().any(|moved| moved > 0) {
+                self.wake.publisher();
             }
         }
     }
 
-    /// Takes back all that is due to be taken back now.
-    ///
-    /// # Errors
-    /// The store's; what was taken back before stays.
-    pub async fn reap(&self) -> Result<(), StoreError> {
+    async fn requeue_lost(&self) -> u32 {
+        let unreachable = self.nodes.unreachable();
+        let shards = self.owned.shards();
+        self.until_done("node_lost", LOST_BATCH, || {
+            self.store.requeue_lost(&unreachable, &shards, LOST_BATCH)
+        })
+        .await
+    }
+
+    /// Repeats a call until it finds less than a batch. Answers how many runs it moved.
+    async fn until_done<F>(&self, why: &'static str, batch: u32, reap: impl Fn() -> F) -> u32
+    where
+        F: Future<Output = Result<Reaped, StoreError>>,
+    {
         let mut moved = 0;
         loop {
-            let reaped = self.store.reap_sessions(BATCH).await?;
-            count("session_lost", &reaped);
-            moved += reaped.runs;
-            if reaped.sessions > 0 {
-                tracing::warn!(sessions = reaped.sessions, runs = reaped.runs, "workers fell silent");
-            }
-            if reaped.runs < BATCH {
-                break;
-            }
-        }
-        loop {
-            let reaped = self.store.reap_runs(BATCH).await?;
-            count("deadline", &reaped);
-            moved += reaped.runs;
-            if reaped.runs < BATCH {
-                break;
-            }
-        }
-        let unreachable = self.nodes.unreachable();
-        loop {
-            let reaped = self.store.requeue_lost(&unreachable, &self.owned.shards(), LOST_BATCH).await?;
-            count("node_lost", &reaped);
-            moved += reaped.runs;
-            if reaped.runs < LOST_BATCH {
-                break;
+            match reap().await {
+                Ok(reaped) => {
+                    if reaped.sessions > 0 {
+                        tracing::warn!(sessions = reaped.sessions, runs = reaped.runs, "workers fell silent");
+                    }
+                    count(why, &reaped);
+                    moved += reaped.runs;
+                    if reaped.runs < batch {
+                        return moved;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        why,
+                        "reaping failed, will be repeated"
+                    );
+                    return moved;
+                }
             }
         }
-        if moved > 0 {
-            self.wake.publisher();
-        }
-        Ok(())
     }
 }
 

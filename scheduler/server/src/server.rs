@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use crate::api::Api;
 use crate::database_clock::DatabaseClock;
+use crate::gauges;
 use crate::nodes::Nodes;
 use crate::options::{DatabaseUrl, SchedulerOptions};
 use crate::planner::Planner;
@@ -163,7 +164,8 @@ impl Scheduler {
         let background = CancellationToken::new();
         let stop = || background.clone();
         let mut parts = Parts::new(background.clone());
-        parts.add("database clock", done(clock.run(store, health.clone(), stop())));
+        parts.add("database clock", done(clock.run(Arc::clone(&store), health.clone(), stop())));
+        parts.add("gauges", done(gauges::keep(store, stop())));
         parts.add("queue nodes", done(nodes.run(health, stop())));
         parts.add("planner", done(planner.run(stop())));
         parts.add("publisher", done(publisher.run(stop())));

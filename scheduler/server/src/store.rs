@@ -7,6 +7,7 @@
 //! attempt = …`), and finding nothing to move is an answer, not an error; due, lease and time-out decisions use the
 //! database's clock; a call that failed may have happened and can be repeated.
 
+mod backlog;
 mod error;
 mod job;
 mod lease;
@@ -24,6 +25,7 @@ use chrono::{DateTime, Utc};
 use punctual_scheduler_domain::id::{JobId, ReplicaId, RunId, SessionId, Shard};
 use punctual_scheduler_domain::name::{JobName, Namespace, TaskQueuePath};
 
+pub use backlog::Backlog;
 pub use error::{RequestId, StoreError};
 pub use job::{JobChange, NewJob, PlanOutcome, Revision};
 pub use lease::{EndedReplica, Ownership, Replica};
@@ -43,6 +45,11 @@ pub use worker::{
 pub const WORKER_LEASE: Duration = Duration::from_secs(10);
 /// How often a worker sends one.
 pub const HEARTBEAT_EVERY: Duration = Duration::from_secs(2);
+/// A worker stops an attempt at its time and reports it; only when no report has come this long after is the attempt
+/// taken from it. Covers the way of the grant and of the report, so that what it printed is not lost.
+pub const REAP_MARGIN: Duration = Duration::from_secs(2);
+/// The same for a cancel, which the worker learns of with its next heartbeat.
+pub const CANCEL_MARGIN: Duration = Duration::from_secs(4);
 /// How long a scheduler owns its shards after a renewal.
 pub const SCHEDULER_LEASE: Duration = Duration::from_secs(1);
 /// How far ahead runs are written down.
@@ -199,4 +206,9 @@ pub trait Store: Send + Sync + 'static {
         shards: &[Shard],
         limit: u32,
     ) -> Result<Reaped, StoreError>;
+
+    // Metrics -----------------------------------------------------------------------------------------------
+
+    /// How far planning and workers are behind.
+    async fn backlog(&self) -> Result<Backlog, StoreError>;
 }

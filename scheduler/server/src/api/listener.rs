@@ -1,5 +1,7 @@
 //! Serves HTTP/2 and HTTP/1.1, with or without TLS, on one port.
 
+mod preface;
+
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,13 +16,15 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use self::preface::{Version, detect};
+
 /// Connections held at once; further ones wait in the listener's backlog.
 const MAX_CONNECTIONS: usize = 4_096;
 /// Calls in progress on one connection.
 const MAX_STREAMS: u32 = 200;
 /// Bytes of a request's headers.
 const MAX_HEADER_BYTES: u32 = 16 << 10;
-/// How long a client may take for its TLS handshake, and for a request's head over HTTP/1.1.
+/// How long a client may take for its TLS handshake, for HTTP/2's preface, and for a request's head over HTTP/1.1.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a silent HTTP/2 client is asked whether it is there, and how long it may take to say so.
 const PING_EVERY: Duration = Duration::from_secs(20);
@@ -92,6 +96,27 @@ async fn serve_stream<S>(stream: S, app: Router, shutdown: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let (version, stream) = match shutdown.run_until_cancelled(detect(stream, HANDSHAKE_TIMEOUT)).await {
+        Some(Ok(detected)) => detected,
+        Some(Err(error)) => return tracing::debug!(%error, "a connection ended before its first call"),
+        None => return,
+    };
+    let builder = builder(version);
+    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
+    tokio::pin!(connection);
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        () = shutdown.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(error, "connection ended early");
+    }
+}
+
+fn builder(version: Version) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -106,17 +131,9 @@ where
         .adaptive_window(true)
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PING_TIMEOUT);
-    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
-    tokio::pin!(connection);
-    let served = tokio::select! {
-        served = connection.as_mut() => served,
-        () = shutdown.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = served {
-        tracing::debug!(error, "connection ended early");
+    match version {
+        Version::Http1 => builder.http1_only(),
+        Version::Http2 => builder.http2_only(),
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
-use crate::store::{AdmitRequest, DueLane, StoreError};
+use crate::store::{AdmitRequest, DueLane, EndedReplica, StoreError};
 
 /// Runs that may overlap are admitted this long ahead, and published at their time.
 const AHEAD: Duration = Duration::from_millis(50);
@@ -29,6 +29,7 @@ pub(super) async fn run(shared: &Shared, shutdown: CancellationToken) {
                     error = &error as &dyn std::error::Error,
                     "admission failed, will be repeated"
                 );
+                resend(shared).await;
                 Instant::now() + PAUSE
             }
         };
@@ -37,6 +38,17 @@ pub(super) async fn run(shared: &Shared, shutdown: CancellationToken) {
             () = shared.wake.publisher_woken() => {}
             () = tokio::time::sleep_until(next) => {}
         }
+    }
+}
+
+/// An admission whose answer was lost may have been committed: what this replica queued last is sent again.
+async fn resend(shared: &Shared) {
+    let this = EndedReplica { id: shared.replica.id, expired_at: shared.clock.now() };
+    if let Ok(queued) = shared.store.adopt_dispatches(shared.replica.id, &this, BATCH).await
+        && !queued.is_empty()
+    {
+        // Fails only while stopping.
+        let _ = shared.created.send(queued);
     }
 }
 

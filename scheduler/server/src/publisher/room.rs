@@ -28,6 +28,13 @@ struct Inner {
     next_node: usize,
 }
 
+impl Inner {
+    /// Whether some worker has a handler for the lane's kind: what nobody serves keeps nothing else waiting.
+    fn serves(&self, lane: &DueLane) -> bool {
+        self.queues.get(&lane.queue()).is_none_or(|room| room.kinds.contains(&lane.kind))
+    }
+}
+
 struct Room {
     free: usize,
     kinds: HashSet<Kind>,
@@ -59,8 +66,9 @@ impl Rooms {
 
     /// Task queues in which something due waits already.
     pub(super) fn set_waiting<'a>(&self, lanes: impl Iterator<Item = &'a DueLane>) {
-        let waiting = lanes.map(DueLane::queue).collect();
-        self.lock().waiting = waiting;
+        let mut inner = self.lock();
+        let waiting = lanes.filter(|lane| inner.serves(lane)).map(DueLane::queue).collect();
+        inner.waiting = waiting;
     }
 
     fn set(&self, queues: HashMap<TaskQueuePath, Room>) {

@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 use super::Shared;
 use crate::store::{Dispatch, NodeId, Redispatch};
 
-/// Batches under way at once. Each is a command on a connection that takes many; more would only hold memory.
-const MOST_UNDER_WAY: usize = 64;
+/// Batches in hand at once: a bound on memory.
+const MOST_IN_HAND: usize = 1024;
 /// Between two tries to find a node that takes a doorbell.
 const RETRY_EVERY: Duration = Duration::from_millis(100);
 /// After this long the reaper's redelivery is near, and takes over.
@@ -41,7 +41,7 @@ pub(super) async fn run(
             () = stop.cancelled() => break,
         };
         for batch in batches(dispatches, shared.clock.now()) {
-            if under_way.len() >= MOST_UNDER_WAY {
+            if under_way.len() >= MOST_IN_HAND {
                 under_way.join_next().await;
             }
             under_way.spawn(send(shared.clone(), batch, stop.clone()));
@@ -90,7 +90,10 @@ async fn elsewhere(shared: &Shared, topic: &TopicName, refused: Vec<Dispatch>) -
     let others: Vec<_> =
         usable.iter().filter(|node| Some(**node) != refused.first().map(|d| d.node)).collect();
     // The same node again when there is no other.
-    let Some(node) = others.first().map(|node| **node).or(usable.first().copied()) else {
+    // Not all to the same one: batches of one moment have different first runs.
+    let turn = refused.first().map_or(0, |dispatch| dispatch.run.0.as_u128() as usize);
+    let other = if others.is_empty() { None } else { others.get(turn % others.len()) };
+    let Some(node) = other.map(|node| **node).or(usable.first().copied()) else {
         tokio::time::sleep(RETRY_EVERY).await;
         return refused;
     };

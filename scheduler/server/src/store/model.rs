@@ -5,6 +5,7 @@
 //! transactions seem to. Its time stands still until [`ModelStore::set_now`] moves it.
 
 mod admit;
+mod backlog;
 mod cancel;
 mod create;
 mod due;
@@ -31,7 +32,7 @@ use punctual_scheduler_domain::job::Job;
 use punctual_scheduler_domain::name::{JobName, Namespace, TaskQueuePath};
 
 use super::{
-    AdmitRequest, Admitted, Attempt, Beat, BeatAnswer, CreatedRun, Dispatch, DueLane, EndedReplica,
+    AdmitRequest, Admitted, Attempt, Backlog, Beat, BeatAnswer, CreatedRun, Dispatch, DueLane, EndedReplica,
     FinishAnswer, Fleet, JobChange, NewJob, NewRun, NewSession, NodeId, NodeIdentity, Ownership, PlanOutcome,
     Reaped, Redispatch, Registered, Release, Replica, Report, RequestId, Revision, Run, RunChanges,
     RunFilter, RunSelection, Start, StartAnswer, Store, StoreError,
@@ -226,5 +227,9 @@ impl Store for ModelStore {
         limit: u32,
     ) -> Result<Reaped, StoreError> {
         Ok(reap::requeue_lost(&mut self.lock(), unreachable, shards, limit))
+    }
+
+    async fn backlog(&self) -> Result<Backlog, StoreError> {
+        Ok(backlog::read(&self.lock()))
     }
 }

@@ -4,6 +4,7 @@
 //! lock them in id order. What is due is decided by `statement_timestamp()`, which tests may pin.
 
 mod admit;
+mod backlog;
 mod cancel;
 mod conclude;
 mod create;
@@ -36,7 +37,7 @@ use punctual_scheduler_domain::name::{JobName, Namespace, TaskQueuePath};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 use super::{
-    AdmitRequest, Admitted, Attempt, Beat, BeatAnswer, CreatedRun, Dispatch, DueLane, EndedReplica,
+    AdmitRequest, Admitted, Attempt, Backlog, Beat, BeatAnswer, CreatedRun, Dispatch, DueLane, EndedReplica,
     FinishAnswer, Fleet, JobChange, NewJob, NewRun, NewSession, NodeId, NodeIdentity, Ownership, PlanOutcome,
     Reaped, Redispatch, Registered, Release, Replica, Report, RequestId, Revision, Run, RunChanges,
     RunFilter, RunSelection, Start, StartAnswer, Store, StoreError,
@@ -283,5 +284,9 @@ impl Store for PostgresStore {
         limit: u32,
     ) -> Result<Reaped, StoreError> {
         reap::requeue_lost(self, unreachable, shards, limit).await
+    }
+
+    async fn backlog(&self) -> Result<Backlog, StoreError> {
+        backlog::read(self).await
     }
 }

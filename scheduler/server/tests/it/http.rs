@@ -128,6 +128,10 @@ async fn without_a_queue_node_it_lives_and_answers_but_is_not_ready(pool: PgPool
     let not_serving =
         async { while watch.message().await.unwrap().unwrap().status() != ServingStatus::NotServing {} };
     timeout(PATIENCE, not_serving).await.expect("gRPC's health says the same");
+    drop(health);
+    timeout(Duration::from_secs(8), front.stop())
+        .await
+        .expect("who watches health does not hold the stop up");
 }
 
 #[sqlx::test(migrator = "punctual_scheduler::MIGRATOR")]

@@ -81,9 +81,7 @@ async fn with_a_certificate_the_port_speaks_tls_and_nothing_else(pool: PgPool) {
     let channel = Channel::from_shared(url).unwrap().tls_config(tls).unwrap().connect().await.unwrap();
     JobServiceClient::new(channel).list_jobs(v1::ListJobsRequest::default()).await.unwrap();
 
-    assert_eq!(
-        front.jobs().list_jobs(v1::ListJobsRequest::default()).await.unwrap_err().code(),
-        Code::Unavailable
-    );
+    let plain = front.jobs().list_jobs(v1::ListJobsRequest::default()).await;
+    assert!(plain.is_err(), "{plain:?}");
     front.stop().await;
 }

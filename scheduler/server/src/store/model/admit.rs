@@ -71,7 +71,7 @@ fn budgets(state: &State, request: &AdmitRequest) -> HashMap<TaskQueuePath, Queu
     request.lanes.iter().map(|lane| (lane.queue(), budget(lane))).collect()
 }
 
-/// The due runs of each lane that its task queue has room and workers for.
+/// The due runs of each lane that its task queue has room and workers for, and those whose overlap is to be judged.
 fn candidates(
     state: &State,
     request: &AdmitRequest,
@@ -80,26 +80,30 @@ fn candidates(
     let mut found = Vec::new();
     let mut judged: BTreeSet<JobId> = BTreeSet::new();
     let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
+    let most = limit.div_ceil(request.lanes.len().max(1));
     let room_of = |lane: &DueLane| {
         let budget = &budgets[&lane.queue()];
         let served = budget.kinds.as_ref().is_none_or(|kinds| kinds.contains(&lane.kind));
-        if served { budget.free.min(limit) } else { 0 }
+        if served { budget.free.min(most) } else { 0 }
     };
     let mine = |run: &&LiveRun| request.shards.contains(&run.shard);
-    // As many runs whose overlap is to be judged as there is room for in their lane; their jobs are judged now.
+    // Where there is no room, a run is still to be skipped at its time when another one of its job is unfinished.
+    let unfinished = |job: &JobId| state.live.of_job(*job).any(LiveRun::is_unfinished);
     for lane in &request.lanes {
         let due = state.live.scheduled(lane.lane).take_while(|run| run.run_at <= state.now);
         let due = due.filter(mine).filter(|run| run.overlap != Overlap::Allow);
-        judged.extend(due.take(room_of(lane)).filter_map(LiveRun::job));
+        let jobs = due.take(limit).filter_map(LiveRun::job);
+        judged.extend(jobs.filter(|job| room_of(lane) > 0 || unfinished(job)));
     }
     for lane in &request.lanes {
         let until = state.now + span(request.ahead);
         let due = state.live.scheduled(lane.lane).take_while(|run| run.run_at <= until);
-        let due = due.filter(mine).filter(|run| match run.overlap {
-            Overlap::Allow => true,
-            Overlap::Skip => run.run_at <= state.now && run.job().is_some_and(|job| judged.contains(&job)),
-        });
-        found.extend(due.take(room_of(lane)).map(|run| candidate(state, lane, run)));
+        let (free, bound): (Vec<_>, Vec<_>) = due.filter(mine).partition(|run| run.overlap == Overlap::Allow);
+        let bound = bound
+            .into_iter()
+            .filter(|run| run.run_at <= state.now && run.job().is_some_and(|job| judged.contains(&job)));
+        let picked = free.into_iter().take(room_of(lane)).chain(bound.take(limit));
+        found.extend(picked.map(|run| candidate(state, lane, run)));
     }
     found.sort_by_key(|candidate| (candidate.run_at, candidate.run));
     found

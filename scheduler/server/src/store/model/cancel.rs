@@ -8,7 +8,7 @@ use super::finish::{Conclusion, conclude};
 use super::live::{first, span};
 use super::read;
 use super::state::State;
-use crate::store::{Run, StoreError};
+use crate::store::{CANCEL_MARGIN, Run, StoreError};
 
 pub(super) fn cancel_run(state: &mut State, id: RunId, reason: &str) -> Result<Option<Run>, StoreError> {
     let Some(live) = state.live.get(id) else {
@@ -28,7 +28,7 @@ pub(super) fn cancel_run(state: &mut State, id: RunId, reason: &str) -> Result<O
                     run.cancel_requested_at = Some(now);
                     run.cancel_reason = reason.to_owned();
                 }
-                run.reap_at = first([run.reap_at, Some(now + span(run.cancel_grace))]);
+                run.reap_at = first([run.reap_at, Some(now + span(run.cancel_grace + CANCEL_MARGIN))]);
             });
         }
         Transition::Stale => {}

@@ -48,7 +48,10 @@ fn reschedule(state: &mut State, id: RunId, delay: Duration) {
     let now = state.now;
     state.live.change(id, |run| {
         run.state = RunState::Scheduled;
-        run.run_at = run.run_at.max(now + span(delay));
+        // Without a delay it keeps its place in the order of what is due.
+        if !delay.is_zero() {
+            run.run_at = run.run_at.max(now + span(delay));
+        }
         run.dispatch = None;
         run.session = None;
         run.reap_at = run.deadline();

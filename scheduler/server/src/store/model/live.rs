@@ -9,7 +9,7 @@ use punctual_scheduler_domain::job::Overlap;
 use punctual_scheduler_domain::retry::RetryPolicy;
 use punctual_scheduler_domain::run::{RunFacts, RunOrigin, RunState};
 
-use crate::store::{LaneId, NodeId};
+use crate::store::{CANCEL_MARGIN, LaneId, NodeId};
 
 /// A run that is not final.
 #[derive(Debug, Clone)]
@@ -64,13 +64,9 @@ impl LiveRun {
         self.version.map(|(job, _)| job)
     }
 
-    pub(super) fn node(&self) -> Option<NodeId> {
-        self.dispatch.map(|(node, ..)| node)
-    }
-
     /// When an attempt that was asked to stop is given up.
     pub(super) fn cancel_deadline(&self) -> Option<DateTime<Utc>> {
-        self.cancel_requested_at.map(|at| at + span(self.cancel_grace))
+        self.cancel_requested_at.map(|at| at + span(self.cancel_grace + CANCEL_MARGIN))
     }
 
     /// The deadlines of the run as a whole: to start, as long as it never did, and to end.

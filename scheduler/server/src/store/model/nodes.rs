@@ -1,5 +1,7 @@
 //! Queue nodes and whether they are lost.
 
+use chrono::{DateTime, Utc};
+
 use super::state::State;
 use crate::store::{NodeId, NodeIdentity};
 
@@ -7,38 +9,43 @@ use crate::store::{NodeId, NodeIdentity};
 #[derive(Debug)]
 pub(super) struct Node {
     identity: NodeIdentity,
-    lost: bool,
+    lost_at: Option<DateTime<Utc>>,
 }
 
 impl State {
-    pub(super) fn lost_nodes(&self) -> impl Iterator<Item = NodeId> {
-        self.nodes.iter().enumerate().filter(|(_, node)| node.lost).map(|(place, _)| number(place))
+    /// When a node was marked lost.
+    pub(super) fn lost_at(&self, node: NodeId) -> Option<DateTime<Utc>> {
+        let place = usize::try_from(node.0 - 1).ok()?;
+        self.nodes.get(place)?.lost_at
     }
 }
 
 pub(super) fn seen(state: &mut State, seen: &[NodeIdentity]) -> Vec<NodeId> {
     let numbers = seen.iter().map(|identity| {
         let place = state.nodes.iter().position(|known| known.identity == *identity).unwrap_or_else(|| {
-            state.nodes.push(Node { identity: identity.clone(), lost: false });
+            state.nodes.push(Node { identity: identity.clone(), lost_at: None });
             state.nodes.len() - 1
         });
-        state.nodes[place].lost = false;
+        state.nodes[place].lost_at = None;
         number(place)
     });
     let numbers = numbers.collect();
     // Another identity at the same address: the older one's messages are gone.
     for identity in seen {
         for known in &mut state.nodes {
-            known.lost |= known.identity.address == identity.address && known.identity != *identity;
+            if known.identity.address == identity.address && known.identity != *identity {
+                known.lost_at = known.lost_at.or(Some(state.now));
+            }
         }
     }
     numbers
 }
 
 pub(super) fn lost(state: &mut State, node: NodeId) -> bool {
+    let now = state.now;
     let place = usize::try_from(node.0 - 1).ok();
     let known = place.and_then(|place| state.nodes.get_mut(place));
-    known.is_some_and(|known| !std::mem::replace(&mut known.lost, true))
+    known.is_some_and(|known| known.lost_at.is_none() && known.lost_at.replace(now).is_none())
 }
 
 fn number(place: usize) -> NodeId {

@@ -34,7 +34,7 @@ pub(super) fn list_runs(state: &State, selection: &RunSelection) -> Vec<Run> {
         .collect();
     let ended = matching_ended(state, filter).rev().filter(|run| older(run.id) && wanted(run.state));
     runs.extend(ended.take(limit));
-    runs.sort_by(|one, other| other.id.cmp(&one.id));
+    runs.sort_by_key(|run| std::cmp::Reverse(run.id));
     runs.truncate(limit);
     runs
 }

@@ -1,7 +1,5 @@
 //! Taking back what fell silent.
 
-use std::collections::BTreeSet;
-
 use chrono::{DateTime, Utc};
 use punctual_scheduler_domain::attempt::{AttemptOutcome, AttemptReport};
 use punctual_scheduler_domain::id::{RunId, Shard};
@@ -88,10 +86,11 @@ pub(super) fn requeue_lost(
     shards: &[Shard],
     limit: u32,
 ) -> Reaped {
-    let gone: BTreeSet<NodeId> = state.lost_nodes().collect();
+    // What was queued there after it was marked lost, by somebody who could reach it, is not.
     let is_lost = |run: &&LiveRun| {
-        run.node().is_some_and(|node| {
-            gone.contains(&node) || (unreachable.contains(&node) && shards.contains(&run.shard))
+        run.dispatch.is_some_and(|(node, _, queued_at)| {
+            state.lost_at(node).is_some_and(|lost_at| queued_at <= lost_at)
+                || (unreachable.contains(&node) && shards.contains(&run.shard))
         })
     };
     let lost: Vec<_> = state

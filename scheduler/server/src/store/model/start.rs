@@ -7,7 +7,7 @@ use punctual_scheduler_domain::run::{RunEvent, RunState, Transition};
 
 use super::live::{LiveRun, first, span};
 use super::state::State;
-use crate::store::{GoneReason, Grant, Start, StartAnswer};
+use crate::store::{GoneReason, Grant, REAP_MARGIN, Start, StartAnswer};
 
 pub(super) fn start_attempts(state: &mut State, session: SessionId, starts: &[Start]) -> Vec<StartAnswer> {
     let mut granted: HashMap<RunId, StartAnswer> = HashMap::new();
@@ -39,7 +39,8 @@ fn start_attempt(state: &mut State, session: SessionId, start: Start) -> bool {
         run.worker = worker;
         run.started_at = Some(now);
         run.dispatch = None;
-        run.reap_at = first([Some(now + span(run.start_to_close + run.cancel_grace)), run.close_deadline]);
+        let latest = run.start_to_close + run.cancel_grace + REAP_MARGIN;
+        run.reap_at = first([Some(now + span(latest)), run.close_deadline]);
     });
     true
 }

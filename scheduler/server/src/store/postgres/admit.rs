@@ -150,16 +150,16 @@ struct Rooms {
     rooms: Vec<i64>,
 }
 
+/// No lane is left out: where there is no room, overlap is still judged.
 fn rooms(lanes: &[DueLane], budgets: &HashMap<TaskQueuePath, QueueBudget>, limit: u32) -> Rooms {
+    let most = usize::try_from(limit).unwrap_or(usize::MAX).div_ceil(lanes.len().max(1));
     let mut rooms = Rooms { lanes: Vec::new(), rooms: Vec::new() };
     for lane in lanes {
         let Some(budget) = budgets.get(&lane.queue()) else { continue };
         let served = budget.kinds.as_ref().is_none_or(|kinds| kinds.contains(&lane.kind));
-        let room = budget.free.min(usize::try_from(limit).unwrap_or(usize::MAX));
-        if served && room > 0 {
-            rooms.lanes.push(lane.lane.0);
-            rooms.rooms.push(i64::try_from(room).unwrap_or(i64::MAX));
-        }
+        let room = if served { budget.free.min(most) } else { 0 };
+        rooms.lanes.push(lane.lane.0);
+        rooms.rooms.push(i64::try_from(room).unwrap_or(i64::MAX));
     }
     rooms
 }
@@ -188,7 +188,8 @@ async fn lock_due_runs(
         store.now(),
         &rooms.lanes,
         &rooms.rooms,
-        &shards
+        &shards,
+        i64::from(request.limit)
     )
     .fetch_all(&mut **tx)
     .await?;
@@ -199,7 +200,8 @@ async fn lock_due_runs(
         &rooms.rooms,
         &shards,
         interval(request.ahead),
-        &locked
+        &locked,
+        i64::from(request.limit)
     )
     .fetch_all(&mut **tx)
     .await?;
@@ -212,7 +214,8 @@ async fn lock_due_runs(
             due_at: row.due_at,
             run_at: row.run_at,
             priority: 0,
-            overlap: rows::parsed("overlap", &row.overlap)?,
+            // A word of a later release is taken for the safest one.
+            overlap: row.overlap.parse().unwrap_or_default(),
             dispatch_seq: rows::count(row.dispatch_seq),
             queue: lane.queue(),
             kind: lane.kind.clone(),

@@ -2,7 +2,7 @@
 select r.id, r.state, r.attempt, r.dispatch_seq, r.session, r.run_at,
        coalesce($2::timestamptz, statement_timestamp()) as "now!",
        r.job_id, r.job_version, r.due_at, r.start_to_close_ms, r.cancel_grace_ms, r.tries_used,
-       l.namespace, l.task_queue, l.kind, coalesce(j.name, '') as "job!", s.spec as "spec?"
+       l.namespace, l.kind, coalesce(j.name, '') as "job!", s.spec as "spec?"
 from punctual.run_live r
 join punctual.lane l on l.id = r.lane
 left join punctual.job j on j.id = r.job_id

@@ -6,8 +6,8 @@ use sqlx::{Postgres, Transaction};
 
 use super::conclude::{Conclusion, conclude};
 use super::live::lock_runs;
-use super::{PostgresStore, read};
-use crate::store::{Run, StoreError};
+use super::{PostgresStore, interval, read};
+use crate::store::{CANCEL_MARGIN, Run, StoreError};
 
 pub(super) async fn cancel_run(
     store: &PostgresStore,
@@ -21,9 +21,15 @@ pub(super) async fn cancel_run(
                 conclude(&mut tx, &[Conclusion::of(&live, state, reason)], live.now).await?;
             }
             Transition::CancelPending => {
-                sqlx::query_file!("src/store/postgres/request_cancel.sql", run.0, reason, live.now)
-                    .execute(&mut *tx)
-                    .await?;
+                sqlx::query_file!(
+                    "src/store/postgres/request_cancel.sql",
+                    run.0,
+                    reason,
+                    live.now,
+                    interval(CANCEL_MARGIN)
+                )
+                .execute(&mut *tx)
+                .await?;
             }
             Transition::Stale => {}
         }

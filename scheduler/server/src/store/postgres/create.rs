@@ -46,8 +46,9 @@ pub(super) async fn create_runs(
     let resolved = resolve(store, runs, &mut answers).await?;
     let mut lanes = Vec::new();
     let mut ready = Vec::new();
+    let mut connection = store.pool.acquire().await?;
     for (position, run) in resolved {
-        match store.lanes.id(&store.pool, &run.namespace, &run.task_queue, &run.task.kind()).await {
+        match store.lanes.id(&mut connection, &run.namespace, &run.task_queue, &run.task.kind()).await {
             Ok(lane) => {
                 lanes.push(lane.0);
                 ready.push((position, run));
@@ -56,6 +57,7 @@ pub(super) async fn create_runs(
             Err(error) => return Err(error),
         }
     }
+    drop(connection);
     let mut tx = store.pool.begin().await?;
     let now = transaction_time(&mut tx, store).await?;
     let earlier = claim_requests(&mut tx, &ready).await?;

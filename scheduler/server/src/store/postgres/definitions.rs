@@ -76,8 +76,15 @@ impl Definitions {
             known.clear();
         }
         for row in rows {
-            let spec: JobSpec =
-                rows::definition(&format!("job {} version {}", row.name, row.version), row.spec)?;
+            let what = format!("job {} version {}", row.name, row.version);
+            let spec: JobSpec = match rows::definition(&what, row.spec) {
+                Ok(spec) => spec,
+                // Written by a later release, say. The rest of the batch must not suffer for it.
+                Err(error) => {
+                    tracing::error!(error = &error as &dyn std::error::Error, "leaving out {what}");
+                    continue;
+                }
+            };
             let definition = Arc::new(Definition {
                 namespace: rows::parsed("namespace", &row.namespace)?,
                 payload: spec.task.payload(),

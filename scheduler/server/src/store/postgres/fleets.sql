@@ -1,7 +1,13 @@
-select namespace, task_queue, sum(places)::bigint as "places!",
-       (select array_agg(distinct k) from punctual.worker_lease w2, unnest(w2.kinds) k
-        where w2.namespace = w.namespace and w2.task_queue = w.task_queue
-          and not w2.draining and w2.expires_at > coalesce($1::timestamptz, statement_timestamp())) as "kinds!"
-from punctual.worker_lease w
-where not draining and expires_at > coalesce($1::timestamptz, statement_timestamp())
-group by namespace, task_queue
+with live as (
+    select namespace, task_queue, places, kinds
+    from punctual.worker_lease
+    where not draining and expires_at > coalesce($1::timestamptz, statement_timestamp())
+), served as (
+    select namespace, task_queue, array_agg(distinct kind) as kinds
+    from live, unnest(kinds) as kind
+    group by namespace, task_queue
+)
+select live.namespace, live.task_queue, sum(live.places)::bigint as "places!", coalesce(served.kinds, '{}') as "kinds!"
+from live
+left join served using (namespace, task_queue)
+group by live.namespace, live.task_queue, served.kinds

@@ -53,7 +53,9 @@ pub(super) async fn create(
     request: Option<RequestId>,
 ) -> Result<JobId, StoreError> {
     // The lane is made first, so that a namespace that does not exist is found out before anything is written.
-    store.lanes.id(&store.pool, &job.namespace, &job.spec.task_queue, &job.spec.task.kind()).await?;
+    let mut connection = store.pool.acquire().await?;
+    store.lanes.id(&mut connection, &job.namespace, &job.spec.task_queue, &job.spec.task.kind()).await?;
+    drop(connection);
     let mut tx = store.pool.begin().await?;
     let now = transaction_time(&mut tx, store).await?;
     if let Some(earlier) = claim_request(&mut tx, request.as_ref(), "create", job.id, now).await? {
@@ -97,7 +99,8 @@ pub(super) async fn change(
 ) -> Result<Job, StoreError> {
     let missing = || StoreError::NoSuchJob { namespace: namespace.clone(), name: name.clone() };
     if let JobChange::Update { spec, .. } = &change {
-        store.lanes.id(&store.pool, namespace, &spec.task_queue, &spec.task.kind()).await?;
+        let mut connection = store.pool.acquire().await?;
+        store.lanes.id(&mut connection, namespace, &spec.task_queue, &spec.task.kind()).await?;
     }
     let mut tx = store.pool.begin().await?;
     let job = lock_job(&mut tx, namespace, name, request.as_ref()).await?.ok_or_else(missing)?;

@@ -1,5 +1,1 @@
--- `do update` so that an existing row is answered too; it happens once per lane and process.
-insert into punctual.lane (namespace, task_queue, kind)
-values ($1, $2, $3)
-on conflict on constraint lane_key do update set kind = excluded.kind
-returning id
+select id from punctual.lane where namespace = $1 and task_queue = $2 and kind = $3

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::definitions::Version;
 use super::{PostgresStore, rows};
-use crate::store::{NodeId, StoreError};
+use crate::store::{CANCEL_MARGIN, StoreError};
 
 /// A row of the statements named `lock_…`.
 pub(super) struct LiveRow {
@@ -29,7 +29,6 @@ pub(super) struct LiveRow {
     pub(super) cancel_grace_ms: i64,
     pub(super) cancel_requested_at: Option<DateTime<Utc>>,
     pub(super) cancel_reason: String,
-    pub(super) node: Option<i32>,
     pub(super) now: DateTime<Utc>,
 }
 
@@ -49,7 +48,6 @@ pub(super) struct LiveRun {
     pub(super) cancel_grace: Duration,
     pub(super) cancel_requested_at: Option<DateTime<Utc>>,
     pub(super) cancel_reason: String,
-    pub(super) node: Option<NodeId>,
     pub(super) now: DateTime<Utc>,
 }
 
@@ -70,7 +68,6 @@ impl LiveRow {
             cancel_grace: duration(self.cancel_grace_ms),
             cancel_requested_at: self.cancel_requested_at,
             cancel_reason: self.cancel_reason,
-            node: self.node.map(NodeId),
             now: self.now,
         })
     }
@@ -98,8 +95,8 @@ impl LiveRun {
 
     /// When an attempt that was asked to stop is given up.
     pub(super) fn cancel_deadline(&self) -> Option<DateTime<Utc>> {
-        self.cancel_requested_at
-            .map(|at| at + TimeDelta::from_std(self.cancel_grace).unwrap_or(TimeDelta::MAX))
+        let grace = TimeDelta::from_std(self.cancel_grace + CANCEL_MARGIN).unwrap_or(TimeDelta::MAX);
+        self.cancel_requested_at.map(|at| at + grace)
     }
 }
 

@@ -30,5 +30,21 @@ pub(super) async fn maintain(store: &PostgresStore) -> Result<(), StoreError> {
     )
     .fetch_one(&store.pool)
     .await?;
+    // Answers to changes of jobs are kept a day; a run's idempotency key as long as its history.
+    sqlx::query!(
+        "delete from punctual.job_request where created_at < coalesce($1, statement_timestamp()) - interval '24 hours'",
+        store.now()
+    )
+    .execute(&store.pool)
+    .await?;
+    sqlx::query!(
+        "delete from punctual.run_request k
+         where k.created_at < coalesce($1, statement_timestamp()) - $2 * interval '1 day'
+           and not exists (select from punctual.run_live r where r.id = k.run_id)",
+        store.now(),
+        f64::from(DEFAULT_DAYS)
+    )
+    .execute(&store.pool)
+    .await?;
     Ok(())
 }

@@ -56,6 +56,7 @@ pub(super) async fn plan_due_jobs(
         store.definitions.get(&mut *tx, cursors.iter().map(|cursor| (cursor.job, cursor.version))).await?;
     let mut batch = Batch::new(now);
     for cursor in &cursors {
+        // One that cannot be read was reported; it must not keep the others from being planned.
         if let Some(definition) = definitions.get(&(cursor.job, cursor.version)) {
             let lane = lane_of(store, &mut tx, definition).await?;
             batch.add(cursor, definition, lane, now + look_ahead);
@@ -99,7 +100,7 @@ pub(super) async fn plan_job_until(
 /// A job's lane was made with the job.
 async fn lane_of(store: &PostgresStore, tx: &mut Tx, definition: &Definition) -> Result<LaneId, StoreError> {
     let spec = &definition.spec;
-    store.lanes.id(&mut **tx, &definition.namespace, &spec.task_queue, &spec.task.kind()).await
+    store.lanes.id(tx, &definition.namespace, &spec.task_queue, &spec.task.kind()).await
 }
 
 /// Columns of the runs to be written down.

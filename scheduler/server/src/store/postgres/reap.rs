@@ -7,7 +7,7 @@ use punctual_scheduler_domain::run::RunState;
 
 use super::conclude::{Conclusion, Rescheduled, conclude, reschedule};
 use super::finish::{Ended, apply_ends};
-use super::live::{LiveRow, LiveRun, lock_runs};
+use super::live::{LiveRow, LiveRun};
 use super::{PostgresStore, shard_numbers};
 use crate::store::{NodeId, Reaped, StoreError};
 
@@ -132,26 +132,23 @@ pub(super) async fn requeue_lost(
     limit: u32,
 ) -> Result<Reaped, StoreError> {
     let unreachable: Vec<_> = unreachable.iter().map(|node| node.0).collect();
-    let lost = sqlx::query_file!(
-        "src/store/postgres/lost_node_runs.sql",
+    let mut tx = store.pool.begin().await?;
+    let lost = sqlx::query_file_as!(
+        LiveRow,
+        "src/store/postgres/lock_lost_runs.sql",
+        store.now(),
         i64::from(limit),
         &unreachable,
         &shard_numbers(shards)
     )
-    .fetch_all(&store.pool)
+    .fetch_all(&mut *tx)
     .await?;
-    if lost.is_empty() {
+    let lost = LiveRow::into_runs(lost)?;
+    let Some(now) = lost.first().map(|run| run.now) else {
+        tx.rollback().await?;
         return Ok(Reaped::default());
-    }
-    let mut tx = store.pool.begin().await?;
-    let ids: Vec<_> = lost.iter().map(|row| row.id).collect();
-    let runs = lock_runs(store, &mut tx, &ids).await?;
-    let Some(now) = runs.first().map(|run| run.now) else { return Ok(Reaped::default()) };
-    // Between the two statements a run may have been started, or queued again on another node.
-    let still_there =
-        |run: &&LiveRun| lost.iter().any(|row| row.id == run.id.0 && Some(NodeId(row.node)) == run.node);
-    let requeued: Vec<_> = runs.iter().filter(still_there).map(Rescheduled::requeue).collect();
-    let moved = reschedule(&mut tx, &requeued, now).await?;
+    };
+    let moved = reschedule(&mut tx, &lost.iter().map(Rescheduled::requeue).collect::<Vec<_>>(), now).await?;
     tx.commit().await?;
     Ok(Reaped { sessions: 0, runs: moved })
 }

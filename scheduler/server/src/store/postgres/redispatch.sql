@@ -1,11 +1,18 @@
-with moved as (
+with tried as (
+    select a.id, a.dispatch_seq, a.node, a.redeliver_ms
+    from unnest($1::uuid[], $2::integer[], $3::integer[], $6::bigint[]) as a (id, dispatch_seq, node, redeliver_ms)
+    join punctual.run_live r on r.id = a.id
+    where r.state = 'queued' and r.dispatch_seq = a.dispatch_seq
+    order by r.id
+    for no key update of r skip locked
+), moved as (
     update punctual.run_live r
     set node = a.node, publisher = $4, dispatch_seq = r.dispatch_seq + 1, queued_at = coalesce($5::timestamptz, statement_timestamp()),
         reap_at = least(
             coalesce($5::timestamptz, statement_timestamp()) + a.redeliver_ms * interval '1 millisecond', r.close_deadline,
             case when r.attempt = 0 then r.start_deadline end
         )
-    from unnest($1::uuid[], $2::integer[], $3::integer[], $6::bigint[]) as a (id, dispatch_seq, node, redeliver_ms)
+    from tried a
     where r.id = a.id and r.state = 'queued' and r.dispatch_seq = a.dispatch_seq
     returning r.id, r.dispatch_seq, r.node, r.lane, r.job_id, r.run_at
 )

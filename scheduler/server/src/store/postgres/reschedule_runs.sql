@@ -11,7 +11,9 @@ with ending as (
     join ending e on r.id = e.id and r.state = e.from_state and r.attempt = e.attempt
 ), moved as (
     update punctual.run_live r
-    set state = 'scheduled', run_at = greatest(r.run_at, $10::timestamptz + e.delay_ms * interval '1 millisecond'),
+    set state = 'scheduled', -- Without a delay it keeps its place in the order of what is due.
+        run_at = case when e.delay_ms = 0 then r.run_at
+                      else greatest(r.run_at, $10::timestamptz + e.delay_ms * interval '1 millisecond') end,
         tries_used = e.tries_used, node = null, publisher = null, session = null,
         error = coalesce(nullif(e.error, ''), r.error),
         reap_at = least(r.close_deadline, case when r.attempt = 0 then r.start_deadline end)

@@ -8,8 +8,8 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::definitions::OwnDefinition;
-use super::{PostgresStore, rows};
-use crate::store::{GoneReason, Grant, Start, StartAnswer, StoreError};
+use super::{PostgresStore, interval, rows};
+use crate::store::{GoneReason, Grant, REAP_MARGIN, Start, StartAnswer, StoreError};
 
 /// A row may be locked by another statement for a moment; asked again this often it is free.
 const TRIES: usize = 5;
@@ -84,12 +84,17 @@ async fn grant(
     let ids: Vec<_> = starts.iter().map(|start| start.run.0).collect();
     let seqs: Vec<_> =
         starts.iter().map(|start| i32::try_from(start.dispatch_seq).unwrap_or(i32::MAX)).collect();
-    let granted =
-        sqlx::query_file!("src/store/postgres/start_attempts.sql", &ids, &seqs, session.0, store.now())
-            .fetch_all(&store.pool)
-            .await?;
+    let granted = sqlx::query_file!(
+        "src/store/postgres/start_attempts.sql",
+        &ids,
+        &seqs,
+        session.0,
+        store.now(),
+        interval(REAP_MARGIN)
+    )
+    .fetch_all(&store.pool)
+    .await?;
     for row in granted {
-        waited(&row.namespace, &row.task_queue, row.started_at - row.run_at);
         let started = started!(row);
         answers.insert(RunId(started.id), StartAnswer::Granted(Box::new(grant_of(store, started).await?)));
     }
@@ -165,14 +170,4 @@ async fn grant_of(store: &PostgresStore, row: Started) -> Result<Grant, StoreErr
         cancel_grace: Duration::from_millis(u64::try_from(row.cancel_grace_ms).unwrap_or(0)),
         tries_used: rows::count(row.tries_used),
     })
-}
-
-/// From when it might be queued to when it was granted.
-fn waited(namespace: &str, task_queue: &str, waited: chrono::TimeDelta) {
-    metrics::histogram!(
-        "punctual_due_to_start_seconds",
-        "namespace" => namespace.to_owned(),
-        "task_queue" => task_queue.to_owned()
-    )
-    .record(waited.to_std().unwrap_or_default().as_secs_f64());
 }

@@ -17,16 +17,16 @@ with lease as (
     set state = 'running', attempt = r.attempt + 1, session = lease.session, worker = lease.name,
         started_at = coalesce($4::timestamptz, statement_timestamp()), node = null, publisher = null,
         reap_at = least(
-            coalesce($4::timestamptz, statement_timestamp()) + (r.start_to_close_ms + r.cancel_grace_ms) * interval '1 millisecond',
+            coalesce($4::timestamptz, statement_timestamp()) + (r.start_to_close_ms + r.cancel_grace_ms) * interval '1 millisecond' + $5::interval,
             r.close_deadline
         )
     from due, lease
     where r.id = due.id and r.state = 'queued'
     returning r.*
 )
-select g.id, g.attempt, g.job_id, g.job_version, g.due_at, g.run_at, g.started_at as "started_at!",
+select g.id, g.attempt, g.job_id, g.job_version, g.due_at,
        g.start_to_close_ms, g.cancel_grace_ms, g.tries_used,
-       l.namespace, l.task_queue, l.kind, coalesce(j.name, '') as "job!", s.spec as "spec?"
+       l.namespace, l.kind, coalesce(j.name, '') as "job!", s.spec as "spec?"
 from granted g
 join punctual.lane l on l.id = g.lane
 left join punctual.job j on j.id = g.job_id

@@ -7,6 +7,7 @@ use punctual_scheduler_domain::attempt::AttemptOutcome;
 use punctual_scheduler_domain::id::{AttemptNumber, RunId, SessionId};
 
 use super::finish::{self, Ended};
+use super::live::lock_runs;
 use super::{PostgresStore, interval, rows};
 use crate::store::{Beat, BeatAnswer, Fleet, HeldAttempt, NewSession, Registered, StoreError, WORKER_LEASE};
 
@@ -29,12 +30,21 @@ pub(super) async fn register(store: &PostgresStore, session: NewSession) -> Resu
 }
 
 pub(super) async fn unregister(store: &PostgresStore, session: SessionId) -> Result<(), StoreError> {
-    let held = running(store, session).await?;
-    sqlx::query!("delete from punctual.worker_lease where session = $1", session.0)
-        .execute(&store.pool)
-        .await?;
-    // After the row is gone nothing more is granted to it; what it still held is given back.
-    release_all(store, held.into_iter().map(|run| (run.run, run.attempt)).collect()).await
+    let mut tx = store.pool.begin().await?;
+    sqlx::query!("delete from punctual.worker_lease where session = $1", session.0).execute(&mut *tx).await?;
+    // With the row gone nothing more is granted to it; what it still holds is given back before others see that.
+    let held =
+        sqlx::query_file!("src/store/postgres/running_of_session.sql", session.0).fetch_all(&mut *tx).await?;
+    let held: Vec<_> = held.into_iter().map(|row| row.id).collect();
+    let runs = lock_runs(store, &mut tx, &held).await?;
+    let ends = runs
+        .iter()
+        .filter(|run| run.session == Some(session))
+        .filter_map(|run| Some(Ended::of(run.id, run.attempt?, AttemptOutcome::Released)))
+        .collect();
+    finish::apply_ends(store, &mut tx, &runs, ends).await?;
+    tx.commit().await?;
+    Ok(())
 }
 
 pub(super) async fn heartbeat(store: &PostgresStore, beat: &Beat) -> Result<Option<BeatAnswer>, StoreError> {

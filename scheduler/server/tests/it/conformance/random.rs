@@ -1,0 +1,41 @@
+//! Any sequence of calls: the model and Postgres must answer each alike, and show the same runs and jobs after it.
+//!
+//! A seed makes the sequence. What is random in the ids of planned runs and in the numbers of nodes is given a name
+//! on each side before the two are compared.
+
+mod calls;
+mod pair;
+
+use sqlx::PgPool;
+
+use pair::Pair;
+
+/// Calls of one sequence; ten times as many when all the time in the world is given.
+const CALLS: usize = 250;
+
+async fn check(pool: PgPool, seed: u64) {
+    let calls = if std::env::var_os("PUNCTUAL_TEST_FULL").is_some() { CALLS * 10 } else { CALLS };
+    let mut pair = Pair::new(pool, seed).await;
+    for _ in 0..calls {
+        pair.advance();
+        calls::any(&mut pair).await;
+        pair.compare_views().await;
+    }
+    pair.compare_every_run().await;
+    assert!(pair.runs.len() > 50, "too little happened: {} runs", pair.runs.len());
+}
+
+#[sqlx::test(migrator = "punctual_scheduler::MIGRATOR")]
+async fn the_stores_agree_on_sequence_1(pool: PgPool) {
+    check(pool, 1).await;
+}
+
+#[sqlx::test(migrator = "punctual_scheduler::MIGRATOR")]
+async fn the_stores_agree_on_sequence_2(pool: PgPool) {
+    check(pool, 2).await;
+}
+
+#[sqlx::test(migrator = "punctual_scheduler::MIGRATOR")]
+async fn the_stores_agree_on_sequence_3(pool: PgPool) {
+    check(pool, 3).await;
+}
