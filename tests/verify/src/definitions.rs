@@ -1,6 +1,7 @@
 //! What a job may have been defined as at each instant.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::history::{Call, HistoryError};
 use crate::register::{Change, Register};
@@ -104,24 +105,23 @@ impl Definitions {
         instants
     }
 
-    /// Whether the job surely, possibly or surely not has an instant at `at`, given who names it.
-    pub(crate) fn due_at(&self, at: DbTime, named_by: &BTreeSet<usize>) -> Due {
-        let current = self.current.possible_at(at);
-        let active = self.active.possible_at(at);
+    /// Whether the job surely, possibly or surely not has an instant at `at`, given who names it. What was in force
+    /// up to `lead` before may still have its way.
+    pub(crate) fn due_at(&self, at: DbTime, lead: Duration, named_by: &BTreeSet<usize>) -> Due {
         let names = |put: &Option<usize>| put.is_some_and(|index| named_by.contains(&index));
-        if active.contains(&true) && current.iter().any(names) {
-            if active == [true] && current.iter().all(names) { Due::Must } else { Due::May }
-        } else {
-            Due::Not
+        if self.active.possible_at(at) == [true] && self.current.possible_at(at).iter().all(names) {
+            return Due::Must;
         }
+        let since = at.minus(lead);
+        let may = self.active.possible_between(since, at).contains(&true)
+            && self.current.possible_between(since, at).iter().any(names);
+        if may { Due::May } else { Due::Not }
     }
 
     /// The specs that may have been in force at `at` or any time up to `until`.
     pub(crate) fn specs_between(&self, at: DbTime, until: DbTime) -> impl Iterator<Item = &JobSpec> {
-        let mut indices: BTreeSet<usize> = self.current.possible_at(at).into_iter().flatten().collect();
-        indices.extend(
-            self.current.changes().iter().filter(|c| c.from >= at && c.from <= until).filter_map(|c| c.value),
-        );
+        let indices: BTreeSet<usize> =
+            self.current.possible_between(at, until).into_iter().flatten().collect();
         indices.into_iter().map(|index| &self.puts[index].spec)
     }
 
@@ -130,11 +130,11 @@ impl Definitions {
         self.puts.iter().map(|put| &put.spec)
     }
 
-    /// A put whose version was surely in force at `at` and is newer than `ver`.
-    pub(crate) fn newer_in_force(&self, ver: u32, at: DbTime) -> Option<usize> {
+    /// A put whose version was surely in force `lead` before `at` and is newer than `ver`.
+    pub(crate) fn newer_in_force(&self, ver: u32, at: DbTime, lead: Duration) -> Option<usize> {
         self.puts
             .iter()
-            .find(|put| put.answered.is_some_and(|(newer, since)| newer > ver && since < at))
+            .find(|put| put.answered.is_some_and(|(newer, since)| newer > ver && since.plus(lead) < at))
             .map(|put| put.line)
     }
 

@@ -1,6 +1,7 @@
 //! A history, sorted by what it is about.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use crate::Options;
 use crate::definitions::{Definitions, Edit, EditKind};
@@ -25,6 +26,7 @@ pub(crate) struct Ledger<'a> {
     /// Jobs whose code reports to the witness; `""` for one-off runs.
     pub(crate) witnessed: HashMap<&'a str, bool>,
     pub(crate) faults: Windows,
+    pub(crate) admission_lead: Duration,
 }
 
 /// Instants that were only counted.
@@ -94,6 +96,7 @@ impl<'a> Ledger<'a> {
             renewals: HashMap::new(),
             witnessed: HashMap::new(),
             faults: fault_windows(history, clock, quiesce, options),
+            admission_lead: options.admission_lead,
         };
         ledger.read_calls(history)?;
         ledger.read_facts(history)?;

@@ -52,11 +52,19 @@ pub struct Options {
     pub lateness: Option<Duration>,
     /// How long a fault goes on being felt after it was declared over.
     pub recovery: Duration,
+    /// How long before its instant a run may be admitted. From then on it is run as it was planned, whatever is
+    /// changed, paused or deleted.
+    pub admission_lead: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { settle: Duration::from_secs(5), lateness: None, recovery: Duration::from_secs(10) }
+        Self {
+            settle: Duration::from_secs(5),
+            lateness: None,
+            recovery: Duration::from_secs(10),
+            admission_lead: Duration::from_millis(50),
+        }
     }
 }
 

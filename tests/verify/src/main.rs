@@ -53,6 +53,7 @@ fn judge(args: &Args) -> anyhow::Result<bool> {
         settle: Duration::from_secs(args.settle),
         lateness: args.lateness.map(Duration::from_secs),
         recovery: Duration::from_secs(args.recovery),
+        ..Options::default()
     };
     let verdict = check(&history, &options)?;
     print!("{}", verdict.report(&history, args.most));

@@ -50,7 +50,7 @@ fn check_job(
     let instants = definitions.instants(last_row.max(ledger.horizon));
     let mut counted = vec![(0_u64, 0_u64); missed.len()];
     for (at, named_by) in &instants {
-        let due = definitions.due_at(*at, named_by);
+        let due = definitions.due_at(*at, ledger.admission_lead, named_by);
         let found = rows.get(at).map_or(&[][..], Vec::as_slice);
         let mut ranges = missed.iter().enumerate().filter(|(_, range)| (range.from..=range.to).contains(at));
         let range = ranges.next();
@@ -85,14 +85,16 @@ fn check_job(
         }
     }
     for (at, found) in rows {
-        let due = instants.get(at).map_or(Due::Not, |named_by| definitions.due_at(*at, named_by));
+        let due = instants
+            .get(at)
+            .map_or(Due::Not, |named_by| definitions.due_at(*at, ledger.admission_lead, named_by));
         if due == Due::Not {
             let lines = found.iter().map(|(line, _)| *line);
             verdict.add(Clause::P1b, format!("{job} at {at} was not due, yet has a run"), lines);
         }
         check_unique(job, *at, found, verdict);
         for (line, row) in found {
-            check_version(job, definitions, *line, row, verdict);
+            check_version(ledger, job, *line, row, verdict);
             check_skip_reason(job, definitions, *line, row, verdict);
         }
     }
@@ -107,8 +109,9 @@ fn check_unique(job: &str, at: DbTime, found: &[(usize, &RunRow)], verdict: &mut
     }
 }
 
-fn check_version(job: &str, definitions: &Definitions, line: usize, row: &RunRow, verdict: &mut Verdict) {
-    if let Some(newer) = row.ver.and_then(|ver| definitions.newer_in_force(ver, row.due_at)) {
+fn check_version(ledger: &Ledger<'_>, job: &str, line: usize, row: &RunRow, verdict: &mut Verdict) {
+    let newer = |ver| ledger.jobs.get(job)?.newer_in_force(ver, row.due_at, ledger.admission_lead);
+    if let Some(newer) = row.ver.and_then(newer) {
         let text = format!("{job} at {} runs under a version that was replaced before", row.due_at);
         verdict.add(Clause::P1e, text, [newer, line]);
     }

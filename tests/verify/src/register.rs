@@ -31,6 +31,17 @@ impl<T: Clone + PartialEq> Register<T> {
         &self.changes
     }
 
+    /// Every value it may have had at some time from `first` to `last`.
+    pub(crate) fn possible_between(&self, first: DbTime, last: DbTime) -> Vec<T> {
+        let mut possible = self.possible_at(first);
+        for change in &self.changes {
+            if (first..=last).contains(&change.from) && !possible.contains(&change.value) {
+                possible.push(change.value.clone());
+            }
+        }
+        possible
+    }
+
     /// Every value it may have had at `at`; one, where that is certain.
     pub(crate) fn possible_at(&self, at: DbTime) -> Vec<T> {
         let done = |change: &Change<T>| change.to.is_some_and(|to| to < at);

@@ -184,6 +184,26 @@ fn a_run_under_a_replaced_version_is_noticed_though_its_instant_is_due() {
 }
 
 #[test]
+fn a_run_admitted_just_before_an_edit_or_a_pause_still_runs_and_an_earlier_planned_one_does_not() {
+    let edited = |second| {
+        let mut story = Story::new();
+        story.put_ending(0.5, "tick", every_second(), Phase::Ok, Some(1)).success("tick", 1.0, 0.1);
+        story.put_ending(second, "tick", every_other_second(), Phase::Ok, Some(2)).pause(3.5, "tick");
+        story.success("tick", 2.0, 0.1).success("tick", 3.0, 0.1);
+        story
+    };
+    edited(2.97).holds();
+    edited(2.9).breaks(Clause::P1b);
+    let paused = |second| {
+        let mut story = ticking_without(3, &[3]);
+        story.success("tick", 4.0, 0.1).resume(3.6, "tick").pause(second, "tick").success("tick", 3.0, 0.1);
+        story
+    };
+    paused(3.97).holds();
+    paused(3.9).breaks(Clause::P1b);
+}
+
+#[test]
 fn a_skip_needs_a_reason_that_the_policy_permits() {
     for reason in ["overlap", "misfire", "paused", "moonlight"] {
         let mut story = ticking_without(5, &[3]);
