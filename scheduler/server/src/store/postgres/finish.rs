@@ -49,12 +49,13 @@ pub(super) async fn finish_attempts(
         })
         .collect();
     let moved = end_attempts(store, ends).await?;
-    let mut answers: Vec<_> = reports
-        .iter()
-        .map(|report| {
-            moved.get(&report.run).map_or(Answer::Open, |attempt| Answer::of(*attempt == report.attempt))
-        })
-        .collect();
+    // A batch holds reports of many workers: another one on a run that moved is judged by what is on record now.
+    let is_stored = |report: &Report| {
+        let stored = Some(&(Some(report.session), report.attempt, report.outcome));
+        moved.get(&report.run) == stored
+    };
+    let mut answers: Vec<_> =
+        reports.iter().map(|report| if is_stored(report) { Answer::Stored } else { Answer::Open }).collect();
     explain(store, reports, &mut answers).await?;
     Ok(answers
         .into_iter()
@@ -71,12 +72,6 @@ enum Answer {
     Stored,
     Stale,
     Open,
-}
-
-impl Answer {
-    fn of(stored: bool) -> Self {
-        if stored { Self::Stored } else { Self::Stale }
-    }
 }
 
 /// For reports that moved nothing: a repeat of one that is on record gets the same answer.
@@ -141,11 +136,14 @@ pub(super) async fn release_attempt(
     Ok(finish_attempts(store, &[report]).await?.pop().unwrap_or(FinishAnswer::UnknownRun))
 }
 
-/// Ends attempts in a transaction of their own. Answers the attempts that moved, by run.
+/// What moved a run: who said it of which attempt, and what.
+type Moved = (Option<SessionId>, AttemptNumber, AttemptOutcome);
+
+/// Ends attempts in a transaction of their own. Answers what moved, by run.
 pub(super) async fn end_attempts(
     store: &PostgresStore,
     ends: Vec<Ended>,
-) -> Result<HashMap<RunId, AttemptNumber>, StoreError> {
+) -> Result<HashMap<RunId, Moved>, StoreError> {
     let runs: Vec<_> = ends.iter().map(|end| end.run.0).collect();
     let mut tx = store.pool.begin().await?;
     let live = lock_runs(store, &mut tx, &runs).await?;
@@ -155,7 +153,7 @@ pub(super) async fn end_attempts(
     for end in ends {
         // The first report of a batch wins; a second one for the same attempt is found on record.
         if current.get(&end.run).is_some_and(|run| is_current(run, &end)) && !moved.contains_key(&end.run) {
-            moved.insert(end.run, end.attempt);
+            moved.insert(end.run, (end.by, end.attempt, end.outcome));
             due.push(end);
         }
     }

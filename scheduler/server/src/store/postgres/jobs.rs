@@ -146,8 +146,11 @@ async fn lock_job(
         (Some(id), _) => id,
         (None, Some(request)) => {
             let Some(id) = sqlx::query_scalar!(
-                "select job_id from punctual.job_request where request_id = $1",
-                request.0
+                "select q.job_id from punctual.job_request q join punctual.job j on j.id = q.job_id
+                 where q.request_id = $1 and j.namespace = $2 and j.name = $3",
+                request.0,
+                namespace.as_ref(),
+                name.as_ref()
             )
             .fetch_optional(&mut **tx)
             .await?
@@ -206,9 +209,8 @@ async fn apply(
             cancel::cancel_unstarted(store, tx, job.id, "job deleted").await?;
         }
     }
-    job.revision += 1;
     job.updated_at = now;
-    sqlx::query_file!(
+    let revision = sqlx::query_file_scalar!(
         "src/store/postgres/update_job.sql",
         job.id.0,
         version_number(job.version),
@@ -217,8 +219,9 @@ async fn apply(
         now,
         job.next_due_at
     )
-    .execute(&mut **tx)
+    .fetch_one(&mut **tx)
     .await?;
+    job.revision = u64::try_from(revision).unwrap_or(0);
     Ok(job)
 }
 
