@@ -90,22 +90,19 @@ fn candidates(
     // Where there is no room, a run is still to be skipped at its time when another one of its job is unfinished.
     let unfinished = |job: &JobId| state.live.of_job(*job).any(LiveRun::is_unfinished);
     for lane in &request.lanes {
-        let due = state.live.scheduled(lane.lane).take_while(|run| run.run_at <= state.now);
-        let due = due.filter(mine).filter(|run| run.overlap != Overlap::Allow);
-        let jobs = due.take(limit).filter_map(LiveRun::job);
+        let due = state.live.scheduled(lane.lane, Overlap::Skip).take_while(|run| run.run_at <= state.now);
+        let jobs = due.filter(mine).take(limit).filter_map(LiveRun::job);
         judged.extend(jobs.filter(|job| room_of(lane) > 0 || unfinished(job)));
     }
     for lane in &request.lanes {
         let until = state.now + span(request.ahead);
-        let due = state.live.scheduled(lane.lane).take_while(|run| run.run_at <= until);
-        let (free, bound): (Vec<_>, Vec<_>) = due.filter(mine).partition(|run| run.overlap == Overlap::Allow);
-        let bound = bound
-            .into_iter()
-            .filter(|run| run.run_at <= state.now && run.job().is_some_and(|job| judged.contains(&job)));
-        let picked = free.into_iter().take(room_of(lane)).chain(bound.take(limit));
+        let free = state.live.scheduled(lane.lane, Overlap::Allow).take_while(|run| run.run_at <= until);
+        let bound = state.live.scheduled(lane.lane, Overlap::Skip).take_while(|run| run.run_at <= state.now);
+        let bound = bound.filter(|run| run.job().is_some_and(|job| judged.contains(&job)));
+        let picked = free.filter(mine).take(room_of(lane)).chain(bound.filter(mine).take(limit));
         found.extend(picked.map(|run| candidate(state, lane, run)));
     }
-    found.sort_by_key(|candidate| (candidate.run_at, candidate.run));
+    found.sort_by_key(|candidate| candidate.run);
     found
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use punctual_scheduler_domain::id::Shard;
+use punctual_scheduler_domain::job::Overlap;
 use punctual_scheduler_domain::name::TaskQueuePath;
 use punctual_scheduler_domain::run::RunState;
 
@@ -14,7 +15,10 @@ pub(super) fn lanes(state: &State, shards: &[Shard]) -> Vec<DueLane> {
     let numbers = (0..state.lanes.len()).filter_map(|place| i32::try_from(place).ok()).map(LaneId);
     numbers
         .filter_map(|number| {
-            let first = state.live.scheduled(number).find(|run| shards.contains(&run.shard))?;
+            let first = |overlap: &Overlap| {
+                state.live.scheduled(number, *overlap).find(|run| shards.contains(&run.shard))
+            };
+            let first = Overlap::ALL.iter().filter_map(first).min_by_key(|run| run.run_at)?;
             let lane = state.lane_of(number);
             Some(DueLane {
                 lane: number,

@@ -75,6 +75,11 @@ impl LiveRun {
         first([start, self.close_deadline])
     }
 
+    /// Where it stands in the index by state.
+    fn place(&self) -> (RunState, LaneId, MayOverlap, DateTime<Utc>, RunId) {
+        (self.state, self.lane, may_overlap(self.overlap), self.run_at, self.id)
+    }
+
     /// Was admitted and is not final: it stands in the way of later runs of its job.
     pub(super) fn is_unfinished(&self) -> bool {
         match self.state {
@@ -91,6 +96,13 @@ impl LiveRun {
     }
 }
 
+fn may_overlap(overlap: Overlap) -> MayOverlap {
+    match overlap {
+        Overlap::Allow => true,
+        Overlap::Skip => false,
+    }
+}
+
 /// The first of those that are.
 pub(super) fn first<const N: usize>(deadlines: [Option<DateTime<Utc>>; N]) -> Option<DateTime<Utc>> {
     deadlines.into_iter().flatten().min()
@@ -101,18 +113,21 @@ pub(super) fn span(duration: Duration) -> TimeDelta {
     TimeDelta::milliseconds(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 1000))
 }
 
+/// Whether a run may be admitted beside others of its job.
+type MayOverlap = bool;
+
 /// All of them. A run is changed through [`LiveRuns::change`] alone, which keeps the indexes.
 #[derive(Debug, Default)]
 pub(super) struct LiveRuns {
     runs: BTreeMap<RunId, LiveRun>,
-    by_state: BTreeSet<(RunState, LaneId, DateTime<Utc>, RunId)>,
+    by_state: BTreeSet<(RunState, LaneId, MayOverlap, DateTime<Utc>, RunId)>,
     by_deadline: BTreeSet<(DateTime<Utc>, RunId)>,
     by_job: BTreeSet<(JobId, RunId)>,
 }
 
 impl LiveRuns {
     pub(super) fn insert(&mut self, run: LiveRun) {
-        self.by_state.insert((run.state, run.lane, run.run_at, run.id));
+        self.by_state.insert(run.place());
         self.by_deadline.extend(run.reap_at.map(|at| (at, run.id)));
         self.by_job.extend(run.job().map(|job| (job, run.id)));
         self.runs.insert(run.id, run);
@@ -120,7 +135,7 @@ impl LiveRuns {
 
     pub(super) fn remove(&mut self, id: RunId) -> Option<LiveRun> {
         let run = self.runs.remove(&id)?;
-        self.by_state.remove(&(run.state, run.lane, run.run_at, id));
+        self.by_state.remove(&run.place());
         if let Some(at) = run.reap_at {
             self.by_deadline.remove(&(at, id));
         }
@@ -146,21 +161,22 @@ impl LiveRuns {
         self.runs.values()
     }
 
-    /// Those of one state, lane by lane, by the time they may be queued.
+    /// Those of one state, lane by lane.
     pub(super) fn in_state(&self, state: RunState) -> impl Iterator<Item = &LiveRun> {
-        let from = (state, LaneId(i32::MIN), DateTime::<Utc>::MIN_UTC, RunId(uuid::Uuid::nil()));
+        let from = (state, LaneId(i32::MIN), false, DateTime::<Utc>::MIN_UTC, RunId(uuid::Uuid::nil()));
         self.by_state
             .range(from..)
             .take_while(move |(found, ..)| *found == state)
             .filter_map(|(.., id)| self.runs.get(id))
     }
 
-    /// The scheduled ones of one lane, by the time they may be queued.
-    pub(super) fn scheduled(&self, lane: LaneId) -> impl Iterator<Item = &LiveRun> {
-        let from = (RunState::Scheduled, lane, DateTime::<Utc>::MIN_UTC, RunId(uuid::Uuid::nil()));
+    /// The scheduled ones of one lane that may overlap, or those that may not, by the time they may be queued.
+    pub(super) fn scheduled(&self, lane: LaneId, overlap: Overlap) -> impl Iterator<Item = &LiveRun> {
+        let wanted = (RunState::Scheduled, lane, may_overlap(overlap));
+        let (state, lane, may_overlap) = wanted;
         self.by_state
-            .range(from..)
-            .take_while(move |(state, found, ..)| *state == RunState::Scheduled && *found == lane)
+            .range((state, lane, may_overlap, DateTime::<Utc>::MIN_UTC, RunId(uuid::Uuid::nil()))..)
+            .take_while(move |(state, lane, may_overlap, ..)| (*state, *lane, *may_overlap) == wanted)
             .filter_map(|(.., id)| self.runs.get(id))
     }
 
