@@ -9,5 +9,6 @@ mod http;
 mod jobs;
 mod runs;
 mod security;
+mod simulation;
 mod startup;
 mod workers;

@@ -23,6 +23,8 @@ on_both_stores!(
     another_node_is_stored_only_for_a_dispatch_that_still_stands,
     a_run_created_with_a_node_is_queued_at_once,
     each_call_takes_no_more_than_its_limit_and_says_so,
+    what_is_taken_back_keeps_its_place_in_line,
+    a_run_is_skipped_at_its_time_even_where_there_is_no_room,
 );
 
 fn no_overlap() -> JobSpec {
@@ -240,4 +242,35 @@ async fn each_call_takes_no_more_than_its_limit_and_says_so(world: World) {
     let all: Vec<_> = world.runs_of("many").await.iter().map(|run| run.id).collect();
     taken.sort_unstable();
     assert_eq!(taken, all);
+}
+
+async fn what_is_taken_back_keeps_its_place_in_line(world: World) {
+    world.job("work", a_job()).await;
+    let mut runs = Vec::new();
+    for _ in 0..150 {
+        runs.push(world.trigger("work").await);
+        world.advance(std::time::Duration::from_millis(1));
+    }
+    for dispatch_seq in [1, 2] {
+        let dispatches = world.admit().await.dispatches;
+        let admitted: Vec<_> = dispatches.iter().map(|dispatch| dispatch.run).collect();
+        assert_eq!(admitted, runs[..100], "those that fell due first");
+        assert!(dispatches.iter().all(|dispatch| dispatch.dispatch_seq == dispatch_seq));
+        world.advance(seconds(60));
+        assert_eq!(world.reap_runs().await, 100);
+    }
+}
+
+async fn a_run_is_skipped_at_its_time_even_where_there_is_no_room(world: World) {
+    world.job("alone", no_overlap()).await;
+    let session = world.worker(1).await;
+    world.running("alone", session).await;
+    world.job("many", a_job()).await;
+    for _ in 0..100 {
+        world.trigger("many").await;
+    }
+    assert_eq!(world.admit().await.dispatches.len(), 100);
+    let late = world.trigger("alone").await;
+    assert_eq!(world.admit().await.skipped, 1);
+    assert_eq!(world.state(late).await, RunState::Skipped);
 }

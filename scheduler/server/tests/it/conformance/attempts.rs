@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use punctual_scheduler::store::{
-    Beat, BeatAnswer, FinishAnswer, GoneReason, HeldAttempt, Registered, Release, Report, StartAnswer,
-    StoreError,
+    Beat, BeatAnswer, CANCEL_MARGIN, FinishAnswer, GoneReason, HeldAttempt, REAP_MARGIN, Registered, Release,
+    Report, StartAnswer, StoreError,
 };
 use punctual_scheduler_domain::attempt::{AttemptOutcome, AttemptReport};
 use punctual_scheduler_domain::id::{AttemptNumber, RunId, SessionId};
@@ -131,7 +131,7 @@ async fn a_cancel_that_nobody_confirms_ends_the_run_after_the_grace(world: World
     // Asked again, it is not given longer.
     world.store.cancel_run(grant.run, "enough").await.unwrap();
     assert_eq!(world.reap_runs().await, 0);
-    world.advance(seconds(1));
+    world.advance(seconds(1) + CANCEL_MARGIN);
     assert_eq!(world.reap_runs().await, 1);
     let (run, attempts) = world.get(grant.run).await;
     assert_eq!((run.state, run.reason.as_str()), (RunState::Cancelled, "enough"));
@@ -252,9 +252,9 @@ async fn an_attempt_that_takes_too_long_is_timed_out(world: World) {
     let session = world.worker(1).await;
     let grant = world.running("work", session).await;
     // The worker stops it by itself, and has the grace to say so.
-    world.advance(seconds(69));
+    world.advance(seconds(70));
     assert_eq!(world.reap_runs().await, 0);
-    world.advance(seconds(1));
+    world.advance(REAP_MARGIN);
     assert_eq!(world.reap_runs().await, 1);
     let (run, attempts) = world.get(grant.run).await;
     assert_eq!((run.state, run.tries_used), (RunState::Scheduled, 1));

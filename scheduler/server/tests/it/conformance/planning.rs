@@ -1,13 +1,12 @@
 //! Instants become runs, each once.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use punctual_scheduler_domain::job::JobState;
+use punctual_scheduler_domain::job::{JobSpec, JobState};
 use punctual_scheduler_domain::run::{RunOrigin, RunState};
 use punctual_scheduler_domain::schedule::ScheduleSpec;
 
 use super::on_both_stores;
 use super::world::{World, a_job, every, seconds};
-use punctual_scheduler_domain::job::JobSpec;
 
 on_both_stores!(
     every_instant_becomes_one_run_however_often_it_is_planned,

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use punctual_scheduler::store::{AdmitRequest, Dispatch, Grant, NodeId, Redispatch, Report, Start};
+use punctual_scheduler::store::{
+    AdmitRequest, CANCEL_MARGIN, Dispatch, Grant, NodeId, Redispatch, Report, Start,
+};
 use punctual_scheduler_domain::attempt::{AttemptOutcome, AttemptReport};
 use punctual_scheduler_domain::id::{AttemptNumber, RunId, SessionId, Shard};
 use punctual_scheduler_domain::job::{JobSpec, Overlap};
@@ -190,7 +192,7 @@ impl<'a> Case<'a> {
                 self.report(attempt, outcome, retry).await;
             }
             RunEvent::CancelRequested => self.cancel().await,
-            RunEvent::CancelGraceOver { .. } => self.reap_after(CANCEL_GRACE).await,
+            RunEvent::CancelGraceOver { .. } => self.reap_after(CANCEL_GRACE + CANCEL_MARGIN).await,
             RunEvent::StartDeadlinePassed | RunEvent::CloseDeadlinePassed => self.reap_after(DEADLINE).await,
             RunEvent::Blocked | RunEvent::Unblocked => unreachable!("nothing blocks runs yet"),
         }

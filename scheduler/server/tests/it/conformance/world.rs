@@ -112,11 +112,19 @@ impl World {
         self.run(run).await.state
     }
 
+    pub(crate) async fn all_runs(&self) -> Vec<Run> {
+        self.list(None).await
+    }
+
+    async fn list(&self, job: Option<JobName>) -> Vec<Run> {
+        let filter = RunFilter { namespace: Namespace::default(), job, run: None };
+        let selection = RunSelection { filter, states: Vec::new(), before: None, limit: 1_000_000 };
+        self.store.list_runs(&selection).await.unwrap()
+    }
+
     /// All runs of the job, by due time.
     pub(crate) async fn runs_of(&self, job: &str) -> Vec<Run> {
-        let filter = RunFilter { namespace: Namespace::default(), job: Some(job_name(job)), run: None };
-        let selection = RunSelection { filter, states: Vec::new(), before: None, limit: 10_000 };
-        let mut runs = self.store.list_runs(&selection).await.unwrap();
+        let mut runs = self.list(Some(job_name(job))).await;
         runs.sort_by_key(|run| (run.due_at, run.id));
         runs
     }

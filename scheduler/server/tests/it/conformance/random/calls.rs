@@ -96,10 +96,11 @@ fn some_schedule(pair: &mut Pair) -> ScheduleSpec {
 async fn create_job(pair: &mut Pair) {
     let job = new_job(JOBS.choose(&mut pair.random).unwrap(), some_spec(pair));
     let request = request_id(pair);
-    pair.call(format!("create {job:?} {request:?}"), async |side| {
-        side.store().create_job(job.clone(), request.clone()).await.map_err(|error| error.to_string())
-    })
-    .await;
+    let _ = pair
+        .call(format!("create {job:?} {request:?}"), async |side| {
+            side.store().create_job(job.clone(), request.clone()).await.map_err(|error| error.to_string())
+        })
+        .await;
 }
 
 async fn change_job(pair: &mut Pair) {
@@ -112,13 +113,14 @@ async fn change_job(pair: &mut Pair) {
     };
     let request = request_id(pair);
     let revision = pair.random.random_bool(0.2).then(|| pair.random.random_range(1..5));
-    pair.call(format!("change {name} {revision:?} {request:?} {change:?}"), async |side| {
-        side.store()
-            .change_job(&Namespace::default(), &name, change.clone(), revision, request.clone())
-            .await
-            .map_err(|error| error.to_string())
-    })
-    .await;
+    let _ = pair
+        .call(format!("change {name} {revision:?} {request:?} {change:?}"), async |side| {
+            side.store()
+                .change_job(&Namespace::default(), &name, change.clone(), revision, request.clone())
+                .await
+                .map_err(|error| error.to_string())
+        })
+        .await;
 }
 
 async fn create_run(pair: &mut Pair) {
@@ -303,12 +305,13 @@ async fn finish(pair: &mut Pair) {
 
 async fn cancel(pair: &mut Pair) {
     let Some(run) = pair.any_run() else { return };
-    pair.call(format!("cancel {run}"), async |side| {
-        let cancelled = side.store().cancel_run(side.id(&run), "on a whim").await;
-        // An error names the run by its id.
-        cancelled.map_err(|error| error.to_string().contains("is already"))
-    })
-    .await;
+    let _ = pair
+        .call(format!("cancel {run}"), async |side| {
+            let cancelled = side.store().cancel_run(side.id(&run), "on a whim").await;
+            // An error names the run by its id.
+            cancelled.map_err(|error| error.to_string().contains("is already"))
+        })
+        .await;
 }
 
 async fn reap(pair: &mut Pair) {
