@@ -131,6 +131,7 @@ impl Api {
             .into_axum_router()
             .merge(http::router(jobs, runs))
             .merge(health::router(self.health, self.metrics))
+            .fallback(http::unknown)
             .layer(middleware::from_fn_with_state(auth::Gate::new(self.tokens), auth::guard))
             .layer(middleware::from_fn(meter::measure));
         (reporter, app, loops)

@@ -135,10 +135,10 @@ impl Backend {
         let answers = self.store.start_attempts(session, starts).await?;
         let now = self.clock.now();
         for answer in &answers {
+            let StartAnswer::Granted(grant) = answer else { continue };
+            tracing::debug!(run.id = %grant.run, attempt.number = %grant.attempt, job.name = grant.job, "attempt granted");
             // A retry is late by its back-off, which says nothing about the scheduler.
-            if let StartAnswer::Granted(grant) = answer
-                && grant.attempt == AttemptNumber::FIRST
-            {
+            if grant.attempt == AttemptNumber::FIRST {
                 let late = (now - grant.due_at).to_std().unwrap_or_default();
                 metrics::histogram!("punctual_due_to_start_seconds").record(late);
             }
@@ -147,7 +147,12 @@ impl Backend {
     }
 
     async fn finish(self, reports: Vec<Report>) -> Vec<Result<FinishAnswer, ApiError>> {
-        in_order(self.store.finish_attempts(&reports).await, reports.len())
+        let answers = self.store.finish_attempts(&reports).await;
+        for (report, answer) in reports.iter().zip(answers.iter().flatten()) {
+            let (run, attempt) = (report.run, report.attempt);
+            tracing::debug!(run.id = %run, attempt.number = %attempt, outcome = %report.outcome, ?answer, "attempt reported");
+        }
+        in_order(answers, reports.len())
     }
 }
 

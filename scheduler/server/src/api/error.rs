@@ -29,6 +29,9 @@ pub(crate) enum ApiError {
     /// The caller showed no token, or one that is not known.
     #[error("a valid token is needed: send `authorization: Bearer TOKEN`")]
     Unauthenticated,
+    /// Nothing answers at this path.
+    #[error("nothing answers at {0}")]
+    NoSuchMethod(String),
     /// This replica follows as many streams as it will.
     #[error("this scheduler follows {0} watches already: end one, or ask another scheduler")]
     TooManyWatches(usize),

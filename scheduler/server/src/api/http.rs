@@ -127,6 +127,17 @@ async fn act_on_run(State(services): State<Services>, Path(target): Path<String>
     answer(services.runs.cancel_run(Request::new(request)).await)
 }
 
+/// What is asked for at a path that nothing answers at.
+pub(super) async fn unknown(request: axum::extract::Request) -> Response {
+    let status = Status::from(ApiError::NoSuchMethod(request.uri().path().to_owned()));
+    if is_grpc(request.headers()) {
+        return status.into_http();
+    }
+    let mut response = to_response(&status);
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    response
+}
+
 /// The name before `:verb`.
 fn with_verb(target: &str, verb: &'static str) -> Result<String, Refusal> {
     match target.rsplit_once(':') {

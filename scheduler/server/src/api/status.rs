@@ -30,6 +30,7 @@ impl From<ApiError> for Status {
             ApiError::StaleAttempt { .. } => with_reason(Code::FailedPrecondition, "STALE_ATTEMPT", text),
             ApiError::SessionLost(_) => with_reason(Code::NotFound, "SESSION_LOST", text),
             ApiError::Unauthenticated => with_reason(Code::Unauthenticated, "UNAUTHENTICATED", text),
+            ApiError::NoSuchMethod(_) => with_reason(Code::Unimplemented, "NO_SUCH_METHOD", text),
             ApiError::TooManyWatches(_) => with_reason(Code::ResourceExhausted, "TOO_MANY_WATCHES", text),
             ApiError::Stopping => with_reason(Code::Unavailable, "STOPPING", text),
         }

@@ -69,6 +69,8 @@ async fn an_error_over_http_has_code_reason_and_fields(pool: PgPool) {
     let wrong = json!({ "name": "tick", "kind": "nobody", "schedule": { "cron": "0 9 * *" } });
     let (status, error) = call(&front, "POST", "/v1/jobs", Some(wrong)).await;
     assert_eq!((status, &error["error"]["fields"][0]["field"]), (400, &json!("job.schedule[0].cron")));
+    let (status, error) = call(&front, "GET", "/v1/nothing", None).await;
+    assert_eq!((status, &error["error"]["reason"]), (404, &json!("NO_SUCH_METHOD")));
     let (status, error) = call(&front, "POST", "/v1/jobs", Some(json!({ "nmae": "tick" }))).await;
     assert_eq!(status, 400);
     assert!(error["error"]["message"].as_str().unwrap().contains("nmae"), "{error}");

@@ -52,6 +52,7 @@ fn every_refusal_of_the_api_has_its_code_and_reason() {
     check(stale, Code::FailedPrecondition, "STALE_ATTEMPT", "attempt 1");
     check(ApiError::SessionLost(session), Code::NotFound, "SESSION_LOST", "register anew");
     check(ApiError::Unauthenticated, Code::Unauthenticated, "UNAUTHENTICATED", "Bearer");
+    check(ApiError::NoSuchMethod("/x".to_owned()), Code::Unimplemented, "NO_SUCH_METHOD", "/x");
     check(ApiError::TooManyWatches(100), Code::ResourceExhausted, "TOO_MANY_WATCHES", "100");
     check(ApiError::Stopping, Code::Unavailable, "STOPPING", "another");
 }
