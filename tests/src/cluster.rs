@@ -7,6 +7,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tempfile::TempDir;
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 
 use crate::client::Client;
 use crate::database::Database;
@@ -36,12 +40,22 @@ pub struct Shape {
     pub places: u32,
     /// More arguments, by role.
     pub extra: Vec<(Role, Vec<String>)>,
+    /// The certificate (PEM) of schedulers that `extra` makes speak TLS.
+    pub scheduler_certificate: Option<String>,
 }
 
 impl Shape {
     /// One of each, with no worker.
     pub fn small() -> Self {
-        Self { schedulers: 1, nodes: 1, lookups: 1, workers: 0, places: 10, extra: Vec::new() }
+        Self {
+            schedulers: 1,
+            nodes: 1,
+            lookups: 1,
+            workers: 0,
+            places: 10,
+            extra: Vec::new(),
+            scheduler_certificate: None,
+        }
     }
 
     /// What `deploy/` has: three schedulers, two nodes, two lookups, three workers.
@@ -204,19 +218,19 @@ impl Cluster {
             Role::Scheduler => ("GRPC", "readyz"),
             Role::Worker => ("HTTP", "readyz"),
         };
-        let url = format!("http://{}/{path}", self.topology.address(member, interface)?);
+        let address = self.topology.address(member, interface)?.to_owned();
+        let certificate = self.shape.scheduler_certificate.clone().filter(|_| member.role == Role::Scheduler);
         let process = self.process(member)?;
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(2)).build()?;
-        let what = format!("{member} to be ready at {url}");
+        let what = format!("{member} to be ready at {address}");
         let outcome = until(&what, STARTS_WITHIN, async || {
             if let Ok(Some(status)) = process.exited() {
                 return Ok(Some(status));
             }
-            match http.get(&url).send().await {
-                Ok(answer) if answer.status().is_success() => Ok(None),
-                Ok(answer) => Err(answer.text().await.unwrap_or_default()),
-                Err(error) => Err(error.to_string()),
-            }
+            let serves = match &certificate {
+                Some(certificate) => serves_over_tls(&address, certificate).await,
+                None => answers(&format!("http://{address}/{path}")).await,
+            };
+            serves.map(|()| None).map_err(|error| format!("{error:#}"))
         })
         .await?;
         match outcome {
@@ -259,6 +273,22 @@ impl Cluster {
         args.extend(extra.flat_map(|(_, extra)| extra.clone()));
         Ok(args.into_iter().map(OsString::from).collect())
     }
+}
+
+async fn answers(url: &str) -> anyhow::Result<()> {
+    let http = reqwest::Client::builder().timeout(Duration::from_secs(2)).build()?;
+    let answer = http.get(url).send().await?;
+    let status = answer.status();
+    anyhow::ensure!(status.is_success(), "{status}: {}", answer.text().await.unwrap_or_default());
+    Ok(())
+}
+
+async fn serves_over_tls(address: &str, certificate: &str) -> anyhow::Result<()> {
+    let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(certificate));
+    let channel = Endpoint::from_shared(format!("https://{address}"))?.tls_config(tls)?.connect().await?;
+    let health = HealthClient::new(channel).check(HealthCheckRequest::default()).await?.into_inner();
+    anyhow::ensure!(health.status() == ServingStatus::Serving, "{health:?}");
+    Ok(())
 }
 
 impl Drop for Cluster {

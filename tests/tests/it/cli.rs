@@ -28,7 +28,9 @@ impl Shell {
 
     /// The array that a command prints with `-o json`.
     fn json(&self, args: &[&str]) -> anyhow::Result<Vec<Value>> {
-        let said = self.says(&[args, &["-o", "json"]].concat())?;
+        // What follows `--` belongs to the run's program.
+        let (flags, program) = args.split_at(args.iter().position(|arg| *arg == "--").unwrap_or(args.len()));
+        let said = self.says(&[flags, &["-o", "json"], program].concat())?;
         serde_json::from_str(&said).with_context(|| format!("{args:?} printed no JSON array: {said}"))
     }
 

@@ -8,6 +8,7 @@ use punctual_proto::v1::Overlap;
 use punctual_tests::cluster::{Cluster, Shape};
 use punctual_tests::definition::exec_every;
 use punctual_tests::export::export;
+use punctual_tests::process::create_file;
 use punctual_tests::recorder::Recorder;
 use punctual_tests::wait::until;
 use punctual_verify::{Options, check};
@@ -46,6 +47,7 @@ async fn a_hundred_updates_pauses_and_resumes_lose_and_double_no_instant() -> an
     .await?;
     export(cluster.database().pool(), &recorder).await?;
     let history = recorder.history();
+    history.write(&mut create_file(&cluster.dir().join("history.jsonl"))?)?;
     let verdict = check(&history, &Options { settle: Duration::ZERO, ..Options::default() })?;
     let report = verdict.report(&history, 5);
     ensure!(verdict.is_clean(), "the checker found breaches:\n{report}");

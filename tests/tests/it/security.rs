@@ -43,7 +43,8 @@ async fn secured() -> anyhow::Result<(Secured, tempfile::TempDir)> {
         Role::Scheduler,
         flags(&["--tls-cert", &ca_file, "--tls-key", &key_file, "--token-file", &token_file]),
     )];
-    let cluster = Cluster::start(Shape { extra, ..Shape::small() }).await?;
+    let scheduler_certificate = Some(ca.clone());
+    let cluster = Cluster::start(Shape { extra, scheduler_certificate, ..Shape::small() }).await?;
     let server = cluster.servers().remove(0).replace("http://", "https://");
     Ok((Secured { cluster, ca, server, token_file, ca_file }, dir))
 }
