@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use punctual_scheduler::store::{
-    AdmitRequest, CANCEL_MARGIN, Dispatch, Grant, NodeId, Redispatch, Report, Start,
+    AdmitRequest, CANCEL_MARGIN, Dispatch, Grant, JobChange, NodeId, Redispatch, Report, Start,
 };
 use punctual_scheduler_domain::attempt::{AttemptOutcome, AttemptReport};
 use punctual_scheduler_domain::id::{AttemptNumber, RunId, SessionId, Shard};
 use punctual_scheduler_domain::job::{JobSpec, Overlap};
-use punctual_scheduler_domain::name::TaskQueue;
 use punctual_scheduler_domain::retry::{Backoff, RetryPolicy};
 use punctual_scheduler_domain::run::cases::{TransitionCase, transition_cases};
 use punctual_scheduler_domain::run::{RunEvent, RunFacts, RunState, Transition};
@@ -47,11 +46,10 @@ fn can_be_driven(case: &TransitionCase) -> bool {
         }
 }
 
-/// One run of a job and a task queue of its own, on its way to where the case begins.
+/// One run of a job of its own, on its way to where the case begins.
 struct Case<'a> {
     world: &'a World,
     name: String,
-    queue: TaskQueue,
     run: RunId,
     /// The last dispatch goes to the second node, all before it to the first.
     nodes: [NodeId; 2],
@@ -72,17 +70,18 @@ async fn drive(world: &World, number: usize, case: &TransitionCase) {
         }
         Transition::Stale => assert_eq!(after, before, "{}", case.name),
     }
+    // Whatever of it waits is not to be admitted in the next case.
+    world.change(&subject.name, JobChange::Delete).await.unwrap();
 }
 
 impl<'a> Case<'a> {
     async fn begin(world: &'a World, number: usize, case: &TransitionCase) -> Self {
-        let (name, queue) = (format!("job{number}"), TaskQueue::new(format!("queue{number}")).unwrap());
+        let name = format!("job{number}");
         let starts_late = matches!(case.event, RunEvent::StartDeadlinePassed);
         let ends_late =
             case.from.state == RunState::Expired || matches!(case.event, RunEvent::CloseDeadlinePassed);
         let backoff = Backoff::Exponential { initial: seconds(0), factor: 1.0, cap: seconds(0) };
         let spec = JobSpec {
-            task_queue: queue.clone(),
             overlap: Overlap::Skip,
             retry: RetryPolicy { max_tries: 1000, backoff, ..a_job().retry },
             timeouts: Timeouts {
@@ -97,7 +96,7 @@ impl<'a> Case<'a> {
         let nodes = [world.node("one:4150", "a").await, world.node("two:4150", "b").await];
         let session = world.worker(1).await;
         let run = RunId(uuid::Uuid::nil());
-        let mut subject = Self { world, name, queue, run, nodes, session };
+        let mut subject = Self { world, name, run, nodes, session };
         if case.from.state == RunState::Skipped || case.event == RunEvent::Skipped {
             world.trigger(&subject.name).await;
             subject.admit(nodes[0]).await;
@@ -200,8 +199,7 @@ impl<'a> Case<'a> {
 
     async fn admit(&self, node: NodeId) -> Option<Dispatch> {
         let shards: Vec<_> = Shard::all().collect();
-        let mut lanes = self.world.store.due_lanes(&shards).await.unwrap();
-        lanes.retain(|lane| lane.task_queue == self.queue);
+        let lanes = self.world.store.due_lanes(&shards).await.unwrap();
         let ahead = Duration::ZERO;
         let request = AdmitRequest { publisher: REPLICA, shards, lanes, nodes: vec![node], ahead, limit: 10 };
         self.world.store.admit_due_runs(&request).await.unwrap().dispatches.pop()
