@@ -1,8 +1,10 @@
 //! The schema's version: migrating a database and refusing one that does not fit.
 
-use sqlx::Connection as _;
+use std::str::FromStr as _;
+
 use sqlx::migrate::Migrator;
-use sqlx::postgres::{PgConnection, PgPool};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool};
+use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::store::StoreError;
 
@@ -18,7 +20,9 @@ const TOLERATED_AHEAD: i64 = 1;
 /// # Errors
 /// When the database cannot be reached, a migration fails, or the schema is from a later release.
 pub async fn migrate(url: &str) -> Result<(), MigrateError> {
-    let mut connection = PgConnection::connect(url).await.map_err(MigrateError::Connect)?;
+    // A migration may be slow and is long: nobody wants its text in the log.
+    let options = PgConnectOptions::from_str(url).map_err(MigrateError::Connect)?.disable_statement_logging();
+    let mut connection = PgConnection::connect_with(&options).await.map_err(MigrateError::Connect)?;
     MIGRATOR.run(&mut connection).await.map_err(MigrateError::Migrate)?;
     // On the role and not per session, so that a pooler in transaction mode changes nothing.
     sqlx::raw_sql(include_str!("set_role_timeouts.sql"))
