@@ -71,6 +71,9 @@ fn print(client: &Client, applied: &[ApplyJobResponse]) -> Result<(), Failure> {
 }
 
 fn outcomes(applied: &[ApplyJobResponse], style: Style) -> String {
+    if applied.is_empty() {
+        return String::new();
+    }
     let rows = applied.iter().map(|answer| {
         let outcome = match answer.outcome() {
             Outcome::Created => "created",

@@ -46,7 +46,15 @@ impl Board {
         shown.extend(begun.iter().skip(begun.len().saturating_sub(left)));
         shown.sort_by_key(|run| (is_ahead(run), due(run), run.id.clone()));
         shown.reverse();
-        let mut text = table(style, &show::HEADINGS, shown.into_iter().map(|run| show::row(run, style)));
+        // Lines are cut at the edge of a narrow terminal: of all columns the ids are missed least.
+        let mut headings = show::HEADINGS;
+        headings.rotate_left(1);
+        let rows = shown.into_iter().map(|run| {
+            let mut row = show::row(run, style);
+            row.rotate_left(1);
+            row
+        });
+        let mut text = table(style, &headings, rows);
         text.push('\n');
         text.push_str(&self.tally());
         text.push('\n');

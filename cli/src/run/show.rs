@@ -152,7 +152,14 @@ fn late(run: &Run) -> String {
 }
 
 fn why(run: &Run) -> String {
-    let why = if run.reason.is_empty() { &run.error } else { &run.reason };
+    let why = match (run.state(), run.error.as_str(), run.reason.as_str()) {
+        // Its error is that of an earlier attempt.
+        (RunState::Succeeded, _, _) => "",
+        // What went wrong says more than that the tries are used.
+        (RunState::Failed, error, _) if !error.is_empty() => error,
+        (_, error, "") => error,
+        (_, _, reason) => reason,
+    };
     let line = printable(why.lines().next().unwrap_or_default());
     match line.char_indices().nth(WHY_CHARS) {
         Some((end, _)) => format!("{}…", &line[..end]),

@@ -5,6 +5,7 @@
 mod command;
 mod fake;
 
+mod dev;
 mod failover;
 mod files;
 mod jobs;
