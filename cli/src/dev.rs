@@ -56,6 +56,17 @@ pub(crate) struct DevArgs {
     #[arg(long, env = "PUNCTUAL_GRPC_ADDRESS", value_name = "HOST:PORT", default_value = "127.0.0.1:7700")]
     grpc_address: SocketAddr,
 
+    /// Where the web admin will serve. This release has none; a script that names the address works already.
+    #[arg(
+        long,
+        env = "PUNCTUAL_ADMIN_HTTP_ADDRESS",
+        value_name = "HOST:PORT",
+        default_value = "127.0.0.1:4171"
+    )]
+    #[arg(hide = true)]
+    #[expect(dead_code, reason = "named by scripts that are written for every release")]
+    admin_http_address: SocketAddr,
+
     /// Where the queue node serves NSQ's protocol
     #[arg(
         long,

@@ -72,6 +72,17 @@ mod tests {
         };
         let text = welcome.text(Duration::from_millis(2_340));
         assert_eq!(text.lines().filter(|line| line.starts_with("ready")).count(), 1);
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r"
+        Punctual runs here. Ctrl-C stops it; what it knows stays in punctual-data.
+
+          gRPC and HTTP  http://127.0.0.1:7711
+          queue          127.0.0.1:4150 (HTTP 127.0.0.1:4151)
+          lookup         127.0.0.1:4160 (HTTP 127.0.0.1:4161)
+          jobs           punctual job list --server http://127.0.0.1:7711
+          runs           punctual run watch --server http://127.0.0.1:7711
+          history        psql 'postgres://punctual@localhost/punctual' -c 'select * from punctual.job_history limit 20'
+
+        ready after 2.3 s, gRPC at http://127.0.0.1:7711
+        ");
     }
 }

@@ -32,7 +32,36 @@ async fn the_namespace_of_the_command_line_fills_what_files_leave_open() {
 async fn help_is_for_people_and_wrong_words_are_a_usage_error() {
     let help = run(&["--help"]).await;
     assert_eq!(help.code, 0);
-    insta::assert_snapshot!(help.out, @"");
+    insta::assert_snapshot!(help.out, @r"
+    A distributed task scheduler on an NSQ-style queue, in one binary
+
+    Usage: punctual <COMMAND>
+
+    Commands:
+      dev        Run everything in one process, on a Postgres of its own: for development, and to try it out
+      scheduler  Run a scheduler: gRPC and HTTP for people and workers, planning, publishing
+      queue      Run a queue node: NSQ's protocol on a durable log
+      lookup     Run a lookup: tells which queue nodes there are
+      worker     Run a worker: executes programs, as far as --allow-exec lets it
+      migrate    Bring the database's schema to this release
+      job        Define jobs, look at them, and trigger, pause, resume or delete them
+      run        Look at runs, follow them, create one-off runs, cancel
+      schedule   Ask when a schedule would run, before anything is saved
+      help       Print this message or the help of the given subcommand(s)
+
+    Options:
+      -h, --help     Print help
+      -V, --version  Print version
+
+    Exit codes:
+      0  done
+      1  the server refused, or something failed
+      2  the command line, or a file named on it, is wrong
+      3  there is no such job or run
+      4  no server could be reached in time
+      5  not allowed: the token is missing, wrong or not enough
+      6  the run that was watched did not succeed
+    ");
     assert_eq!(run(&["frobnicate"]).await.code, 2);
     assert_eq!(run(&["job", "list", "--server", "ftp://x"]).await.code, 2);
 }

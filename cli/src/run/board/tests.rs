@@ -27,8 +27,26 @@ fn what_is_under_way_stands_between_what_comes_and_what_ended() {
     ] {
         assert!(board.take(a_run(number, state)));
     }
-    insta::assert_snapshot!(board.draw(Style::PLAIN, 24), @"");
-    insta::assert_snapshot!(board.draw(Style::PLAIN, 6), @"");
+    insta::assert_snapshot!(board.draw(Style::PLAIN, 24), @r"
+    JOB   STATE      ATTEMPTS  DUE                   LATE  TOOK  WHY  ID
+    tick  scheduled  0         2026-12-01 09:00:07Z                   r7
+    tick  scheduled  0         2026-12-01 09:00:06Z                   r6
+    tick  scheduled  0         2026-12-01 09:00:05Z                   r5
+    tick  running    1         2026-12-01 09:00:04Z                   r4
+    tick  succeeded  1         2026-12-01 09:00:03Z                   r3
+    tick  failed     1         2026-12-01 09:00:02Z                   r2
+    tick  succeeded  1         2026-12-01 09:00:01Z                   r1
+
+    1 under way, 3 planned; 1 failed, 2 succeeded
+    ");
+    insta::assert_snapshot!(board.draw(Style::PLAIN, 6), @r"
+    JOB   STATE      ATTEMPTS  DUE                   LATE  TOOK  WHY  ID
+    tick  scheduled  0         2026-12-01 09:00:05Z                   r5
+    tick  running    1         2026-12-01 09:00:04Z                   r4
+    tick  succeeded  1         2026-12-01 09:00:03Z                   r3
+
+    1 under way, 3 planned; 1 failed, 2 succeeded
+    ");
 }
 
 #[test]
