@@ -28,7 +28,7 @@ pub(crate) fn require(command: &mut Command) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether a tool answers to `--version`.
+/// Whether the quicker test runner is here.
 pub(crate) fn has_nextest() -> bool {
     let asked = cargo(["nextest", "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
     asked.is_ok_and(|status| status.success())
@@ -39,12 +39,9 @@ pub(crate) fn exit_code(status: ExitStatus) -> ExitCode {
     status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
+/// A command as one would type it, without the variables: a database's URL may hold a password.
 fn shown(command: &Command) -> String {
-    let set = command.get_envs().filter_map(|(name, value)| {
-        Some(format!("{}={} ", name.to_string_lossy(), value?.to_string_lossy()))
-    });
-    let set: String = set.collect();
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let words: Vec<_> = words.map(OsStr::to_string_lossy).collect();
-    format!("{set}{}", words.join(" "))
+    words.join(" ")
 }
