@@ -17,8 +17,23 @@ pub(crate) fn cargo<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> 
 
 /// Shows a command, runs it, and returns how it ended.
 pub(crate) fn run(command: &mut Command) -> anyhow::Result<ExitStatus> {
+    forget_this_package(command);
     eprintln!("$ {}", shown(command));
     command.status().with_context(|| format!("could not run {}", shown(command)))
+}
+
+/// `cargo run` tells this program about its own package, and a cargo started from here would pass that on. Build scripts
+/// that look at it (ring's does) would be run again, and all that depends on them built again, each time that cargo is
+/// called from here and from a shell in turn.
+fn forget_this_package(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        if name
+            .to_str()
+            .is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
+        {
+            command.env_remove(name);
+        }
+    }
 }
 
 /// As [`run`], for a command that must succeed for the chore to go on.
