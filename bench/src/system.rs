@@ -108,8 +108,11 @@ impl System {
     }
 
     fn run(&self, role: &str, args: &[&str]) -> anyhow::Result<()> {
-        let status = Command::new(machine::punctual()?).arg(role).args(args).status()?;
-        if status.success() { Ok(()) } else { bail!("punctual {role} ended with {status}") }
+        let output = Command::new(machine::punctual()?).arg(role).args(args).output()?;
+        if output.status.success() {
+            return Ok(());
+        }
+        bail!("punctual {role} ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr))
     }
 
     fn launch(&mut self, role: &'static str, args: &[&str]) -> anyhow::Result<()> {
@@ -143,7 +146,8 @@ fn complaints(role: &str, log: &Path) {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     if !lines.is_empty() {
-        eprintln!("  {role} logged {} warnings, the last: {}", lines.len(), lines[lines.len() - 1]);
+        let last: String = lines[lines.len() - 1].chars().take(300).collect();
+        eprintln!("  {role} logged {} warnings, the last: {last}", lines.len());
     }
 }
 

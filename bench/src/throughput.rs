@@ -44,7 +44,7 @@ pub(crate) async fn measure(args: &Args) -> anyhow::Result<()> {
     }
     line("database transactions per run", &format!("{:.3}", Sample::new(transactions).median()), "");
     if let Some((parts, total)) = cpu {
-        line("processor time per run", &format!("{total:.0} us ({parts})"), "");
+        line("processor time per run, without the load's own", &format!("{total:.0} us ({parts})"), "");
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use punctual_proto::v1::{Overlap, RunState, WatchRunsRequest};
 use punctual_tests::cluster::{Cluster, Shape};
 use punctual_tests::definition::{exec, exec_every};
 use punctual_tests::topology::{Member, Role};
+use punctual_tests::wait::until;
 use tokio_stream::StreamExt;
 use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
@@ -41,8 +42,13 @@ async fn one_port_serves_reflection_health_metrics_and_readiness() -> anyhow::Re
     for service in ["punctual.v1.JobService", "punctual.v1.RunService", "punctual.v1.WorkerService"] {
         ensure!(services.iter().any(|listed| listed == service), "{service} is not in {services:?}");
     }
-    let health = HealthClient::new(channel).check(HealthCheckRequest::default()).await?.into_inner();
-    ensure!(health.status() == ServingStatus::Serving, "{health:?}");
+    // It follows readiness at its next look.
+    until("the health service to answer serving", Duration::from_secs(10), async || {
+        let asked = HealthClient::new(channel.clone()).check(HealthCheckRequest::default()).await;
+        let health = asked.map_err(|error| error.to_string())?.into_inner();
+        if health.status() == ServingStatus::Serving { Ok(()) } else { Err(format!("{health:?}")) }
+    })
+    .await?;
 
     let client = cluster.client()?;
     client
@@ -50,10 +56,17 @@ async fn one_port_serves_reflection_health_metrics_and_readiness() -> anyhow::Re
         .await?;
     let run = client.trigger("tick").await?;
     client.run_becomes(&run, RunState::Succeeded, Duration::from_secs(10)).await?;
-    let metrics = reqwest::get(format!("{server}/metrics")).await?.text().await?;
-    for name in ["punctual_schedule_lag_seconds", "punctual_task_queue_backlog"] {
-        ensure!(metrics.contains(name), "no {name} in:\n{metrics}");
-    }
+    let names = [
+        "punctual_schedule_lag_seconds",
+        "punctual_task_queue_backlog",
+        "punctual_due_to_start_seconds_count",
+    ];
+    until("the metrics to be there", Duration::from_secs(20), async || {
+        let answer = reqwest::get(format!("{server}/metrics")).await.map_err(|error| error.to_string())?;
+        let metrics = answer.text().await.map_err(|error| error.to_string())?;
+        if names.iter().all(|name| metrics.contains(name)) { Ok(()) } else { Err(metrics) }
+    })
+    .await?;
     let others = [(Role::Queue, "HTTP"), (Role::Lookup, "HTTP"), (Role::Worker, "HTTP")];
     for (role, interface) in others {
         let address = cluster.topology().address(Member { role, number: 1 }, interface)?;
