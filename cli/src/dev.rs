@@ -64,7 +64,6 @@ pub(crate) struct DevArgs {
         default_value = "127.0.0.1:4171"
     )]
     #[arg(hide = true)]
-    #[expect(dead_code, reason = "named by scripts that are written for every release")]
     admin_http_address: SocketAddr,
 
     /// Where the queue node serves NSQ's protocol
