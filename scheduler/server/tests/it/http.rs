@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use punctual_proto::v1;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -88,6 +89,28 @@ async fn metrics_count_calls_by_method_and_code(pool: PgPool) {
         );
         assert!(metrics.contains(&series), "{series} is not in\n{metrics}");
     }
+}
+
+#[sqlx::test(migrator = "punctual_scheduler::MIGRATOR")]
+async fn metrics_show_what_waits_and_how_late_planning_is(pool: PgPool) {
+    let front = Front::start(&pool).await;
+    front.jobs().create_job(create(a_job("tick"))).await.unwrap();
+    for _ in 0..2 {
+        let trigger = v1::TriggerJobRequest { name: "tick".to_owned(), ..Default::default() };
+        front.jobs().trigger_job(trigger).await.unwrap();
+    }
+    let backlog = "punctual_task_queue_backlog{namespace=\"default\",task_queue=\"default\"} 2";
+    let shown = async {
+        loop {
+            let metrics = reqwest::get(format!("{}/metrics", front.url)).await.unwrap().text().await.unwrap();
+            if metrics.contains(backlog) {
+                break metrics;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let metrics = timeout(PATIENCE, shown).await.expect("the backlog is shown");
+    assert!(metrics.contains("punctual_schedule_lag_seconds 0"), "{metrics}");
 }
 
 #[sqlx::test(migrator = "punctual_scheduler::MIGRATOR")]
