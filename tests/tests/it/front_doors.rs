@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use punctual_proto::v1::{Overlap, RunState, WatchRunsRequest};
+use punctual_proto::v1::create_run_request::Task;
+use punctual_proto::v1::{CreateRunRequest, Overlap, RunState, WatchRunsRequest};
 use punctual_tests::cluster::{Cluster, Shape};
 use punctual_tests::definition::{exec, exec_every};
 use punctual_tests::topology::{Member, Role};
 use punctual_tests::wait::until;
+use tokio::task::JoinSet;
 use tokio_stream::StreamExt;
 use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
@@ -75,6 +77,26 @@ async fn one_port_serves_reflection_health_metrics_and_readiness() -> anyhow::Re
             ensure!(status.is_success(), "{} answers /{path} with {status}", role.as_str());
         }
     }
+    cluster.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_calls_at_once_on_one_connection_are_all_answered() -> anyhow::Result<()> {
+    let cluster = Cluster::start(Shape::small()).await?;
+    let runs = cluster.client()?.runs();
+    let mut calls = JoinSet::new();
+    for _ in 0..1_000 {
+        let mut runs = runs.clone();
+        // A small message, of which HTTP/2 libraries suspect an attack when many wait unread.
+        let request =
+            CreateRunRequest { task: Some(Task::Kind("noop".to_owned())), ..CreateRunRequest::default() };
+        calls.spawn(async move { runs.create_run(request).await.map(|_| ()) });
+    }
+    let mut refused = Vec::new();
+    while let Some(call) = calls.join_next().await {
+        refused.extend(call?.err());
+    }
+    ensure!(refused.is_empty(), "{} of 1000 calls failed, one with {:?}", refused.len(), refused[0]);
     cluster.stop().await
 }
 
