@@ -32,7 +32,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run everything in one process, on a Postgres of its own: for development, and to try it out
+    /// Run everything in one process, on a Postgres of its own, to develop or to try it out
     Dev(DevArgs),
     /// Run a scheduler: gRPC and HTTP for people and workers, planning, publishing
     Scheduler(RoleArgs<SchedulerOptions>),

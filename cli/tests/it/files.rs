@@ -38,7 +38,7 @@ async fn help_is_for_people_and_wrong_words_are_a_usage_error() {
     Usage: punctual <COMMAND>
 
     Commands:
-      dev        Run everything in one process, on a Postgres of its own: for development, and to try it out
+      dev        Run everything in one process, on a Postgres of its own, to develop or to try it out
       scheduler  Run a scheduler: gRPC and HTTP for people and workers, planning, publishing
       queue      Run a queue node: NSQ's protocol on a durable log
       lookup     Run a lookup: tells which queue nodes there are

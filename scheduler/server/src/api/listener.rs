@@ -22,6 +22,11 @@ use self::preface::{Version, detect};
 const MAX_CONNECTIONS: usize = 4_096;
 /// Calls in progress on one connection.
 const MAX_STREAMS: u32 = 200;
+/// Bytes of bodies that may wait unread, of one call and of a connection's calls together. h2 derives from the latter
+/// how many small frames it lets wait before it suspects an attack and closes: half of it, at 256 bytes a frame, so
+/// 1,024 frames for `MAX_STREAMS` calls.
+const STREAM_WINDOW: u32 = 256 << 10;
+const CONNECTION_WINDOW: u32 = 512 << 10;
 /// Bytes of a request's headers.
 const MAX_HEADER_BYTES: u32 = 16 << 10;
 /// How long a client may take for its TLS handshake, for HTTP/2's preface, and for a request's head over HTTP/1.1.
@@ -128,7 +133,8 @@ fn builder(version: Version) -> auto::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(MAX_HEADER_BYTES)
-        .adaptive_window(true)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PING_TIMEOUT);
     match version {
