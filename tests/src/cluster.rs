@@ -104,7 +104,25 @@ impl Cluster {
         for member in cluster.topology.members() {
             cluster.ready(member).await?;
         }
+        if cluster.shape.scheduler_certificate.is_none() {
+            cluster.schedulers_know_all_nodes().await?;
+        }
         Ok(cluster)
+    }
+
+    /// A scheduler is ready when it reaches one node: it finds the others a moment later.
+    async fn schedulers_know_all_nodes(&self) -> anyhow::Result<()> {
+        let all = format!("punctual_queue_nodes_usable {}\n", self.shape.nodes);
+        for server in self.servers() {
+            until(&format!("{server} to know all nodes"), STARTS_WITHIN, async || {
+                match text_of(&format!("{server}/metrics")).await {
+                    Ok(metrics) if metrics.contains(&all) => Ok(()),
+                    other => Err(other),
+                }
+            })
+            .await?;
+        }
+        Ok(())
     }
 
     /// The database.
@@ -228,7 +246,7 @@ impl Cluster {
             }
             let serves = match &certificate {
                 Some(certificate) => serves_over_tls(&address, certificate).await,
-                None => answers(&format!("http://{address}/{path}")).await,
+                None => text_of(&format!("http://{address}/{path}")).await.map(drop),
             };
             serves.map(|()| None).map_err(|error| format!("{error:#}"))
         })
@@ -275,12 +293,13 @@ impl Cluster {
     }
 }
 
-async fn answers(url: &str) -> anyhow::Result<()> {
+async fn text_of(url: &str) -> anyhow::Result<String> {
     let http = reqwest::Client::builder().timeout(Duration::from_secs(2)).build()?;
     let answer = http.get(url).send().await?;
     let status = answer.status();
-    anyhow::ensure!(status.is_success(), "{status}: {}", answer.text().await.unwrap_or_default());
-    Ok(())
+    let text = answer.text().await?;
+    anyhow::ensure!(status.is_success(), "{status}: {text}");
+    Ok(text)
 }
 
 async fn serves_over_tls(address: &str, certificate: &str) -> anyhow::Result<()> {
