@@ -6,14 +6,14 @@ use tokio::task::JoinSet;
 
 use crate::figures::{Sample, line, ms, title};
 use crate::load::{ended, forget, noop_run};
-use crate::system::{Parts, System};
+use crate::system::System;
 use crate::{Args, clock};
 
 const RUNS: usize = 1_000;
 
 pub(crate) async fn measure(args: &Args) -> anyhow::Result<()> {
     title(&format!("{RUNS} runs due at one instant, places enough, {} rounds", args.rounds));
-    let system = System::start(Parts::All { places: RUNS as u32 }).await?;
+    let system = System::start(RUNS as u32).await?;
     let (mut first, mut last) = (Vec::new(), Vec::new());
     for _ in 0..=args.rounds {
         let (began, ended) = round(&system).await?;
@@ -32,7 +32,7 @@ pub(crate) async fn measure(args: &Args) -> anyhow::Result<()> {
 
 /// Milliseconds from due to the first and to the last start.
 async fn round(system: &System) -> anyhow::Result<(f64, f64)> {
-    forget(system.database()?).await?;
+    forget(system.database()).await?;
     let due = clock::now() + chrono::Duration::seconds(5);
     let runs = system.runs().await?;
     let mut calls = JoinSet::new();
@@ -44,13 +44,13 @@ async fn round(system: &System) -> anyhow::Result<(f64, f64)> {
         call??;
     }
     anyhow::ensure!(clock::now() < due, "creating {RUNS} runs took longer than the 5 s there are");
-    ended(system.database()?, RUNS as i64, Duration::from_secs(60)).await?;
+    ended(system.database(), RUNS as i64, Duration::from_secs(60)).await?;
     let (first, last): (f64, f64) = sqlx::query_as(
         "select extract(epoch from min(started_at - due_at))::float8 * 1000,
                 extract(epoch from max(started_at - due_at))::float8 * 1000
          from punctual.run_history",
     )
-    .fetch_one(system.database()?)
+    .fetch_one(system.database())
     .await?;
     anyhow::ensure!(first >= 0.0, "one started {} early", ms(-first));
     Ok((first, last))

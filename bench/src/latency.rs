@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use crate::figures::{Sample, line, ms, title};
 use crate::load::{ended, forget, noop_every_second, noop_run};
-use crate::system::{Parts, System};
+use crate::system::System;
 use crate::{Args, clock};
 
 const PER_SECOND: usize = 50;
@@ -20,10 +20,10 @@ pub(crate) async fn measure(args: &Args) -> anyhow::Result<()> {
         "Latency at {PER_SECOND} runs/s for {} s (start: the attempt is granted, by the database's clock)",
         args.seconds
     ));
-    let system = System::start(Parts::All { places: 50 }).await?;
+    let system = System::start(50).await?;
     let scheduled = due_to_start(&system, args.seconds).await?;
     show("interval runs: due to start", &scheduled);
-    forget(system.database()?).await?;
+    forget(system.database()).await?;
     let one_off = create_to_start(&system, args.seconds).await?;
     show("one-off runs: due to be sent, to start", &one_off);
     Ok(())
@@ -63,7 +63,7 @@ async fn due_to_start(system: &System, seconds: u64) -> anyhow::Result<Sample> {
          from punctual.run_history where state = 'succeeded' and due_at > $1",
     )
     .bind(warm_up)
-    .fetch_all(system.database()?)
+    .fetch_all(system.database())
     .await?;
     anyhow::ensure!(
         waited.len() + PER_SECOND * 2 > PER_SECOND * seconds as usize,
@@ -94,10 +94,10 @@ async fn create_to_start(system: &System, seconds: u64) -> anyhow::Result<Sample
         let (id, at) = call??;
         asked.insert(id.parse()?, at);
     }
-    ended(system.database()?, count as i64, Duration::from_secs(30)).await?;
+    ended(system.database(), count as i64, Duration::from_secs(30)).await?;
     let started: Vec<(uuid::Uuid, DateTime<Utc>)> =
         sqlx::query_as("select id, started_at from punctual.run_history where started_at is not null")
-            .fetch_all(system.database()?)
+            .fetch_all(system.database())
             .await?;
     let warm = begun + chrono::Duration::seconds(3);
     let waited = started.into_iter().filter_map(|(id, started)| {

@@ -52,7 +52,9 @@ async fn main() -> anyhow::Result<()> {
     let wanted = |name| args.names.is_empty() || args.names.contains(&name);
     println!("{}", machine::layout()?);
     if wanted(Name::Queue) {
-        queue::measure(&args).await?;
+        // On a thread of its own, because it chooses its cores.
+        std::thread::scope(|threads| threads.spawn(|| queue::measure(&args)).join())
+            .unwrap_or_else(|_| anyhow::bail!("the measurement panicked"))?;
     }
     if wanted(Name::Latency) {
         latency::measure(&args).await?;

@@ -1,112 +1,177 @@
-//! Acknowledged publishes beside bare writes to the same disk.
+//! The queue node beside the machine's own limits, over the bare protocol: the server on one core, the load on the
+//! other.
 
-use std::fs::File;
-use std::io::Write;
-use std::time::{Duration, Instant};
+mod capacity;
+mod consume;
+mod latency;
+mod limits;
+mod link;
+mod publish;
+mod server;
 
-use anyhow::bail;
-use bytes::Bytes;
-use punctual_queue_client::address::NodeAddress;
-use punctual_queue_client::producer::{Producer, ProducerOptions, PublishOutcome};
-use punctual_queue_client::wire::name::TopicName;
-use tokio::task::JoinSet;
+use std::time::Duration;
 
-use crate::figures::{Sample, line, per_second, rate, title};
-use crate::system::{Parts, System};
-use crate::{Args, machine};
+use self::consume::Consumers;
+use self::publish::Pattern;
+use self::server::Server;
+use crate::Args;
+use crate::figures::{Sample, line, ms, per_second, rate, title};
 
 const BODY_BYTES: usize = 200;
-const ROUND: Duration = Duration::from_secs(3);
+const ROUND: Duration = Duration::from_secs(2);
+/// Messages of a backlog that is drained.
+const BACKLOG: usize = 1_000_000;
 
-/// How messages are published.
-#[derive(Debug, Clone, Copy)]
-struct Pattern {
-    what: &'static str,
-    connections: usize,
-    /// On each connection.
-    in_flight: usize,
-    batch: usize,
-}
-
-const PATTERNS: [Pattern; 4] = [
-    Pattern { what: "PUB, 1 connection, one at a time", connections: 1, in_flight: 1, batch: 1 },
-    Pattern { what: "PUB, 4 connections, 64 in flight", connections: 4, in_flight: 64, batch: 1 },
-    Pattern { what: "MPUB of 200, 1 connection, one at a time", connections: 1, in_flight: 1, batch: 200 },
-    Pattern { what: "MPUB of 200, 2 connections, 8 in flight", connections: 2, in_flight: 8, batch: 200 },
+const PATTERNS: [Pattern; 5] = [
+    Pattern {
+        what: "PUB, 1 connection, one at a time",
+        aim: "p50 <= 1.15 x (round trip + sync)",
+        connections: 1,
+        in_flight: 1,
+        batch: 1,
+        topics: 1,
+    },
+    Pattern {
+        what: "PUB, 4 connections, 64 in flight",
+        aim: ">= 350 k/s, <= 2.5 us",
+        connections: 4,
+        in_flight: 64,
+        batch: 1,
+        topics: 1,
+    },
+    Pattern {
+        what: "MPUB of 200, 2 connections, one at a time",
+        aim: "",
+        connections: 2,
+        in_flight: 1,
+        batch: 200,
+        topics: 1,
+    },
+    Pattern { aim: ">= 1.5 M/s", ..consume::FILL },
+    Pattern {
+        what: "MPUB of 10 to 100 topics, 4 connections, 32 in flight",
+        aim: "within 30 % of the same to one topic",
+        connections: 4,
+        in_flight: 32,
+        batch: 10,
+        topics: 100,
+    },
 ];
 
-pub(crate) async fn measure(args: &Args) -> anyhow::Result<()> {
-    title(&format!("Queue: acknowledged durable publishes of {BODY_BYTES} bytes, {} rounds", args.rounds));
-    let single = Sample::new((0..args.rounds).map(|_| bare_writes(BODY_BYTES)).collect::<Result<_, _>>()?);
-    line("bare append of 200 bytes + fdatasync", &rate(&single), "");
-    let batch = BODY_BYTES * 200;
-    let batched = Sample::new((0..args.rounds).map(|_| bare_writes(batch)).collect::<Result<_, _>>()?);
-    line("bare append of 40,000 bytes + fdatasync", &rate(&batched), "");
+pub(crate) fn measure(args: &Args) -> anyhow::Result<()> {
+    title(&format!("Queue: messages of {BODY_BYTES} bytes, durable, {} rounds", args.rounds));
+    limits()?;
+    let body = vec![b'x'; BODY_BYTES];
     for pattern in PATTERNS {
-        let system = System::start(Parts::Queue).await?;
-        let mut rates = Vec::new();
-        let before = system.cpu();
-        let mut messages = 0;
-        for round in 0..=args.rounds {
-            let topic = format!("bench-{round}").parse()?;
-            let (count, took) = publish(&system, pattern, topic).await?;
-            messages += count;
-            // The first round warms up.
-            if round > 0 {
-                rates.push(per_second(count, took));
-            }
-        }
-        let rates = Sample::new(rates);
-        let bare = if pattern.batch == 1 { single.median() } else { batched.median() * 200.0 };
-        let (_, cpu_us) = system.cpu().per_item_since(&before, messages);
-        let value = format!("{}, {:.2} x bare, {cpu_us:.1} us CPU each", rate(&rates), rates.median() / bare);
-        line(pattern.what, &value, "");
+        publishes(args, pattern, &body)?;
     }
+    publishes(args, Pattern { what: "the same to one topic", aim: "", topics: 1, ..PATTERNS[4] }, &body)?;
+    drains(
+        args,
+        "drain, 2 connections, RDY 2500",
+        ">= 800 k/s",
+        Consumers { connections: 2, channels: 1 },
+        &body,
+    )?;
+    drains(
+        args,
+        "16 channels, deliveries",
+        ">= 1.5 M/s",
+        Consumers { connections: 16, channels: 16 },
+        &body,
+    )?;
+    publish_and_consume(args, &body)?;
+    for per_second in [5_000, 20_000, 50_000] {
+        delivery(args, per_second)?;
+    }
+    capacity::backlog(&body, 5_000_000)?;
+    capacity::idle()
+}
+
+fn limits() -> anyhow::Result<()> {
+    for (bytes, what) in [(4 << 10, "4 KiB"), (64 << 10, "64 KiB"), (1 << 20, "1 MiB")] {
+        let (written, growing) = (limits::synced_writes(bytes, true)?, limits::synced_writes(bytes, false)?);
+        let value = format!(
+            "p50 {:.0} us, p99 {:.0} us; growing file {:.0} us",
+            written.median(),
+            written.quantile(0.99),
+            growing.median()
+        );
+        line(&format!("limit: write + fdatasync of {what} over written blocks"), &value, "");
+    }
+    let trips = limits::round_trips(BODY_BYTES)?;
+    line("limit: loopback round trip", &format!("p50 {:.0} us", trips.median()), "");
+    let (one, many) = (limits::framed_messages(BODY_BYTES, 1)?, limits::framed_messages(BODY_BYTES, 200)?);
+    line("limit: framed over loopback, 1 or 200 to a write", &format!("{one:.0}/s, {many:.0}/s"), "");
     Ok(())
 }
 
-/// Appends to a growing file, each write synced: what the disk gives without anything around it. Writes per second.
-fn bare_writes(bytes: usize) -> anyhow::Result<f64> {
-    let path = machine::scratch()?.join("bare-writes");
-    let mut file = File::create(&path)?;
-    let body = vec![b'x'; bytes];
-    let started = Instant::now();
-    let mut writes = 0;
-    while started.elapsed() < Duration::from_secs(1) {
-        file.write_all(&body)?;
-        file.sync_data()?;
-        writes += 1;
-    }
-    let rate = per_second(writes, started.elapsed());
-    std::fs::remove_file(&path)?;
-    Ok(rate)
-}
-
-/// Publishes for one round; how many were acknowledged, and in what time.
-async fn publish(system: &System, pattern: Pattern, topic: TopicName) -> anyhow::Result<(usize, Duration)> {
-    let node = NodeAddress::new(system.queue_tcp.clone());
-    let body = Bytes::from(vec![b'x'; BODY_BYTES]);
-    let started = Instant::now();
-    let mut publishers = JoinSet::new();
-    for _ in 0..pattern.connections {
-        let producer = std::sync::Arc::new(Producer::connect(&node, ProducerOptions::default()).await?);
-        for _ in 0..pattern.in_flight {
-            let (producer, topic, body) = (producer.clone(), topic.clone(), body.clone());
-            publishers.spawn(async move {
-                let mut count = 0;
-                while started.elapsed() < ROUND {
-                    match producer.publish(&topic, vec![body.clone(); pattern.batch]).await {
-                        PublishOutcome::Acknowledged => count += pattern.batch,
-                        other => bail!("a publish was not acknowledged: {other:?}"),
-                    }
-                }
-                Ok(count)
-            });
+fn publishes(args: &Args, pattern: Pattern, body: &[u8]) -> anyhow::Result<()> {
+    let server = Server::start()?;
+    let (mut rates, mut waits, mut messages) = (Vec::new(), Vec::new(), 0);
+    let before = server.cpu();
+    for round in 0..=args.rounds {
+        let published = publish::run(&server.address, pattern, &format!("bench-{round}"), body, ROUND)?;
+        messages += published.messages;
+        // The first round warms up.
+        if round > 0 {
+            rates.push(per_second(published.messages, published.took));
+            waits.extend(published.waits_us);
         }
     }
-    let mut count = 0;
-    while let Some(publisher) = publishers.join_next().await {
-        count += publisher??;
+    let cpu_us = (server.cpu() - before).as_secs_f64() * 1e6 / messages as f64;
+    let waits = Sample::new(waits);
+    let wait = match waits.len() {
+        0 => String::new(),
+        _ => format!(", p50 {:.0} us, p99 {:.0} us", waits.median(), waits.quantile(0.99)),
+    };
+    line(pattern.what, &format!("{}, {cpu_us:.2} us CPU each{wait}", rate(&Sample::new(rates))), pattern.aim);
+    Ok(())
+}
+
+fn drains(args: &Args, what: &str, aim: &str, consumers: Consumers, body: &[u8]) -> anyhow::Result<()> {
+    let server = Server::start()?;
+    let (mut rates, mut deliveries, mut cpu, mut filled) = (Vec::new(), 0, Duration::ZERO, 0);
+    for round in 0..=args.rounds {
+        let name = format!("drain-{round}");
+        let topic = format!("{name}-0");
+        consume::make_channels(&server.address, &topic, consumers.channels)?;
+        let messages = consume::fill(&server.address, &name, body, BACKLOG / consumers.channels)?;
+        filled += messages;
+        let disk = server.disk()?;
+        let before = server.cpu();
+        let (count, took) = consume::drain(&server.address, &topic, consumers, messages)?;
+        cpu += server.cpu() - before;
+        deliveries += count;
+        if round > 0 {
+            rates.push(per_second(count, took));
+        } else {
+            line(what, &format!("{:.0} bytes on disk each", disk as f64 / filled as f64), "<= 260");
+        }
     }
-    Ok((count, started.elapsed()))
+    let cpu_us = cpu.as_secs_f64() * 1e6 / deliveries as f64;
+    line(what, &format!("{}, {cpu_us:.2} us CPU each", rate(&Sample::new(rates))), aim);
+    Ok(())
+}
+
+fn publish_and_consume(args: &Args, body: &[u8]) -> anyhow::Result<()> {
+    let server = Server::start()?;
+    let mut rates = Vec::new();
+    for round in 0..=args.rounds {
+        let (count, took) = consume::both(&server.address, &format!("both-{round}"), body, ROUND)?;
+        if round > 0 {
+            rates.push(per_second(count, took));
+        }
+    }
+    line("publish (MPUB of 200) and consume, 2 + 2 connections", &rate(&Sample::new(rates)), ">= 700 k/s");
+    Ok(())
+}
+
+fn delivery(args: &Args, per_second: usize) -> anyhow::Result<()> {
+    let server = Server::start()?;
+    let lasting = Duration::from_secs(args.seconds.min(10));
+    let times = latency::measure(&server.address, "latency", BODY_BYTES, per_second, lasting)?;
+    let value = format!("p50 {}, p99 {}", ms(times.median()), ms(times.quantile(0.99)));
+    line(&format!("due to be sent to received, {per_second}/s"), &value, "p50 <= 0.6 ms, p99 <= 2 ms");
+    Ok(())
 }

@@ -21,22 +21,11 @@ use crate::{cpu, machine};
 
 const STARTS_WITHIN: Duration = Duration::from_secs(30);
 
-/// What runs beside Postgres.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Parts {
-    /// A queue node and its lookup.
-    Queue,
-    /// Those, a scheduler, and a worker with this many places.
-    All { places: u32 },
-}
-
 /// A running system. Ends when dropped.
 pub(crate) struct System {
     processes: Vec<(&'static str, Child)>,
     pub(crate) grpc: String,
-    pub(crate) queue_tcp: String,
-    /// `None` for [`Parts::Queue`].
-    database: Option<Database>,
+    database: Database,
     dir: TempDir,
 }
 
@@ -50,13 +39,13 @@ struct Database {
 pub(crate) struct CpuUse(Vec<(&'static str, Duration)>);
 
 impl System {
-    /// Starts it and returns when all of it serves.
-    pub(crate) async fn start(parts: Parts) -> anyhow::Result<Self> {
+    /// Starts it, with a worker of so many `places`, and returns when all of it serves.
+    pub(crate) async fn start(places: u32) -> anyhow::Result<Self> {
         let dir = tempfile::Builder::new().prefix("system-").tempdir_in(machine::scratch()?)?;
         let [lookup_tcp, lookup_http, queue_tcp, queue_http, grpc, worker_http] = free_addresses()?;
-        let mut system =
-            Self { processes: Vec::new(), grpc: format!("http://{grpc}"), queue_tcp, database: None, dir };
-        let queue_tcp = system.queue_tcp.clone();
+        let database = Database::start().await?;
+        let url = database.server.postgres().url("postgres");
+        let mut system = Self { processes: Vec::new(), grpc: format!("http://{grpc}"), database, dir };
         let data = system.dir.path().join("queue").to_string_lossy().into_owned();
 
         system.launch("lookup", &["--tcp-address", &lookup_tcp, "--http-address", &lookup_http])?;
@@ -65,10 +54,7 @@ impl System {
         system.launch("queue", &[listen, rest].concat())?;
         ready(&format!("http://{lookup_http}/ping")).await?;
         ready(&format!("http://{queue_http}/ping")).await?;
-        let Parts::All { places } = parts else { return Ok(system) };
 
-        let database = Database::start().await?;
-        let url = database.server.postgres().url("postgres");
         system.run("migrate", &["--database-url", &url])?;
         let args = ["--database-url", &url, "--grpc-address", &grpc, "--lookup-http-address", &lookup_http];
         system.launch("scheduler", &args)?;
@@ -78,7 +64,6 @@ impl System {
             ["--server", &server, "--lookup-http-address", &lookup_http, "--http-address", &worker_http];
         system.launch("worker", &[&args[..], &["--places", &places, "--allow-noop"]].concat())?;
         ready(&format!("http://{worker_http}/readyz")).await?;
-        system.database = Some(database);
         Ok(system)
     }
 
@@ -93,17 +78,15 @@ impl System {
     }
 
     /// The database.
-    pub(crate) fn database(&self) -> anyhow::Result<&PgPool> {
-        Ok(&self.database.as_ref().context("this system has no database")?.pool)
+    pub(crate) fn database(&self) -> &PgPool {
+        &self.database.pool
     }
 
     /// Processor time so far.
     pub(crate) fn cpu(&self) -> CpuUse {
         let mut used: Vec<_> =
             self.processes.iter().map(|(name, child)| (*name, cpu::used_by_tree(child.id()))).collect();
-        if let Some(database) = &self.database {
-            used.push(("Postgres", cpu::used_by_tree(database.server.postgres().pid())));
-        }
+        used.push(("Postgres", cpu::used_by_tree(self.database.server.postgres().pid())));
         CpuUse(used)
     }
 

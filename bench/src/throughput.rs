@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use crate::Args;
 use crate::figures::{Sample, line, rate, title};
 use crate::load::{ended, forget, noop_run};
-use crate::system::{Parts, System};
+use crate::system::System;
 
 const CALLERS: usize = 64;
 const CONNECTIONS: usize = 4;
@@ -18,7 +18,7 @@ pub(crate) async fn measure(args: &Args) -> anyhow::Result<()> {
         "{} no-op runs through the whole system, {CALLERS} callers, {} rounds",
         args.runs, args.rounds
     ));
-    let system = System::start(Parts::All { places: 200 }).await?;
+    let system = System::start(200).await?;
     // Warms up.
     round(&system, args.runs / 10).await?;
     let mut rates = Vec::new();
@@ -26,9 +26,9 @@ pub(crate) async fn measure(args: &Args) -> anyhow::Result<()> {
     let mut cpu = None;
     let before_all = system.cpu();
     for _ in 0..args.rounds {
-        let before = Activity::of(system.database()?).await?;
+        let before = Activity::of(system.database()).await?;
         rates.push(round(&system, args.runs).await?);
-        let after = Activity::of(system.database()?).await?;
+        let after = Activity::of(system.database()).await?;
         let per_run = |after: i64, before: i64| (after - before) as f64 / args.runs as f64;
         transactions.push(per_run(after.transactions, before.transactions));
         if let (Some(after), Some(before)) = (after.statements, before.statements) {
@@ -51,7 +51,7 @@ pub(crate) async fn measure(args: &Args) -> anyhow::Result<()> {
 
 /// Runs per second, from the first creation to the end of 98 % of them, so that a last timer does not blur it.
 async fn round(system: &System, count: usize) -> anyhow::Result<f64> {
-    forget(system.database()?).await?;
+    forget(system.database()).await?;
     let mut connections = Vec::new();
     for _ in 0..CONNECTIONS {
         connections.push(system.runs().await?);
@@ -70,13 +70,13 @@ async fn round(system: &System, count: usize) -> anyhow::Result<f64> {
     while let Some(caller) = callers.join_next().await {
         caller??;
     }
-    ended(system.database()?, count as i64, Duration::from_secs(300)).await?;
+    ended(system.database(), count as i64, Duration::from_secs(300)).await?;
     let (seconds, not_succeeded, repeated): (f64, i64, i64) = sqlx::query_as(
         "select extract(epoch from percentile_disc(0.98) within group (order by ended_at) - min(created_at))::float8,
                 count(*) filter (where state <> 'succeeded'), count(*) filter (where attempts <> 1)
          from punctual.run_history",
     )
-    .fetch_one(system.database()?)
+    .fetch_one(system.database())
     .await?;
     anyhow::ensure!(not_succeeded == 0, "{not_succeeded} runs did not succeed");
     if repeated > 0 {
