@@ -53,9 +53,8 @@ pub(super) async fn create(
     request: Option<RequestId>,
 ) -> Result<JobId, StoreError> {
     // The lane is made first, so that a namespace that does not exist is found out before anything is written.
-    let mut connection = store.pool.acquire().await?;
-    store.lanes.id(&mut connection, &job.namespace, &job.spec.task_queue, &job.spec.task.kind()).await?;
-    drop(connection);
+    let kind = job.spec.task.kind();
+    store.lanes.find_or_make(&store.pool, &job.namespace, &job.spec.task_queue, &kind).await?;
     let mut tx = store.pool.begin().await?;
     let now = transaction_time(&mut tx, store).await?;
     if let Some(earlier) = claim_request(&mut tx, request.as_ref(), "create", job.id, now).await? {
@@ -99,8 +98,7 @@ pub(super) async fn change(
 ) -> Result<Job, StoreError> {
     let missing = || StoreError::NoSuchJob { namespace: namespace.clone(), name: name.clone() };
     if let JobChange::Update { spec, .. } = &change {
-        let mut connection = store.pool.acquire().await?;
-        store.lanes.id(&mut connection, namespace, &spec.task_queue, &spec.task.kind()).await?;
+        store.lanes.find_or_make(&store.pool, namespace, &spec.task_queue, &spec.task.kind()).await?;
     }
     let mut tx = store.pool.begin().await?;
     let job = lock_job(&mut tx, namespace, name, request.as_ref()).await?.ok_or_else(missing)?;
@@ -297,10 +295,7 @@ async fn claim_request(
 }
 
 /// The database's time after the locks are held: an instant up to which nothing can be planned behind our back.
-pub(super) async fn transaction_time(
-    tx: &mut Tx,
-    store: &PostgresStore,
-) -> Result<DateTime<Utc>, StoreError> {
+async fn transaction_time(tx: &mut Tx, store: &PostgresStore) -> Result<DateTime<Utc>, StoreError> {
     if let Some(now) = store.now() {
         return Ok(now);
     }
