@@ -90,6 +90,9 @@ pub trait Store: Send + Sync + 'static {
         name: &JobName,
     ) -> Result<Option<punctual_scheduler_domain::job::Job>, StoreError>;
     /// Jobs by name, after `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownNamespace`].
     async fn list_jobs(
         &self,
         namespace: &Namespace,
@@ -112,8 +115,14 @@ pub trait Store: Send + Sync + 'static {
     /// One run with its attempts, live or ended.
     async fn get_run(&self, run: RunId) -> Result<Option<(Run, Vec<Attempt>)>, StoreError>;
     /// Runs, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownNamespace`].
     async fn list_runs(&self, selection: &RunSelection) -> Result<Vec<Run>, StoreError>;
     /// The live runs that match, and those that ended after `since`, with the instant to ask from next time.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownNamespace`], the first time.
     async fn changed_runs(
         &self,
         filter: &RunFilter,

@@ -14,6 +14,7 @@ mod jobs;
 mod lanes;
 mod lease;
 mod live;
+mod namespaces;
 mod nodes;
 mod partitions;
 mod plan;

@@ -9,7 +9,7 @@ use punctual_scheduler_domain::schedule::ScheduleSet;
 use sqlx::{Postgres, Transaction};
 
 use super::rows::JobRow;
-use super::{PostgresStore, cancel, plan as planning};
+use super::{PostgresStore, cancel, namespaces, plan as planning};
 use crate::store::{JobChange, NewJob, RequestId, Revision, StoreError};
 
 type Tx = Transaction<'static, Postgres>;
@@ -33,7 +33,7 @@ pub(super) async fn list(
     limit: u32,
 ) -> Result<Vec<Job>, StoreError> {
     let after = after.map(AsRef::as_ref);
-    sqlx::query_file_as!(
+    let found = sqlx::query_file_as!(
         JobRow,
         "src/store/postgres/list_jobs.sql",
         namespace.as_ref(),
@@ -41,10 +41,11 @@ pub(super) async fn list(
         i64::from(limit)
     )
     .fetch_all(&store.pool)
-    .await?
-    .into_iter()
-    .map(JobRow::into_job)
-    .collect()
+    .await?;
+    if found.is_empty() {
+        namespaces::require(store, namespace).await?;
+    }
+    found.into_iter().map(JobRow::into_job).collect()
 }
 
 pub(super) async fn create(
