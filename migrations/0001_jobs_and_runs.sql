@@ -153,6 +153,8 @@ create table punctual.run_request (
     namespace text not null,
     request_id text not null,
     run_id uuid not null,
+    -- Of which job it is; null for a one-off run. A key belongs to one of them.
+    job_id uuid,
     created_at timestamptz not null default statement_timestamp(),
     constraint run_request_key primary key (namespace, request_id)
 );

@@ -71,6 +71,9 @@ pub trait Store: Send + Sync + 'static {
     /// Changes a job under its cursor's lock: first plans under the old version every instant up to the database's
     /// now, then removes the runs planned ahead, then sets the cursor to the new first instant.
     ///
+    /// A delete that finds thousands of runs waiting cancels them in several transactions before the one that deletes
+    /// the job; one that fails in between has cancelled some of them, and is to be repeated.
+    ///
     /// `revision`, when given, must be the job's. A change that changes nothing makes no version.
     ///
     /// # Errors
@@ -103,7 +106,7 @@ pub trait Store: Send + Sync + 'static {
     // Runs --------------------------------------------------------------------------------------------------
 
     /// Creates runs that no schedule made: triggers and one-off runs. Answers in order; a known idempotency key
-    /// answers with its run. Runs that name a node and are due and free of overlap are created `queued`.
+    /// answers with its run. A trigger makes no run of a job whose delete was answered before. Runs that name a node and are due and free of overlap are created `queued`.
     ///
     /// # Errors
     /// As a whole only when the database fails; each answer says by itself what is wrong with its run.
@@ -137,7 +140,7 @@ pub trait Store: Send + Sync + 'static {
     // Planner -----------------------------------------------------------------------------------------------
 
     /// Claims up to `limit` jobs whose cursor lies within the look-ahead, writes their runs down and moves their
-    /// cursors on.
+    /// cursors on; ends early after [`PlanOutcome::MOST_RUNS`]. To be repeated until no cursor moves.
     async fn plan_due_jobs(&self, look_ahead: Duration, limit: u32) -> Result<PlanOutcome, StoreError>;
     /// Makes the partitions of the days to come and drops those whose retention has passed.
     async fn maintain_partitions(&self) -> Result<(), StoreError>;

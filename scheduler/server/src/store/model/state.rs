@@ -52,8 +52,8 @@ pub(super) struct State {
     pub(super) live: LiveRuns,
     pub(super) ended: BTreeMap<RunId, EndedRun>,
     pub(super) attempts: BTreeMap<RunId, Vec<Attempt>>,
-    /// Idempotency keys.
-    pub(super) run_requests: BTreeMap<(Namespace, String), RunId>,
+    /// Run and job of each idempotency key; no job for a one-off run.
+    pub(super) run_requests: BTreeMap<(Namespace, String), (RunId, Option<JobName>)>,
 
     pub(super) sessions: BTreeMap<SessionId, Session>,
     /// When each replica's lease runs out.

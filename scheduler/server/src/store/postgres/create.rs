@@ -28,14 +28,15 @@ pub(super) async fn create_runs(
     let mut answers: Answers = runs.iter().map(|_| None).collect();
     let ready = resolve(store, runs, &mut answers).await?;
     if ready.iter().any(|ready| ready.run.request.is_some()) {
-        create_once(store, publisher, ready, &mut answers).await?;
+        create_once(store, publisher, &ready, &mut answers).await?;
     } else if !ready.is_empty() {
         // One statement that commits itself: a single round trip.
         let mut connection = store.pool.acquire().await?;
-        let made = insert(store, &mut connection, publisher, &ready.iter().collect::<Vec<_>>()).await?;
-        answer_made(&ready, &made, &mut answers);
+        let ready: Vec<_> = ready.iter().collect();
+        let made = insert(store, &mut connection, publisher, &ready).await?;
+        answer(&ready, &made, &mut answers);
     }
-    // Every run was refused, known, or made.
+    // Every run was refused, known, made, or found without its job.
     Ok(answers.into_iter().flatten().collect())
 }
 
@@ -43,35 +44,53 @@ pub(super) async fn create_runs(
 async fn create_once(
     store: &PostgresStore,
     publisher: ReplicaId,
-    ready: Vec<Ready>,
+    ready: &[Ready],
     answers: &mut Answers,
 ) -> Result<(), StoreError> {
-    let mut tx = store.pool.begin().await?;
-    let holders = Holders::claim(&mut tx, &ready).await?;
-    let (mut new, mut known) = (Vec::new(), Vec::new());
-    for ready in &ready {
-        match holders.holder(&ready.run) {
-            Some(holder) => known.push((ready.position, holder)),
-            None => new.push(ready),
+    let mut open: Vec<_> = ready.iter().collect();
+    while !open.is_empty() {
+        let mut tx = store.pool.begin().await?;
+        let holders = Holders::claim(&mut tx, &open).await?;
+        let mut new = Vec::new();
+        for ready in &open {
+            match holders.holder(&ready.run).transpose() {
+                Some(held) => {
+                    let existing = |id| CreatedRun { id, existed: true, dispatch: None };
+                    answers[ready.position] = Some(held.map(existing));
+                }
+                None => new.push(*ready),
+            }
         }
-    }
-    let made = insert(store, &mut tx, publisher, &new).await?;
-    tx.commit().await?;
-    answer_made(new, &made, answers);
-    for (position, id) in known {
-        answers[position] = Some(Ok(CreatedRun { id, existed: true, dispatch: None }));
+        let made = insert(store, &mut tx, publisher, &new).await?;
+        answer(&new, &made, answers);
+        if made.len() == new.len() {
+            tx.commit().await?;
+            break;
+        }
+        // Jobs were deleted since they were looked up. Their triggers must not keep their keys.
+        tx.rollback().await?;
+        let gone = |ready: &Ready| {
+            new.iter().any(|new| new.position == ready.position) && !made.contains_key(&ready.run.id)
+        };
+        open.retain(|ready| !gone(ready));
     }
     Ok(())
 }
 
-fn answer_made<'a>(runs: impl IntoIterator<Item = &'a Ready>, made: &Made, answers: &mut Answers) {
+/// Answers what was written down. A trigger that was not has lost its job since the job was looked up.
+fn answer(runs: &[&Ready], made: &Made, answers: &mut Answers) {
     for Ready { position, run, .. } in runs {
-        let created = made.get(&run.id).map(|now| CreatedRun {
-            id: run.id,
-            existed: false,
-            dispatch: dispatch_of(run, *now),
-        });
-        answers[*position] = created.map(Ok);
+        answers[*position] = match (made.get(&run.id), &run.job) {
+            (Some(now), _) => {
+                Some(Ok(CreatedRun { id: run.id, existed: false, dispatch: dispatch_of(run, *now) }))
+            }
+            (None, Some((.., name))) => {
+                let (namespace, name) = (run.namespace.clone(), name.clone());
+                Some(Err(StoreError::NoSuchJob { namespace, name }))
+            }
+            // The statement leaves out no run but those of a job.
+            (None, None) => None,
+        };
     }
 }
 

@@ -1,6 +1,14 @@
 -- Runs that no schedule made. What is due now is due at the time of this statement, which alone makes a one-off run:
 -- no transaction around it is needed.
-with made as (
+with jobs as (
+    -- Whoever deletes a job holds its row for itself. A trigger that comes first is seen by the delete, which cancels
+    -- its run; one that comes later finds no job.
+    select j.id
+    from punctual.job j
+    where j.id = any($2::uuid[]) and j.state <> 'deleted'
+    order by j.id
+    for key share
+), made as (
     select m.*, coalesce($15::timestamptz, statement_timestamp()) as now,
            coalesce(m.run_at, $15::timestamptz, statement_timestamp()) as due_at
     from unnest(
@@ -8,6 +16,7 @@ with made as (
         $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::integer[], $14::jsonb[]
     ) as m (id, job_id, job_version, origin, overlap, shard, lane, run_at, schedule_to_start_ms, schedule_to_close_ms,
             start_to_close_ms, cancel_grace_ms, node, spec)
+    where m.job_id is null or m.job_id in (select id from jobs)
 ), timed as (
     select m.*, due_at + schedule_to_start_ms * interval '1 millisecond' as start_deadline,
            due_at + schedule_to_close_ms * interval '1 millisecond' as close_deadline

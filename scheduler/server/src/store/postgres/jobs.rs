@@ -14,6 +14,9 @@ use crate::store::{JobChange, NewJob, RequestId, Revision, StoreError};
 
 type Tx = Transaction<'static, Postgres>;
 
+/// Why the runs of a deleted job are cancelled.
+const DELETED: &str = "job deleted";
+
 pub(super) async fn get(
     store: &PostgresStore,
     namespace: &Namespace,
@@ -101,6 +104,9 @@ pub(super) async fn change(
     if let JobChange::Update { spec, .. } = &change {
         store.lanes.find_or_make(&store.pool, namespace, &spec.task_queue, &spec.task.kind()).await?;
     }
+    if matches!(change, JobChange::Delete) {
+        clear_before_delete(store, namespace, name, revision, request.as_ref()).await?;
+    }
     let mut tx = store.pool.begin().await?;
     let job = lock_job(&mut tx, namespace, name, request.as_ref()).await?.ok_or_else(missing)?;
     let now = transaction_time(&mut tx, store).await?;
@@ -124,6 +130,31 @@ pub(super) async fn change(
     let changed = apply(store, &mut tx, job, change, now).await?;
     tx.commit().await?;
     Ok(changed)
+}
+
+/// Cancels most of what a job has waiting, where that is much, before the transaction that deletes it. What that will
+/// refuse, or has answered before, is left to it.
+async fn clear_before_delete(
+    store: &PostgresStore,
+    namespace: &Namespace,
+    name: &JobName,
+    revision: Option<Revision>,
+    request: Option<&RequestId>,
+) -> Result<(), StoreError> {
+    let Some(job) = get(store, namespace, name).await? else { return Ok(()) };
+    if revision.is_some_and(|expected| expected != job.revision) {
+        return Ok(());
+    }
+    let known = sqlx::query_scalar!(
+        r#"select exists (select from punctual.job_request where request_id = $1) as "known!""#,
+        request.map(|request| request.0.as_str())
+    )
+    .fetch_one(&store.pool)
+    .await?;
+    if known {
+        return Ok(());
+    }
+    cancel::cancel_backlog(store, job.id, DELETED).await
 }
 
 /// Locks the job's cursor and reads the job behind it. A job deleted meanwhile is answered only to a repeat of the
@@ -205,7 +236,11 @@ async fn apply(
             job.state = JobState::Deleted;
             job.state_reason = String::new();
             job.next_due_at = None;
-            cancel::cancel_unstarted(store, tx, job.id, "job deleted").await?;
+            // Waits for the triggers that are being written down: their runs are cancelled too.
+            sqlx::query!("select from punctual.job where id = $1 for update", job.id.0)
+                .fetch_one(&mut **tx)
+                .await?;
+            cancel::cancel_unstarted(store, tx, job.id, DELETED).await?;
         }
     }
     job.updated_at = now;
