@@ -3,9 +3,11 @@
 //! [`PostgresStore`] is the real one and holds all SQL of the project. [`ModelStore`] does the same in memory, for
 //! simulation; one conformance suite drives both, so that they cannot drift apart.
 //!
-//! Rules that hold for every method: one call is one transaction; what it moves it guards (`and state = … and
+//! Rules that hold for every method: what one run or one job goes through in a call is one transaction, and where a
+//! call takes several they are bounded and each leaves things in order; what it moves it guards (`and state = … and
 //! attempt = …`), and finding nothing to move is an answer, not an error; due, lease and time-out decisions use the
-//! database's clock; a call that failed may have happened and can be repeated.
+//! database's clock; a call that failed may have happened, in whole or in part, and can be repeated. Calls that read
+//! may see one part later than another.
 
 mod backlog;
 mod error;
