@@ -145,7 +145,9 @@ create index run_live_job on punctual.run_live (job_id, due_at) where job_id is 
 -- The definition of a run that is not its job's: of a one-off run, or of a trigger with its own payload.
 create table punctual.run_spec (
     run_id uuid primary key,
-    spec jsonb not null
+    spec jsonb not null,
+    -- Its length as text, so that what is handed out together can be limited without reading it.
+    bytes integer not null
 );
 
 -- Idempotency keys of runs, for as long as the run is known.

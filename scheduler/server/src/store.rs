@@ -193,7 +193,7 @@ pub trait Store: Send + Sync + 'static {
     async fn register_worker(&self, session: NewSession) -> Result<Registered, StoreError>;
     /// Closes a session; attempts it still holds are released.
     async fn unregister_worker(&self, session: SessionId) -> Result<(), StoreError>;
-    /// Grants attempts. Answers in order.
+    /// Grants attempts. Answers in order. Of those with large payloads it hands out [`Grant::MOST_BYTES`] at once.
     async fn start_attempts(
         &self,
         session: SessionId,

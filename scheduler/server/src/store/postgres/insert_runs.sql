@@ -22,7 +22,7 @@ with jobs as (
            due_at + schedule_to_close_ms * interval '1 millisecond' as close_deadline
     from made m
 ), specs as (
-    insert into punctual.run_spec (run_id, spec) select id, spec from timed where spec is not null
+    insert into punctual.run_spec (run_id, spec, bytes) select id, spec, octet_length(spec::text) from timed where spec is not null
 )
 insert into punctual.run_live (
     id, state, shard, lane, job_id, job_version, origin, overlap, due_at, run_at, created_at, start_deadline, close_deadline,
