@@ -128,7 +128,10 @@ create table punctual.run_live (
     fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000,
     autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 5000
 );
-create index run_live_due on punctual.run_live (lane, run_at) where state = 'scheduled';
+-- The first is asked for what is due; whose it is, is read from the index. The second finds a shard's runs behind any
+-- number of others.
+create index run_live_due on punctual.run_live (lane, run_at) include (shard) where state = 'scheduled';
+create index run_live_due_shard on punctual.run_live (lane, shard, run_at) where state = 'scheduled';
 -- Runs whose overlap is to be judged are looked for apart, however many others wait.
 create index run_live_due_overlap on punctual.run_live (lane, run_at) where state = 'scheduled' and overlap <> 'allow';
 -- What an overlap is judged by: the admitted, unfinished runs of a job, at most a few.
@@ -142,7 +145,9 @@ create index run_live_job on punctual.run_live (job_id, due_at) where job_id is 
 -- The definition of a run that is not its job's: of a one-off run, or of a trigger with its own payload.
 create table punctual.run_spec (
     run_id uuid primary key,
-    spec jsonb not null
+    spec jsonb not null,
+    -- Its length as text, so that what is handed out together can be limited without reading it.
+    bytes integer not null
 );
 
 -- Idempotency keys of runs, for as long as the run is known.
@@ -150,6 +155,8 @@ create table punctual.run_request (
     namespace text not null,
     request_id text not null,
     run_id uuid not null,
+    -- Of which job it is; null for a one-off run. A key belongs to one of them.
+    job_id uuid,
     created_at timestamptz not null default statement_timestamp(),
     constraint run_request_key primary key (namespace, request_id)
 );

@@ -3,9 +3,11 @@
 //! [`PostgresStore`] is the real one and holds all SQL of the project. [`ModelStore`] does the same in memory, for
 //! simulation; one conformance suite drives both, so that they cannot drift apart.
 //!
-//! Rules that hold for every method: one call is one transaction; what it moves it guards (`and state = … and
+//! Rules that hold for every method: what one run or one job goes through in a call is one transaction, and where a
+//! call takes several they are bounded and each leaves things in order; what it moves it guards (`and state = … and
 //! attempt = …`), and finding nothing to move is an answer, not an error; due, lease and time-out decisions use the
-//! database's clock; a call that failed may have happened and can be repeated.
+//! database's clock; a call that failed may have happened, in whole or in part, and can be repeated. Calls that read
+//! may see one part later than another.
 
 mod backlog;
 mod error;
@@ -71,6 +73,9 @@ pub trait Store: Send + Sync + 'static {
     /// Changes a job under its cursor's lock: first plans under the old version every instant up to the database's
     /// now, then removes the runs planned ahead, then sets the cursor to the new first instant.
     ///
+    /// A delete that finds thousands of runs waiting cancels them in several transactions before the one that deletes
+    /// the job; one that fails in between has cancelled some of them, and is to be repeated.
+    ///
     /// `revision`, when given, must be the job's. A change that changes nothing makes no version.
     ///
     /// # Errors
@@ -90,6 +95,9 @@ pub trait Store: Send + Sync + 'static {
         name: &JobName,
     ) -> Result<Option<punctual_scheduler_domain::job::Job>, StoreError>;
     /// Jobs by name, after `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownNamespace`].
     async fn list_jobs(
         &self,
         namespace: &Namespace,
@@ -100,7 +108,7 @@ pub trait Store: Send + Sync + 'static {
     // Runs --------------------------------------------------------------------------------------------------
 
     /// Creates runs that no schedule made: triggers and one-off runs. Answers in order; a known idempotency key
-    /// answers with its run. Runs that name a node and are due and free of overlap are created `queued`.
+    /// answers with its run. A trigger makes no run of a job whose delete was answered before. Runs that name a node and are due and free of overlap are created `queued`.
     ///
     /// # Errors
     /// As a whole only when the database fails; each answer says by itself what is wrong with its run.
@@ -112,8 +120,14 @@ pub trait Store: Send + Sync + 'static {
     /// One run with its attempts, live or ended.
     async fn get_run(&self, run: RunId) -> Result<Option<(Run, Vec<Attempt>)>, StoreError>;
     /// Runs, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownNamespace`].
     async fn list_runs(&self, selection: &RunSelection) -> Result<Vec<Run>, StoreError>;
     /// The live runs that match, and those that ended after `since`, with the instant to ask from next time.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownNamespace`], the first time.
     async fn changed_runs(
         &self,
         filter: &RunFilter,
@@ -128,7 +142,7 @@ pub trait Store: Send + Sync + 'static {
     // Planner -----------------------------------------------------------------------------------------------
 
     /// Claims up to `limit` jobs whose cursor lies within the look-ahead, writes their runs down and moves their
-    /// cursors on.
+    /// cursors on; ends early after [`PlanOutcome::MOST_RUNS`]. To be repeated until no cursor moves.
     async fn plan_due_jobs(&self, look_ahead: Duration, limit: u32) -> Result<PlanOutcome, StoreError>;
     /// Makes the partitions of the days to come and drops those whose retention has passed.
     async fn maintain_partitions(&self) -> Result<(), StoreError>;
@@ -179,7 +193,7 @@ pub trait Store: Send + Sync + 'static {
     async fn register_worker(&self, session: NewSession) -> Result<Registered, StoreError>;
     /// Closes a session; attempts it still holds are released.
     async fn unregister_worker(&self, session: SessionId) -> Result<(), StoreError>;
-    /// Grants attempts. Answers in order.
+    /// Grants attempts. Answers in order. Of those with large payloads it hands out [`Grant::MOST_BYTES`] at once.
     async fn start_attempts(
         &self,
         session: SessionId,

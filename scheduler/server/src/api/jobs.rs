@@ -112,6 +112,7 @@ fn is_race(error: &StoreError, definition: &JobDefinition, existed: bool) -> boo
         StoreError::StaleRevision { .. } => definition.revision.is_none(),
         StoreError::UnknownNamespace(_)
         | StoreError::RequestReused(_)
+        | StoreError::RequestOfAnotherRun { .. }
         | StoreError::RunIsFinal { .. }
         | StoreError::SchemaVersion { .. }
         | StoreError::Definition { .. }

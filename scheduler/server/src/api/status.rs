@@ -59,6 +59,7 @@ fn of_store(error: &StoreError) -> Status {
             ),
         ),
         StoreError::RequestReused(_) => with_reason(Code::InvalidArgument, "REQUEST_ID_REUSED", text),
+        StoreError::RequestOfAnotherRun { .. } => with_reason(Code::AlreadyExists, "REQUEST_ID_REUSED", text),
         StoreError::RunIsFinal { .. } => with_reason(Code::FailedPrecondition, "RUN_IS_FINAL", text),
         // Another replica may be of the release that fits.
         StoreError::SchemaVersion { .. } => {

@@ -1,7 +1,5 @@
 //! `WorkerService`.
 
-use std::time::Duration;
-
 use prost::Message;
 use punctual_proto::v1::{self, worker_service_server::WorkerService};
 use punctual_scheduler_domain::id::{AttemptNumber, RunId, SessionId};
@@ -14,10 +12,7 @@ use super::convert::{
 };
 use super::error::ApiError;
 use super::page;
-use crate::store::{FinishAnswer, GoneReason, HEARTBEAT_EVERY, Registered, StartAnswer, WORKER_LEASE};
-
-/// How soon to ask again for an attempt that was granted but did not fit into the answer.
-const ASK_AGAIN: Duration = Duration::from_millis(1);
+use crate::store::{FinishAnswer, GoneReason, Grant, HEARTBEAT_EVERY, Registered, StartAnswer, WORKER_LEASE};
 
 /// Grants attempts and takes their outcomes.
 #[derive(Clone)]
@@ -181,7 +176,7 @@ fn within_bytes(answers: impl Iterator<Item = v1::StartAttemptResponse>) -> Vec<
         .map(|answer| {
             let bytes = answer.encoded_len();
             if total > 0 && total + bytes > page::MAX_BYTES {
-                return answer_to_proto(StartAnswer::NotDue(ASK_AGAIN));
+                return answer_to_proto(StartAnswer::NotDue(Grant::ASK_AGAIN));
             }
             total += bytes;
             answer

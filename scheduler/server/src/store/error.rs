@@ -43,6 +43,16 @@ pub enum StoreError {
     /// A request id was used before for something else.
     #[error("request id {0:?} was used for another call")]
     RequestReused(String),
+    /// An idempotency key holds a run of another job, or of none.
+    #[error("request id {request:?} made run {run} of {}", whose(.job.as_ref()))]
+    RequestOfAnotherRun {
+        /// The key.
+        request: String,
+        /// The run that it made.
+        run: RunId,
+        /// The job of that run; `None` for a one-off run.
+        job: Option<JobName>,
+    },
     /// A final run never changes.
     #[error("run {run} is already {state}")]
     RunIsFinal {
@@ -101,11 +111,16 @@ impl StoreError {
             | Self::UnknownNamespace(_)
             | Self::StaleRevision { .. }
             | Self::RequestReused(_)
+            | Self::RequestOfAnotherRun { .. }
             | Self::RunIsFinal { .. }
             | Self::SchemaVersion { .. }
             | Self::Definition { .. } => false,
         }
     }
+}
+
+fn whose(job: Option<&JobName>) -> String {
+    job.map_or_else(|| "no job".to_owned(), |job| format!("job {job}"))
 }
 
 impl From<sqlx::Error> for StoreError {

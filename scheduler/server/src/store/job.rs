@@ -46,10 +46,16 @@ pub enum JobChange {
 /// What one call of the planner did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PlanOutcome {
-    /// Jobs whose cursor moved; as many as the limit means there may be more.
+    /// Jobs whose cursor moved; 0 means that no more are due for planning.
     pub jobs: u32,
     /// Runs written down.
     pub runs: u32,
     /// Instants recorded as missed.
     pub missed: u64,
+}
+
+impl PlanOutcome {
+    /// Once it has written this many runs, a call takes no further job: some tens of milliseconds of work. The last
+    /// job may bring it past that.
+    pub const MOST_RUNS: usize = 5_000;
 }

@@ -92,7 +92,9 @@ impl Store for ModelStore {
         after: Option<&JobName>,
         limit: u32,
     ) -> Result<Vec<Job>, StoreError> {
-        Ok(jobs::list(&self.lock(), namespace, after, limit))
+        let state = self.lock();
+        state.require(namespace)?;
+        Ok(jobs::list(&state, namespace, after, limit))
     }
 
     async fn create_runs(
@@ -108,7 +110,9 @@ impl Store for ModelStore {
     }
 
     async fn list_runs(&self, selection: &RunSelection) -> Result<Vec<Run>, StoreError> {
-        Ok(read::list_runs(&self.lock(), selection))
+        let state = self.lock();
+        state.require(&selection.filter.namespace)?;
+        Ok(read::list_runs(&state, selection))
     }
 
     async fn changed_runs(
@@ -116,7 +120,9 @@ impl Store for ModelStore {
         filter: &RunFilter,
         since: Option<DateTime<Utc>>,
     ) -> Result<RunChanges, StoreError> {
-        Ok(read::changed_runs(&self.lock(), filter, since))
+        let state = self.lock();
+        state.require(&filter.namespace)?;
+        Ok(read::changed_runs(&state, filter, since))
     }
 
     async fn cancel_run(&self, run: RunId, reason: &str) -> Result<Option<Run>, StoreError> {

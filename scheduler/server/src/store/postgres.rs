@@ -1,7 +1,10 @@
-//! The store on Postgres: all SQL of the project, one file per statement, each checked at build time.
+//! The store on Postgres: all SQL of the project, a file for each statement longer than a few lines, checked at build
+//! time.
 //!
-//! No statement needs a session: no advisory session locks, no `SET`, no `LISTEN`. Statements that touch many runs
-//! lock them in id order. What is due is decided by `statement_timestamp()`, which tests may pin.
+//! No statement needs a session: no advisory session locks, no `SET`, no `LISTEN`. A job's cursor is locked before its
+//! row, and both before runs. A statement that waits for the locks of many runs takes them in id order, the others skip
+//! what is locked; only what was planned ahead is removed in any order, since nobody who waits holds it. What is due
+//! is decided by `statement_timestamp()`, which tests may pin.
 
 mod admit;
 mod backlog;
@@ -14,6 +17,7 @@ mod jobs;
 mod lanes;
 mod lease;
 mod live;
+mod namespaces;
 mod nodes;
 mod partitions;
 mod plan;

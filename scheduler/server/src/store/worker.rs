@@ -107,6 +107,31 @@ pub struct Grant {
     pub tries_used: u32,
 }
 
+impl Grant {
+    /// Bytes of payloads that one call hands out, unless a single one is larger. What was granted beyond them is
+    /// answered [`StartAnswer::NotDue`]: the session gets the same attempt when it asks again.
+    pub const MOST_BYTES: usize = 4 << 20;
+    /// How soon to ask again.
+    pub const ASK_AGAIN: Duration = Duration::from_millis(1);
+}
+
+/// How much of [`Grant::MOST_BYTES`] a call has handed out.
+#[derive(Debug, Default)]
+pub(super) struct Handed {
+    bytes: usize,
+}
+
+impl Handed {
+    /// Whether a payload still goes out with the others, which it then does.
+    pub(super) fn takes(&mut self, payload: usize) -> bool {
+        let fits = self.bytes == 0 || self.bytes + payload <= Grant::MOST_BYTES;
+        if fits {
+            self.bytes += payload;
+        }
+        fits
+    }
+}
+
 /// An attempt that a session holds or asks for, as its heartbeat lists it. Kept as JSON in the lease row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HeldAttempt {

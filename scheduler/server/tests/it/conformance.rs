@@ -4,12 +4,14 @@
 
 mod admission;
 mod attempts;
+mod backlog;
 mod changes;
 mod owners;
 mod planning;
 mod random;
 mod runs;
 mod transitions;
+mod triggers;
 pub(crate) mod world;
 
 /// Makes two tests of each scenario: one on the model, one on a database of its own.

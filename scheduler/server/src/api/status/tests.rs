@@ -27,6 +27,9 @@ fn every_error_of_the_store_has_its_code_and_reason() {
     let stale = StoreError::StaleRevision { name, expected: 3, found: 4 };
     check(stale, Code::Aborted, "STALE_ETAG", "r4");
     check(StoreError::RequestReused("x".to_owned()), Code::InvalidArgument, "REQUEST_ID_REUSED", "x");
+    let request = "x".to_owned();
+    let taken = StoreError::RequestOfAnotherRun { request, run, job: Some(JobName::new("tock").unwrap()) };
+    check(taken, Code::AlreadyExists, "REQUEST_ID_REUSED", "job tock");
     check(StoreError::RunIsFinal { run, state }, Code::FailedPrecondition, "RUN_IS_FINAL", "succeeded");
     let schema = StoreError::SchemaVersion { found: 1, needed: 2 };
     check(schema, Code::Unavailable, "SCHEMA_VERSION", "punctual migrate");

@@ -35,15 +35,13 @@ struct Template {
 fn create(state: &mut State, publisher: ReplicaId, run: NewRun) -> Result<CreatedRun, StoreError> {
     match run {
         NewRun::Trigger { id, namespace, job, payload, request } => {
-            let template = triggered(state, &namespace, job, payload)?;
-            let known = claim(state, namespace, request, id);
+            let template = triggered(state, &namespace, job.clone(), payload)?;
+            let known = claim(state, namespace, request, id, Some(job))?;
             Ok(known.unwrap_or_else(|| insert(state, publisher, id, template, None, None)))
         }
         NewRun::OneOff(run) => {
             let OneOffRun { id, namespace, task_queue, task, run_at, retry, timeouts, request, node } = *run;
-            if !state.namespaces.contains(&namespace) {
-                return Err(StoreError::UnknownNamespace(namespace));
-            }
+            state.require(&namespace)?;
             let template = Template {
                 version: None,
                 lane: Lane { namespace: namespace.clone(), task_queue, kind: task.kind() },
@@ -54,7 +52,7 @@ fn create(state: &mut State, publisher: ReplicaId, run: NewRun) -> Result<Create
             };
             // Only what is due now is queued at once.
             let node = node.filter(|_| run_at.is_none());
-            let known = claim(state, namespace, request, id);
+            let known = claim(state, namespace, request, id, None)?;
             Ok(known.unwrap_or_else(|| insert(state, publisher, id, template, run_at, node)))
         }
     }
@@ -93,9 +91,15 @@ fn claim(
     namespace: Namespace,
     request: Option<RequestId>,
     id: RunId,
-) -> Option<CreatedRun> {
-    let holder = *state.run_requests.entry((namespace, request?.0)).or_insert(id);
-    (holder != id).then_some(CreatedRun { id: holder, existed: true, dispatch: None })
+    job: Option<JobName>,
+) -> Result<Option<CreatedRun>, StoreError> {
+    let Some(RequestId(request)) = request else { return Ok(None) };
+    let held = state.run_requests.entry((namespace, request.clone())).or_insert_with(|| (id, job.clone()));
+    match held {
+        (holder, _) if *holder == id => Ok(None),
+        (holder, of) if *of == job => Ok(Some(CreatedRun { id: *holder, existed: true, dispatch: None })),
+        (holder, of) => Err(StoreError::RequestOfAnotherRun { request, run: *holder, job: of.clone() }),
+    }
 }
 
 fn insert(

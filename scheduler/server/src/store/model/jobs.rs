@@ -29,9 +29,7 @@ pub(super) fn create(
     new: NewJob,
     request: Option<&RequestId>,
 ) -> Result<JobId, StoreError> {
-    if !state.namespaces.contains(&new.namespace) {
-        return Err(StoreError::UnknownNamespace(new.namespace));
-    }
+    state.require(&new.namespace)?;
     if let Some(earlier) = earlier(state, request, "create", new.id)? {
         return Ok(earlier);
     }
@@ -74,9 +72,7 @@ pub(super) fn change(
     request: Option<&RequestId>,
 ) -> Result<Job, StoreError> {
     if let JobChange::Update { spec, .. } = &change {
-        if !state.namespaces.contains(namespace) {
-            return Err(StoreError::UnknownNamespace(namespace.clone()));
-        }
+        state.require(namespace)?;
         let lane = Lane {
             namespace: namespace.clone(),
             task_queue: spec.task_queue.clone(),

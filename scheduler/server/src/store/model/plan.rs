@@ -30,8 +30,13 @@ pub(super) fn plan_due_jobs(state: &mut State, look_ahead: Duration, limit: u32)
     claimed.sort_unstable();
     claimed.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     let mut outcome = PlanOutcome::default();
+    let mut due = 0;
     for (cursor, job) in claimed {
+        if due >= PlanOutcome::MOST_RUNS {
+            break;
+        }
         let planned = plan_job(state, job, cursor, horizon);
+        due += usize::try_from(planned.runs).unwrap_or(usize::MAX);
         outcome.jobs += 1;
         outcome.runs += planned.runs;
         outcome.missed += planned.missed;

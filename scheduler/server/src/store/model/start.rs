@@ -7,19 +7,23 @@ use punctual_scheduler_domain::run::{RunEvent, RunState, Transition};
 
 use super::live::{LiveRun, first, span};
 use super::state::State;
+use crate::store::worker::Handed;
 use crate::store::{GoneReason, Grant, REAP_MARGIN, Start, StartAnswer};
 
 pub(super) fn start_attempts(state: &mut State, session: SessionId, starts: &[Start]) -> Vec<StartAnswer> {
     let mut granted: HashMap<RunId, StartAnswer> = HashMap::new();
+    let mut handed = Handed::default();
     for start in starts {
         if start_attempt(state, session, *start) {
-            granted.extend(state.live.get(start.run).map(|run| (run.id, grant(state, run))));
+            let grant = state.live.get(start.run).map(|run| (run.id, grant(state, run, &mut handed)));
+            granted.extend(grant);
         }
     }
-    starts
-        .iter()
-        .map(|start| granted.get(&start.run).cloned().unwrap_or_else(|| explain(state, session, *start)))
-        .collect()
+    let answers = starts.iter().map(|start| {
+        let granted = granted.get(&start.run).cloned();
+        granted.unwrap_or_else(|| explain(state, session, *start, &mut handed))
+    });
+    answers.collect()
 }
 
 /// Grants what is queued under exactly this dispatch and due, to a session that is alive.
@@ -46,13 +50,13 @@ fn start_attempt(state: &mut State, session: SessionId, start: Start) -> bool {
 }
 
 /// Why it was not granted now; the grant again where this session holds it.
-fn explain(state: &State, session: SessionId, start: Start) -> StartAnswer {
+fn explain(state: &State, session: SessionId, start: Start, handed: &mut Handed) -> StartAnswer {
     if state.live_session(session).is_none() {
         return StartAnswer::Gone(GoneReason::SessionLost);
     }
     let Some(run) = state.live.get(start.run) else { return StartAnswer::Gone(GoneReason::UnknownRun) };
     match run.state {
-        RunState::Running if run.session == Some(session) => grant(state, run),
+        RunState::Running if run.session == Some(session) => grant(state, run, handed),
         RunState::Running => StartAnswer::Gone(GoneReason::Held),
         RunState::Queued if run.dispatch_seq != start.dispatch_seq => {
             StartAnswer::Gone(GoneReason::Superseded)
@@ -62,16 +66,21 @@ fn explain(state: &State, session: SessionId, start: Start) -> StartAnswer {
     }
 }
 
-fn grant(state: &State, run: &LiveRun) -> StartAnswer {
+/// The grant, unless its payload is too much beside what is handed out already.
+fn grant(state: &State, run: &LiveRun, handed: &mut Handed) -> StartAnswer {
     let lane = state.lane_of(run.lane);
     let of_job = || run.version.map(|version| state.definitions[&version].spec.task.payload());
+    let payload = run.payload.clone().or_else(of_job).unwrap_or_default();
+    if !handed.takes(payload.len()) {
+        return StartAnswer::NotDue(Grant::ASK_AGAIN);
+    }
     StartAnswer::Granted(Box::new(Grant {
         run: run.id,
         attempt: run.attempt.unwrap_or(AttemptNumber::FIRST),
         namespace: lane.namespace.clone(),
         job: state.job_name(run.job()),
         kind: lane.kind.clone(),
-        payload: run.payload.clone().or_else(of_job).unwrap_or_default(),
+        payload,
         due_at: run.due_at,
         start_to_close: run.start_to_close,
         cancel_grace: run.cancel_grace,

@@ -12,7 +12,7 @@ use punctual_scheduler_domain::schedule::{ScheduleError, ScheduleSet};
 use super::live::LiveRuns;
 use super::nodes::Node;
 use super::workers::Session;
-use crate::store::{Attempt, LaneId, Run};
+use crate::store::{Attempt, LaneId, Run, StoreError};
 
 /// One kind of work in one task queue.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,8 +52,8 @@ pub(super) struct State {
     pub(super) live: LiveRuns,
     pub(super) ended: BTreeMap<RunId, EndedRun>,
     pub(super) attempts: BTreeMap<RunId, Vec<Attempt>>,
-    /// Idempotency keys.
-    pub(super) run_requests: BTreeMap<(Namespace, String), RunId>,
+    /// Run and job of each idempotency key; no job for a one-off run.
+    pub(super) run_requests: BTreeMap<(Namespace, String), (RunId, Option<JobName>)>,
 
     pub(super) sessions: BTreeMap<SessionId, Session>,
     /// When each replica's lease runs out.
@@ -82,6 +82,14 @@ impl State {
             shards: Shard::all().map(|shard| (shard, None)).collect(),
             nodes: Vec::new(),
         }
+    }
+
+    /// Fails when nobody made the namespace.
+    pub(super) fn require(&self, namespace: &Namespace) -> Result<(), StoreError> {
+        if self.namespaces.contains(namespace) {
+            return Ok(());
+        }
+        Err(StoreError::UnknownNamespace(namespace.clone()))
     }
 
     /// The job of that name that is not deleted.

@@ -15,8 +15,10 @@ use sqlx::PgExecutor;
 use super::rows;
 use crate::store::StoreError;
 
-/// Beyond this many the memory is emptied and fills again: a bound, not a tuning knob.
-const MOST: usize = 20_000;
+/// Beyond this much the memory is emptied and fills again: a bound, not a tuning knob.
+const MOST_BYTES: usize = 128 << 20;
+/// What a definition takes beside its payload, roughly: its schedules, its policies, its places in maps.
+const OWN_BYTES: usize = 4 << 10;
 
 /// A job's definition, ready for use.
 pub(super) struct Definition {
@@ -40,7 +42,26 @@ pub(super) type Version = (JobId, i32);
 
 #[derive(Default)]
 pub(super) struct Definitions {
-    known: Mutex<HashMap<Version, Arc<Definition>>>,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    definitions: HashMap<Version, Arc<Definition>>,
+    bytes: usize,
+}
+
+impl Known {
+    fn insert(&mut self, version: Version, definition: Arc<Definition>) {
+        // The payload is in the specification too.
+        let bytes = OWN_BYTES + 2 * definition.payload.len();
+        if self.bytes + bytes > MOST_BYTES {
+            *self = Self::default();
+        }
+        if self.definitions.insert(version, definition).is_none() {
+            self.bytes += bytes;
+        }
+    }
 }
 
 impl Definitions {
@@ -55,7 +76,7 @@ impl Definitions {
         {
             let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             for version in versions {
-                match known.get(&version) {
+                match known.definitions.get(&version) {
                     Some(definition) => {
                         found.insert(version, Arc::clone(definition));
                     }
@@ -72,9 +93,6 @@ impl Definitions {
             .fetch_all(executor)
             .await?;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() + rows.len() > MOST {
-            known.clear();
-        }
         for row in rows {
             let what = format!("job {} version {}", row.name, row.version);
             let spec: JobSpec = match rows::definition(&what, row.spec) {

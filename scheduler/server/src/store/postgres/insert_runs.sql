@@ -1,20 +1,37 @@
-with made as (
-    select *
+-- Runs that no schedule made. What is due now is due at the time of this statement, which alone makes a one-off run:
+-- no transaction around it is needed.
+with jobs as (
+    -- Whoever deletes a job holds its row for itself. A trigger that comes first is seen by the delete, which cancels
+    -- its run; one that comes later finds no job.
+    select j.id
+    from punctual.job j
+    where j.id = any($2::uuid[]) and j.state <> 'deleted'
+    order by j.id
+    for key share
+), made as (
+    select m.*, coalesce($15::timestamptz, statement_timestamp()) as now,
+           coalesce(m.run_at, $15::timestamptz, statement_timestamp()) as due_at
     from unnest(
         $1::uuid[], $2::uuid[], $3::integer[], $4::text[], $5::text[], $6::smallint[], $7::integer[], $8::timestamptz[],
-        $9::timestamptz[], $10::timestamptz[], $11::bigint[], $12::bigint[], $13::integer[], $14::jsonb[]
-    ) as m (id, job_id, job_version, origin, overlap, shard, lane, run_at, start_deadline, close_deadline,
+        $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::integer[], $14::jsonb[]
+    ) as m (id, job_id, job_version, origin, overlap, shard, lane, run_at, schedule_to_start_ms, schedule_to_close_ms,
             start_to_close_ms, cancel_grace_ms, node, spec)
+    where m.job_id is null or m.job_id in (select id from jobs)
+), timed as (
+    select m.*, due_at + schedule_to_start_ms * interval '1 millisecond' as start_deadline,
+           due_at + schedule_to_close_ms * interval '1 millisecond' as close_deadline
+    from made m
 ), specs as (
-    insert into punctual.run_spec (run_id, spec) select id, spec from made where spec is not null
+    insert into punctual.run_spec (run_id, spec, bytes) select id, spec, octet_length(spec::text) from timed where spec is not null
 )
 insert into punctual.run_live (
     id, state, shard, lane, job_id, job_version, origin, overlap, due_at, run_at, created_at, start_deadline, close_deadline,
     start_to_close_ms, cancel_grace_ms, dispatch_seq, node, publisher, queued_at, reap_at
 )
 select id, case when node is null then 'scheduled' else 'queued' end, shard, lane, job_id, job_version, origin, overlap,
-       run_at, run_at, $15, start_deadline, close_deadline, start_to_close_ms, cancel_grace_ms,
-       case when node is null then 0 else 1 end, node, case when node is null then null else $16::uuid end,
-       case when node is null then null else $15::timestamptz end,
-       least(start_deadline, close_deadline, case when node is null then null else $15::timestamptz + $17::interval end)
-from made
+       due_at, due_at, now, start_deadline, close_deadline, start_to_close_ms, cancel_grace_ms,
+       case when node is null then 0 else 1 end, node, case when node is not null then $16::uuid end,
+       case when node is not null then now end,
+       least(start_deadline, close_deadline, case when node is not null then now + $17::interval end)
+from timed
+returning id, created_at

@@ -9,10 +9,13 @@ use punctual_scheduler_domain::schedule::ScheduleSet;
 use sqlx::{Postgres, Transaction};
 
 use super::rows::JobRow;
-use super::{PostgresStore, cancel, plan as planning};
+use super::{PostgresStore, cancel, namespaces, plan as planning};
 use crate::store::{JobChange, NewJob, RequestId, Revision, StoreError};
 
 type Tx = Transaction<'static, Postgres>;
+
+/// Why the runs of a deleted job are cancelled.
+const DELETED: &str = "job deleted";
 
 pub(super) async fn get(
     store: &PostgresStore,
@@ -33,7 +36,7 @@ pub(super) async fn list(
     limit: u32,
 ) -> Result<Vec<Job>, StoreError> {
     let after = after.map(AsRef::as_ref);
-    sqlx::query_file_as!(
+    let found = sqlx::query_file_as!(
         JobRow,
         "src/store/postgres/list_jobs.sql",
         namespace.as_ref(),
@@ -41,10 +44,11 @@ pub(super) async fn list(
         i64::from(limit)
     )
     .fetch_all(&store.pool)
-    .await?
-    .into_iter()
-    .map(JobRow::into_job)
-    .collect()
+    .await?;
+    if found.is_empty() {
+        namespaces::require(store, namespace).await?;
+    }
+    found.into_iter().map(JobRow::into_job).collect()
 }
 
 pub(super) async fn create(
@@ -53,9 +57,8 @@ pub(super) async fn create(
     request: Option<RequestId>,
 ) -> Result<JobId, StoreError> {
     // The lane is made first, so that a namespace that does not exist is found out before anything is written.
-    let mut connection = store.pool.acquire().await?;
-    store.lanes.id(&mut connection, &job.namespace, &job.spec.task_queue, &job.spec.task.kind()).await?;
-    drop(connection);
+    let kind = job.spec.task.kind();
+    store.lanes.find_or_make(&store.pool, &job.namespace, &job.spec.task_queue, &kind).await?;
     let mut tx = store.pool.begin().await?;
     let now = transaction_time(&mut tx, store).await?;
     if let Some(earlier) = claim_request(&mut tx, request.as_ref(), "create", job.id, now).await? {
@@ -99,8 +102,10 @@ pub(super) async fn change(
 ) -> Result<Job, StoreError> {
     let missing = || StoreError::NoSuchJob { namespace: namespace.clone(), name: name.clone() };
     if let JobChange::Update { spec, .. } = &change {
-        let mut connection = store.pool.acquire().await?;
-        store.lanes.id(&mut connection, namespace, &spec.task_queue, &spec.task.kind()).await?;
+        store.lanes.find_or_make(&store.pool, namespace, &spec.task_queue, &spec.task.kind()).await?;
+    }
+    if matches!(change, JobChange::Delete) {
+        clear_before_delete(store, namespace, name, revision, request.as_ref()).await?;
     }
     let mut tx = store.pool.begin().await?;
     let job = lock_job(&mut tx, namespace, name, request.as_ref()).await?.ok_or_else(missing)?;
@@ -125,6 +130,31 @@ pub(super) async fn change(
     let changed = apply(store, &mut tx, job, change, now).await?;
     tx.commit().await?;
     Ok(changed)
+}
+
+/// Cancels most of what a job has waiting, where that is much, before the transaction that deletes it. What that will
+/// refuse, or has answered before, is left to it.
+async fn clear_before_delete(
+    store: &PostgresStore,
+    namespace: &Namespace,
+    name: &JobName,
+    revision: Option<Revision>,
+    request: Option<&RequestId>,
+) -> Result<(), StoreError> {
+    let Some(job) = get(store, namespace, name).await? else { return Ok(()) };
+    if revision.is_some_and(|expected| expected != job.revision) {
+        return Ok(());
+    }
+    let known = sqlx::query_scalar!(
+        r#"select exists (select from punctual.job_request where request_id = $1) as "known!""#,
+        request.map(|request| request.0.as_str())
+    )
+    .fetch_one(&store.pool)
+    .await?;
+    if known {
+        return Ok(());
+    }
+    cancel::cancel_backlog(store, job.id, DELETED).await
 }
 
 /// Locks the job's cursor and reads the job behind it. A job deleted meanwhile is answered only to a repeat of the
@@ -206,7 +236,11 @@ async fn apply(
             job.state = JobState::Deleted;
             job.state_reason = String::new();
             job.next_due_at = None;
-            cancel::cancel_unstarted(store, tx, job.id, "job deleted").await?;
+            // Waits for the triggers that are being written down: their runs are cancelled too.
+            sqlx::query!("select from punctual.job where id = $1 for update", job.id.0)
+                .fetch_one(&mut **tx)
+                .await?;
+            cancel::cancel_unstarted(store, tx, job.id, DELETED).await?;
         }
     }
     job.updated_at = now;
@@ -297,10 +331,7 @@ async fn claim_request(
 }
 
 /// The database's time after the locks are held: an instant up to which nothing can be planned behind our back.
-pub(super) async fn transaction_time(
-    tx: &mut Tx,
-    store: &PostgresStore,
-) -> Result<DateTime<Utc>, StoreError> {
+async fn transaction_time(tx: &mut Tx, store: &PostgresStore) -> Result<DateTime<Utc>, StoreError> {
     if let Some(now) = store.now() {
         return Ok(now);
     }

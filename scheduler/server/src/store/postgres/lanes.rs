@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use punctual_scheduler_domain::name::{Kind, Namespace, TaskQueue};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 
 use crate::store::{LaneId, StoreError};
 
@@ -16,7 +16,22 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    /// The lane's number; made when it is new. A lane that may be new is asked for outside of any transaction: its
+    /// The lane's number; made when it is new, in a transaction of its own, since its number is remembered. One that
+    /// is known costs no connection.
+    pub(super) async fn find_or_make(
+        &self,
+        pool: &PgPool,
+        namespace: &Namespace,
+        task_queue: &TaskQueue,
+        kind: &Kind,
+    ) -> Result<LaneId, StoreError> {
+        if let Some(id) = self.known(&(namespace.clone(), task_queue.clone(), kind.clone())) {
+            return Ok(id);
+        }
+        self.id(&mut *pool.acquire().await?, namespace, task_queue, kind).await
+    }
+
+    /// The same on a connection that is at hand. Within a transaction, only for a lane that is there already: its
     /// number is remembered, whatever becomes of the transaction.
     pub(super) async fn id(
         &self,
@@ -26,8 +41,8 @@ impl Lanes {
         kind: &Kind,
     ) -> Result<LaneId, StoreError> {
         let key = (namespace.clone(), task_queue.clone(), kind.clone());
-        if let Some(id) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            return Ok(*id);
+        if let Some(id) = self.known(&key) {
+            return Ok(id);
         }
         let names = [namespace.as_str(), task_queue.as_str(), kind.as_str()];
         let id = match find(connection, names).await? {
@@ -41,6 +56,10 @@ impl Lanes {
         };
         self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(key, LaneId(id));
         Ok(LaneId(id))
+    }
+
+    fn known(&self, key: &Key) -> Option<LaneId> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(key).copied()
     }
 }
 

@@ -56,6 +56,10 @@ pub(super) async fn plan_due_jobs(
         store.definitions.get(&mut *tx, cursors.iter().map(|cursor| (cursor.job, cursor.version))).await?;
     let mut batch = Batch::new(now);
     for cursor in &cursors {
+        // The others are claimed again at once.
+        if batch.runs.ids.len() >= PlanOutcome::MOST_RUNS {
+            break;
+        }
         // One that cannot be read was reported; it must not keep the others from being planned.
         if let Some(definition) = definitions.get(&(cursor.job, cursor.version)) {
             let lane = lane_of(store, &mut tx, definition).await?;

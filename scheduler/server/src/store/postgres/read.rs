@@ -2,28 +2,45 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use punctual_scheduler_domain::id::{AttemptNumber, RunId, SessionId};
+use uuid::Version;
 
-use super::{PostgresStore, rows};
+use super::{PostgresStore, namespaces, rows};
 use crate::store::{Attempt, Run, RunChanges, RunFilter, RunSelection, Store as _, StoreError};
 
 /// How many live runs a watcher is shown at once.
 const MOST_WATCHED: u32 = 1000;
 /// A run that ended may be committed a moment after its `ended_at`: watchers look back this far.
 const COMMIT_DELAY: TimeDelta = TimeDelta::seconds(2);
+/// Far more than a scheduler's clock and the database's, or two databases' after a failover, are ever apart.
+const CLOCKS_APART: TimeDelta = TimeDelta::days(1);
 
 pub(super) async fn get_run(
     store: &PostgresStore,
     run: RunId,
 ) -> Result<Option<(Run, Vec<Attempt>)>, StoreError> {
-    let mut attempts = ended_attempts(store, run).await?;
     let only = Query { run: Some(run), limit: 1, ..Query::default() };
     if let Some((found, current)) = live_runs(store, &only).await?.pop() {
+        let mut attempts = ended_attempts(store, &found).await?;
+        // As it was when the run was read: what ended or began since is left out.
+        let ended = found.attempts - u32::from(current.is_some());
+        attempts.retain(|attempt| attempt.number.get() <= ended);
         attempts.extend(current);
         return Ok(Some((found, attempts)));
     }
-    // It may have ended since: then its last attempt is on record now.
     let Some(found) = ended_runs(store, &only, None).await?.pop() else { return Ok(None) };
-    Ok(Some((found, ended_attempts(store, run).await?)))
+    let attempts = ended_attempts(store, &found).await?;
+    Ok(Some((found, attempts)))
+}
+
+/// No run ended before its id was made, except by the clocks: the id has the time of the scheduler that made it, the
+/// end that of the database. `None` for an id that no scheduler made.
+fn earliest_end(run: RunId) -> Option<DateTime<Utc>> {
+    if run.0.get_version() != Some(Version::SortRand) {
+        return None;
+    }
+    let (seconds, nanos) = run.0.get_timestamp()?.to_unix();
+    let made = DateTime::from_timestamp(i64::try_from(seconds).ok()?, nanos)?;
+    made.checked_sub_signed(CLOCKS_APART)
 }
 
 pub(super) async fn list_runs(
@@ -41,6 +58,9 @@ pub(super) async fn list_runs(
     // Live ones first: a run that ends in between is then seen twice rather than not at all.
     let mut runs: Vec<_> = live_runs(store, &query).await?.into_iter().map(|(run, _)| run).collect();
     runs.extend(ended_runs(store, &query, None).await?);
+    if runs.is_empty() {
+        namespaces::require(store, &selection.filter.namespace).await?;
+    }
     runs.sort_by(|a, b| b.id.cmp(&a.id).then(b.state.is_final().cmp(&a.state.is_final())));
     runs.dedup_by_key(|run| run.id);
     runs.truncate(usize::try_from(selection.limit).unwrap_or(usize::MAX));
@@ -61,9 +81,13 @@ pub(super) async fn changed_runs(
         ..Query::default()
     };
     let mut runs: Vec<_> = live_runs(store, &query).await?.into_iter().map(|(run, _)| run).collect();
+    let first = since.is_none();
     // Somebody who watches one run wants its end, however long ago; else only what ends from now on.
     let since = since.or_else(|| filter.run.is_none().then_some(now));
     runs.extend(ended_runs(store, &query, since).await?);
+    if first && runs.is_empty() {
+        namespaces::require(store, &filter.namespace).await?;
+    }
     runs.sort_by(|a, b| a.id.cmp(&b.id).then(b.state.is_final().cmp(&a.state.is_final())));
     runs.dedup_by_key(|run| run.id);
     Ok(RunChanges { runs, next_since: now - COMMIT_DELAY })
@@ -139,6 +163,8 @@ async fn ended_runs(
     query: &Query,
     since: Option<DateTime<Utc>>,
 ) -> Result<Vec<Run>, StoreError> {
+    // History is kept by the day: what is older than the run is not even looked at.
+    let since = since.max(query.run.and_then(earliest_end));
     sqlx::query_file!(
         "src/store/postgres/ended_runs.sql",
         query.run.map(|run| run.0),
@@ -180,8 +206,9 @@ async fn ended_runs(
     .collect()
 }
 
-async fn ended_attempts(store: &PostgresStore, run: RunId) -> Result<Vec<Attempt>, StoreError> {
-    sqlx::query_file!("src/store/postgres/attempts_of_run.sql", run.0)
+async fn ended_attempts(store: &PostgresStore, run: &Run) -> Result<Vec<Attempt>, StoreError> {
+    let (from, until) = (run.created_at - CLOCKS_APART, run.ended_at.map(|ended| ended + CLOCKS_APART));
+    sqlx::query_file!("src/store/postgres/attempts_of_run.sql", run.id.0, from, until)
         .fetch_all(&store.pool)
         .await?
         .into_iter()
@@ -199,4 +226,23 @@ async fn ended_attempts(store: &PostgresStore, run: RunId) -> Result<Vec<Attempt
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn an_id_says_from_when_on_its_run_may_have_ended() {
+        let at = |id: &str| earliest_end(RunId(id.parse::<Uuid>().unwrap())).map(|at| at.to_rfc3339());
+        let a_day_before = at("0190163d-8694-739b-aea5-966c26f8ad91");
+        assert_eq!(a_day_before.as_deref(), Some("2024-06-13T10:14:09.300+00:00"));
+        assert_eq!(at("f9168c5e-ceb2-4faa-b6bf-329bf39fa1e4"), None, "of random ones nothing is known");
+        assert_eq!(
+            at("ffffffff-ffff-7fff-bfff-ffffffffffff").as_deref(),
+            Some("+10889-08-01T05:31:50.655+00:00")
+        );
+    }
 }

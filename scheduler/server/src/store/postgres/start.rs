@@ -9,10 +9,13 @@ use uuid::Uuid;
 
 use super::definitions::OwnDefinition;
 use super::{PostgresStore, interval, rows};
+use crate::store::worker::Handed;
 use crate::store::{GoneReason, Grant, REAP_MARGIN, Start, StartAnswer, StoreError};
 
 /// A row may be locked by another statement for a moment; asked again this often it is free.
 const TRIES: usize = 5;
+/// Of definitions of their own that one statement brings.
+const MOST_BYTES: i64 = Grant::MOST_BYTES as i64;
 
 /// What both statements answer about a run.
 struct Started {
@@ -27,6 +30,9 @@ struct Started {
     namespace: String,
     kind: String,
     job: String,
+    /// Whether its definition is its own.
+    own: bool,
+    /// That, unless it is too much for one answer.
     spec: Option<serde_json::Value>,
 }
 
@@ -44,6 +50,7 @@ macro_rules! started {
             namespace: $row.namespace,
             kind: $row.kind,
             job: $row.job,
+            own: $row.own,
             spec: $row.spec,
         }
     };
@@ -55,15 +62,16 @@ pub(super) async fn start_attempts(
     starts: &[Start],
 ) -> Result<Vec<StartAnswer>, StoreError> {
     let mut answers: HashMap<RunId, StartAnswer> = HashMap::new();
+    let mut handed = Handed::default();
     for _ in 0..TRIES {
         let open: Vec<_> = starts.iter().filter(|start| !answers.contains_key(&start.run)).copied().collect();
         if open.is_empty() {
             break;
         }
-        grant(store, session, &open, &mut answers).await?;
+        grant(store, session, &open, &mut handed, &mut answers).await?;
         let refused: Vec<_> = open.into_iter().filter(|start| !answers.contains_key(&start.run)).collect();
         if !refused.is_empty() {
-            explain(store, session, &refused, &mut answers).await?;
+            explain(store, session, &refused, &mut handed, &mut answers).await?;
         }
     }
     // Still contended after all that: to be asked again in a moment.
@@ -79,6 +87,7 @@ async fn grant(
     store: &PostgresStore,
     session: SessionId,
     starts: &[Start],
+    handed: &mut Handed,
     answers: &mut HashMap<RunId, StartAnswer>,
 ) -> Result<(), StoreError> {
     let ids: Vec<_> = starts.iter().map(|start| start.run.0).collect();
@@ -90,13 +99,13 @@ async fn grant(
         &seqs,
         session.0,
         store.now(),
-        interval(REAP_MARGIN)
+        interval(REAP_MARGIN),
+        MOST_BYTES
     )
     .fetch_all(&store.pool)
     .await?;
     for row in granted {
-        let started = started!(row);
-        answers.insert(RunId(started.id), StartAnswer::Granted(Box::new(grant_of(store, started).await?)));
+        answers.insert(RunId(row.id), hand_out(store, started!(row), handed).await?);
     }
     Ok(())
 }
@@ -106,6 +115,7 @@ async fn explain(
     store: &PostgresStore,
     session: SessionId,
     starts: &[Start],
+    handed: &mut Handed,
     answers: &mut HashMap<RunId, StartAnswer>,
 ) -> Result<(), StoreError> {
     let live = sqlx::query_file_scalar!("src/store/postgres/session_is_live.sql", session.0, store.now())
@@ -116,9 +126,10 @@ async fn explain(
         return Ok(());
     }
     let ids: Vec<_> = starts.iter().map(|start| start.run.0).collect();
-    let found = sqlx::query_file!("src/store/postgres/asked_runs.sql", &ids, store.now())
-        .fetch_all(&store.pool)
-        .await?;
+    let found =
+        sqlx::query_file!("src/store/postgres/asked_runs.sql", &ids, store.now(), session.0, MOST_BYTES)
+            .fetch_all(&store.pool)
+            .await?;
     let known: HashSet<_> = found.iter().map(|row| row.id).collect();
     for start in starts.iter().filter(|start| !known.contains(&start.run.0)) {
         answers.insert(start.run, StartAnswer::Gone(GoneReason::UnknownRun));
@@ -126,14 +137,7 @@ async fn explain(
     for row in found {
         let asked = starts.iter().find(|start| start.run.0 == row.id).map_or(0, |start| start.dispatch_seq);
         let answer = match row.state.as_str() {
-            "running" if row.session == Some(session.0) => {
-                let started = started!(row);
-                answers.insert(
-                    RunId(started.id),
-                    StartAnswer::Granted(Box::new(grant_of(store, started).await?)),
-                );
-                continue;
-            }
+            "running" if row.session == Some(session.0) => hand_out(store, started!(row), handed).await?,
             "running" => StartAnswer::Gone(GoneReason::Held),
             "queued" if rows::count(row.dispatch_seq) != asked => StartAnswer::Gone(GoneReason::Superseded),
             "queued" if row.run_at > row.now => {
@@ -148,16 +152,32 @@ async fn explain(
     Ok(())
 }
 
-async fn grant_of(store: &PostgresStore, row: Started) -> Result<Grant, StoreError> {
-    let payload = match (row.spec, row.job_id, row.job_version) {
-        (Some(own), ..) => rows::definition::<OwnDefinition>(&format!("run {}", row.id), own)?.task.payload(),
-        (None, Some(job), Some(version)) => {
-            let version = (JobId(job), version);
-            let known = store.definitions.get(&store.pool, [version]).await?;
-            known.get(&version).map(|definition| definition.payload.clone()).unwrap_or_default()
+/// The grant, unless its payload is too much beside what is handed out already.
+async fn hand_out(
+    store: &PostgresStore,
+    mut row: Started,
+    handed: &mut Handed,
+) -> Result<StartAnswer, StoreError> {
+    let payload = match (row.spec.take(), row.job_id.map(JobId).zip(row.job_version)) {
+        (Some(own), _) => {
+            let own: OwnDefinition = rows::definition(&format!("run {}", row.id), own)?;
+            Some(own.task.payload()).filter(|payload| handed.takes(payload.len()))
         }
-        _ => String::new(),
+        (None, _) if row.own => None,
+        (None, Some(version)) => {
+            let known = store.definitions.get(&store.pool, [version]).await?;
+            let payload = known.get(&version).map_or("", |definition| &definition.payload);
+            handed.takes(payload.len()).then(|| payload.to_owned())
+        }
+        (None, None) => Some(String::new()),
     };
+    Ok(match payload {
+        Some(payload) => StartAnswer::Granted(Box::new(grant_of(row, payload)?)),
+        None => StartAnswer::NotDue(Grant::ASK_AGAIN),
+    })
+}
+
+fn grant_of(row: Started, payload: String) -> Result<Grant, StoreError> {
     Ok(Grant {
         run: RunId(row.id),
         attempt: AttemptNumber::new(rows::count(row.attempt)).unwrap_or(AttemptNumber::FIRST),

@@ -24,10 +24,14 @@ with lease as (
     where r.id = due.id and r.state = 'queued'
     returning r.*
 )
+-- The definitions that are too much for one answer stay where they are.
 select g.id, g.attempt, g.job_id, g.job_version, g.due_at,
        g.start_to_close_ms, g.cancel_grace_ms, g.tries_used,
-       l.namespace, l.kind, coalesce(j.name, '') as "job!", s.spec as "spec?"
+       l.namespace, l.kind, coalesce(j.name, '') as "job!", s.run_id is not null as "own!",
+       case when s.bytes = sum(s.bytes) over handed or sum(s.bytes) over handed <= $6::bigint then s.spec end as "spec?"
 from granted g
 join punctual.lane l on l.id = g.lane
 left join punctual.job j on j.id = g.job_id
 left join punctual.run_spec s on s.run_id = g.id and g.origin <> 'schedule'
+window handed as (order by g.id rows unbounded preceding)
+order by g.id

@@ -3,18 +3,19 @@
 use std::time::Duration;
 
 use punctual_scheduler::store::{
-    Beat, BeatAnswer, CANCEL_MARGIN, FinishAnswer, GoneReason, HeldAttempt, REAP_MARGIN, Registered, Release,
-    Report, StartAnswer, StoreError,
+    Beat, BeatAnswer, CANCEL_MARGIN, FinishAnswer, GoneReason, Grant, HeldAttempt, NewRun, OneOffRun,
+    REAP_MARGIN, Registered, Release, Report, Start, StartAnswer, StoreError,
 };
 use punctual_scheduler_domain::attempt::{AttemptOutcome, AttemptReport};
 use punctual_scheduler_domain::id::{AttemptNumber, RunId, SessionId};
-use punctual_scheduler_domain::job::JobSpec;
+use punctual_scheduler_domain::job::{JobSpec, Task};
+use punctual_scheduler_domain::name::Kind;
 use punctual_scheduler_domain::run::RunState;
 use punctual_scheduler_domain::timeouts::Timeouts;
 use uuid::Uuid;
 
 use super::on_both_stores;
-use super::world::{World, a_job, new_session, seconds};
+use super::world::{World, a_job, a_one_off, new_session, seconds};
 
 on_both_stores!(
     a_silent_session_loses_its_attempts_which_are_retried,
@@ -35,6 +36,7 @@ on_both_stores!(
     a_draining_worker_counts_no_more,
     progress_is_seen_while_the_attempt_is_held,
     what_was_never_there_is_unknown,
+    large_payloads_are_handed_out_a_few_at_a_time,
 );
 
 const AGAIN: AttemptOutcome = AttemptOutcome::Failed;
@@ -371,4 +373,42 @@ async fn what_was_never_there_is_unknown(world: World) {
     let answers = world.store.start_attempts(session, &[start]).await.unwrap();
     assert_eq!(answers, [StartAnswer::Gone(GoneReason::UnknownRun)]);
     assert_eq!(world.beat(session, &[(run, attempt)]).await.unwrap().lost, [(run, attempt)]);
+}
+
+async fn large_payloads_are_handed_out_a_few_at_a_time(world: World) {
+    let session = world.worker(20).await;
+    let payload = format!("\"{}\"", "x".repeat(1 << 20));
+    let mut of_job = a_job();
+    of_job.task = Task::Handler { kind: Kind::new("work").unwrap(), payload: payload.clone() };
+    world.job("heavy", of_job.clone()).await;
+    for _ in 0..3 {
+        world.trigger("heavy").await;
+        let one_off = OneOffRun { task: of_job.task.clone(), ..a_one_off(RunId(Uuid::now_v7())) };
+        world.create(NewRun::OneOff(Box::new(one_off))).await;
+    }
+    let dispatches = world.admit().await.dispatches;
+    let mut open: Vec<_> =
+        dispatches.iter().map(|it| Start { run: it.run, dispatch_seq: it.dispatch_seq }).collect();
+    assert_eq!(open.len(), 6);
+    // Three of a little more than a megabyte go into four.
+    for left in [3, 0] {
+        let answers = world.store.start_attempts(session, &open).await.unwrap();
+        let mut later = Vec::new();
+        for (start, answer) in open.into_iter().zip(answers) {
+            match answer {
+                StartAnswer::Granted(grant) => {
+                    assert_eq!((grant.run, grant.attempt), (start.run, AttemptNumber::FIRST));
+                    assert_eq!(grant.payload.len(), payload.len());
+                }
+                StartAnswer::NotDue(wait) => {
+                    assert_eq!(wait, Grant::ASK_AGAIN);
+                    assert_eq!(world.state(start.run).await, RunState::Running, "granted, and kept for it");
+                    later.push(start);
+                }
+                gone => panic!("{gone:?}"),
+            }
+        }
+        assert_eq!(later.len(), left);
+        open = later;
+    }
 }

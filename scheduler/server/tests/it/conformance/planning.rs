@@ -1,6 +1,7 @@
 //! Instants become runs, each once.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use punctual_scheduler::store::PlanOutcome;
 use punctual_scheduler_domain::job::{JobSpec, JobState};
 use punctual_scheduler_domain::run::{RunOrigin, RunState};
 use punctual_scheduler_domain::schedule::ScheduleSpec;
@@ -13,6 +14,7 @@ on_both_stores!(
     instants_missed_for_long_are_counted_and_the_latest_runs,
     a_schedule_that_ends_leaves_the_job_exhausted,
     a_job_without_a_schedule_is_never_planned,
+    one_call_plans_no_more_than_a_bound_however_many_jobs_are_due,
 );
 
 async fn due_times(world: &World, job: &str) -> Vec<DateTime<Utc>> {
@@ -70,4 +72,21 @@ async fn a_job_without_a_schedule_is_never_planned(world: World) {
     assert_eq!(world.plan().await.jobs, 0);
     let job = world.get_job("manual").await.unwrap();
     assert_eq!((job.state, job.next_due_at), (JobState::Active, None));
+}
+
+async fn one_call_plans_no_more_than_a_bound_however_many_jobs_are_due(world: World) {
+    for number in 0..14 {
+        world.job(&format!("tick-{number}"), every(seconds(1))).await;
+    }
+    // One job gives a call 500 runs at most, which is far enough for now.
+    let (mut runs, most) = (0, u32::try_from(PlanOutcome::MOST_RUNS).unwrap());
+    loop {
+        let planned = world.store.plan_due_jobs(seconds(600), 200).await.unwrap();
+        if planned.jobs == 0 {
+            break;
+        }
+        assert!(planned.runs < most + 500, "{planned:?}");
+        runs += planned.runs;
+    }
+    assert_eq!(runs, 14 * 500);
 }

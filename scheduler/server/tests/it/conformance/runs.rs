@@ -16,6 +16,7 @@ on_both_stores!(
     each_run_of_a_batch_is_answered_by_itself,
     runs_are_listed_newest_first_page_by_page,
     a_watcher_sees_what_lives_and_what_ended_since,
+    a_namespace_that_nobody_made_is_not_an_empty_one,
 );
 
 fn one_off(request: &str) -> NewRun {
@@ -126,4 +127,21 @@ async fn a_watcher_sees_what_lives_and_what_ended_since(world: World) {
     let one = RunFilter { run: Some(first), ..all };
     let seen = world.store.changed_runs(&one, None).await.unwrap().runs;
     assert_eq!(seen.iter().map(|run| run.state).collect::<Vec<_>>(), [RunState::Cancelled]);
+}
+
+async fn a_namespace_that_nobody_made_is_not_an_empty_one(world: World) {
+    let (here, elsewhere) = (Namespace::default(), Namespace::new("elsewhere").unwrap());
+    assert!(world.store.list_jobs(&here, None, 10).await.unwrap().is_empty());
+    assert!(world.store.list_runs(&selection(None, &[], None, 10)).await.unwrap().is_empty());
+    let jobs = world.store.list_jobs(&elsewhere, None, 10).await.unwrap_err();
+    let filter = RunFilter { namespace: elsewhere.clone(), job: None, run: None };
+    let watched = world.store.changed_runs(&filter, None).await.unwrap_err();
+    let runs = RunSelection { filter, ..selection(None, &[], None, 10) };
+    let runs = world.store.list_runs(&runs).await.unwrap_err();
+    for refused in [jobs, runs, watched] {
+        assert!(
+            matches!(&refused, StoreError::UnknownNamespace(namespace) if *namespace == elsewhere),
+            "{refused:?}"
+        );
+    }
 }
