@@ -31,13 +31,13 @@ pub(super) enum Arrival<'a> {
 }
 
 impl Link {
-    /// Connects and asks for no heartbeats.
+    /// Connects and asks for few heartbeats: servers refuse consumers that want none.
     pub(super) fn open(address: &str) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(SILENCE))?;
         let mut link = Self { stream, input: vec![0; INPUT_BYTES], from: 0, to: 0 };
-        let identify = br#"{"client_id":"bench","heartbeat_interval":-1}"#;
+        let identify = br#"{"client_id":"bench","heartbeat_interval":60000}"#;
         let length = u32::try_from(identify.len())?.to_be_bytes();
         link.send(&[b"  V2IDENTIFY\n", &length[..], identify].concat())?;
         link.answers(1)?;
@@ -73,9 +73,14 @@ impl Link {
         while taken == 0 {
             self.fill()?;
             while let Some((frame, next)) = self.frame()? {
-                take(arrival(frame)?);
+                match arrival(frame)? {
+                    Some(arrival) => {
+                        take(arrival);
+                        taken += 1;
+                    }
+                    None => self.stream.write_all(b"NOP\n")?,
+                }
                 self.from = next;
-                taken += 1;
             }
         }
         Ok(taken)
@@ -109,11 +114,13 @@ impl Link {
     }
 }
 
-fn arrival(frame: &[u8]) -> anyhow::Result<Arrival<'_>> {
+/// `None` for a heartbeat.
+fn arrival(frame: &[u8]) -> anyhow::Result<Option<Arrival<'_>>> {
     match frame.split_first_chunk::<4>() {
-        Some(([0, 0, 0, 0], _)) => Ok(Arrival::Answer),
+        Some(([0, 0, 0, 0], b"_heartbeat_")) => Ok(None),
+        Some(([0, 0, 0, 0], _)) => Ok(Some(Arrival::Answer)),
         Some(([0, 0, 0, 2], message)) if message.len() >= MESSAGE_HEAD => {
-            Ok(Arrival::Message { id: &message[10..MESSAGE_HEAD], body: &message[MESSAGE_HEAD..] })
+            Ok(Some(Arrival::Message { id: &message[10..MESSAGE_HEAD], body: &message[MESSAGE_HEAD..] }))
         }
         _ => bail!("the server says {}", String::from_utf8_lossy(frame)),
     }
