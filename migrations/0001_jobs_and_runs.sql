@@ -109,6 +109,8 @@ create table punctual.run_live (
     attempt integer not null default 0,
     tries_used integer not null default 0,
     dispatch_seq integer not null default 0,
+    -- How often in a row it was queued, published, and not started in time: what its next wait is measured by.
+    redeliveries integer not null default 0,
     -- While queued: where it was sent, and by which scheduler.
     node integer,
     publisher uuid,

@@ -160,6 +160,9 @@ pub trait Store: Send + Sync + 'static {
         publisher: ReplicaId,
         runs: &[Redispatch],
     ) -> Result<Vec<Dispatch>, StoreError>;
+    /// Schedules again, at once, runs whose doorbells no node took, each if it is still queued under that dispatch.
+    /// Answers how many.
+    async fn give_back(&self, untaken: &[Dispatch]) -> Result<u32, StoreError>;
     /// The places and kinds of the live workers of every task queue.
     async fn fleets(&self) -> Result<Vec<Fleet>, StoreError>;
     /// How many runs are queued in each task queue, whoever published them.
@@ -170,6 +173,8 @@ pub trait Store: Send + Sync + 'static {
     /// Numbers for nodes that answered a probe. A node seen under a new identity at a known address makes the
     /// older ones lost; a lost one that answers again is no longer lost.
     async fn nodes_seen(&self, nodes: &[NodeIdentity]) -> Result<Vec<NodeId>, StoreError>;
+    /// The nodes that runs are queued on and that are not marked lost, whoever saw them last.
+    async fn nodes_with_queued_runs(&self) -> Result<Vec<(NodeId, NodeIdentity)>, StoreError>;
     /// Marks a node lost. `false` when it was already.
     async fn node_lost(&self, node: NodeId) -> Result<bool, StoreError>;
 

@@ -10,6 +10,7 @@ mod conclude;
 mod create;
 mod definitions;
 mod finish;
+mod give_back;
 mod jobs;
 mod lanes;
 mod lease;
@@ -224,6 +225,10 @@ impl Store for PostgresStore {
         admit::redispatch(self, publisher, runs).await
     }
 
+    async fn give_back(&self, untaken: &[Dispatch]) -> Result<u32, StoreError> {
+        give_back::dispatches(self, untaken).await
+    }
+
     async fn fleets(&self) -> Result<Vec<Fleet>, StoreError> {
         workers::fleets(self).await
     }
@@ -235,6 +240,10 @@ impl Store for PostgresStore {
 
     async fn nodes_seen(&self, seen: &[NodeIdentity]) -> Result<Vec<NodeId>, StoreError> {
         nodes::seen(self, seen).await
+    }
+
+    async fn nodes_with_queued_runs(&self) -> Result<Vec<(NodeId, NodeIdentity)>, StoreError> {
+        nodes::with_queued_runs(self).await
     }
 
     async fn node_lost(&self, node: NodeId) -> Result<bool, StoreError> {

@@ -5,6 +5,7 @@
 mod admission;
 mod attempts;
 mod changes;
+mod doorbells;
 mod owners;
 mod planning;
 mod random;
