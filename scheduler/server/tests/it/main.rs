@@ -11,4 +11,5 @@ mod runs;
 mod security;
 mod simulation;
 mod startup;
+mod stuck_node;
 mod workers;
