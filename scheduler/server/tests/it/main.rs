@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that finds something else than it expects has failed")]
 
 mod bad_input;
+mod busy;
 mod conformance;
 mod front;
 mod http;

@@ -57,7 +57,7 @@ fn dispatches(rows: Vec<DispatchRow>) -> Result<Vec<Dispatch>, StoreError> {
 
 pub(super) async fn due_lanes(store: &PostgresStore, shards: &[Shard]) -> Result<Vec<DueLane>, StoreError> {
     sqlx::query_file!("src/store/postgres/due_lanes.sql", &shard_numbers(shards))
-        .fetch_all(&store.pool)
+        .fetch_all(&store.steady)
         .await?
         .into_iter()
         .map(|row| {
@@ -78,7 +78,7 @@ pub(super) async fn admit_due_runs(
 ) -> Result<Admitted, StoreError> {
     let budgets = budgets(store, request).await?;
     let rooms = rooms(&request.lanes, &budgets, request.limit);
-    let mut tx = store.pool.begin().await?;
+    let mut tx = store.steady.begin().await?;
     let due = lock_due_runs(store, &mut tx, request, &rooms).await?;
     let Some(now) = due.now else {
         tx.rollback().await?;
@@ -131,7 +131,7 @@ pub(super) async fn queued_counts(
     shards: &[Shard],
 ) -> Result<HashMap<TaskQueuePath, u32>, StoreError> {
     sqlx::query_file!("src/store/postgres/queued_counts.sql", &shard_numbers(shards))
-        .fetch_all(&store.pool)
+        .fetch_all(&store.steady)
         .await?
         .into_iter()
         .map(|row| {
@@ -308,7 +308,7 @@ pub(super) async fn adopt(
         ended.expired_at - ADOPTED_BEFORE_END,
         i64::from(limit)
     )
-    .fetch_all(&store.pool)
+    .fetch_all(&store.steady)
     .await?;
     dispatches(rows)
 }

@@ -142,7 +142,7 @@ async fn release_all(store: &PostgresStore, attempts: Vec<(RunId, AttemptNumber)
 
 pub(super) async fn fleets(store: &PostgresStore) -> Result<Vec<Fleet>, StoreError> {
     sqlx::query_file!("src/store/postgres/fleets.sql", store.now())
-        .fetch_all(&store.pool)
+        .fetch_all(&store.steady)
         .await?
         .into_iter()
         .map(|row| {
