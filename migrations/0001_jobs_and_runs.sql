@@ -185,6 +185,13 @@ create table punctual.worker_lease (
     held jsonb not null default '[]'
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
 
+-- Sessions that have ended, for a day: what has ended is never opened again.
+create table punctual.ended_session (
+    session uuid primary key,
+    ended_at timestamptz not null
+);
+create index ended_session_at on punctual.ended_session (ended_at);
+
 create table punctual.scheduler_lease (
     replica uuid primary key,
     name text not null,

@@ -180,7 +180,7 @@ pub trait Store: Send + Sync + 'static {
 
     // Workers -----------------------------------------------------------------------------------------------
 
-    /// Opens a session. Repeated, it changes what the session says of itself.
+    /// Opens a session. Repeated, it changes what the session says of itself. One that has ended is not opened again.
     async fn register_worker(&self, session: NewSession) -> Result<Registered, StoreError>;
     /// Closes a session; attempts it still holds are released.
     async fn unregister_worker(&self, session: SessionId) -> Result<(), StoreError>;

@@ -21,7 +21,7 @@ pub(super) fn sessions(state: &mut State, limit: u32) -> Reaped {
         .take(most)
         .collect();
     for session in &silent {
-        state.sessions.remove(session);
+        state.end_session(*session);
     }
     let mut orphans: Vec<_> = state
         .live
