@@ -109,6 +109,8 @@ create table punctual.run_live (
     attempt integer not null default 0,
     tries_used integer not null default 0,
     dispatch_seq integer not null default 0,
+    -- How often in a row it was queued, published, and not started in time: what its next wait is measured by.
+    redeliveries integer not null default 0,
     -- While queued: where it was sent, and by which scheduler.
     node integer,
     publisher uuid,
@@ -189,6 +191,13 @@ create table punctual.worker_lease (
     -- The last heartbeat's list: [{"run_id", "attempt", "progress", "progress_note"}].
     held jsonb not null default '[]'
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
+
+-- Sessions that have ended, for a day: what has ended is never opened again.
+create table punctual.ended_session (
+    session uuid primary key,
+    ended_at timestamptz not null
+);
+create index ended_session_at on punctual.ended_session (ended_at);
 
 create table punctual.scheduler_lease (
     replica uuid primary key,

@@ -35,14 +35,14 @@ pub(crate) struct Progress {
 }
 
 impl Context {
-    /// The context of an attempt that was granted at `granted_at` and may take `start_to_close` from then.
-    pub(crate) fn new(attempt: v1::Granted, granted_at: Instant, start_to_close: Duration) -> Self {
+    /// The context of an attempt that was asked for at `asked` and may take `start_to_close` from then.
+    pub(crate) fn new(attempt: v1::Granted, asked: Instant, start_to_close: Duration) -> Self {
         let due_at = attempt.due_at.unwrap_or_default();
         let nanos = u32::try_from(due_at.nanos).unwrap_or_default();
         Self {
             due_at: DateTime::from_timestamp(due_at.seconds, nanos).unwrap_or_default(),
             attempt: Arc::new(attempt),
-            deadline: granted_at + start_to_close,
+            deadline: asked + start_to_close,
             progress: Arc::default(),
             cancellation: Cancellation::default(),
         }

@@ -178,7 +178,7 @@ impl<'a> Session<'a> {
                 break;
             }
             self.start_calls += 1;
-            self.calls.spawn(calls::start(Arc::clone(&self.site), self.id.clone(), batch));
+            self.calls.spawn(calls::start(Arc::clone(&self.site), self.id.clone(), batch, now));
         }
         while let Some((call, batch)) = self.reports.next_call(now) {
             self.calls.spawn(calls::report(Arc::clone(&self.site), self.id.clone(), call, batch));
@@ -302,11 +302,14 @@ impl<'a> Session<'a> {
 
     /// Starts the handler of an attempt that is ours now. While draining, and for a kind without a handler, it is
     /// given back.
-    fn execute(&mut self, granted: v1::Granted, dispatch: u32, now: Instant) {
+    ///
+    /// `asked` is when it was asked for, which is before it was granted: counted from then, its time is over here before
+    /// it is over for the schedulers.
+    fn execute(&mut self, granted: v1::Granted, dispatch: u32, asked: Instant) {
         let duration = |from: Option<prost_types::Duration>| from.and_then(|from| from.try_into().ok());
         let start_to_close = duration(granted.start_to_close).unwrap_or(DEFAULT_START_TO_CLOSE);
         let cancel_grace = duration(granted.cancel_grace).unwrap_or(DEFAULT_CANCEL_GRACE);
-        let context = Context::new(granted, now, start_to_close);
+        let context = Context::new(granted, asked, start_to_close);
         let (run, attempt) = (context.run_id().to_owned(), context.attempt());
         self.held.add(context.clone(), dispatch);
         if self.drain.is_some() || self.site.handlers.get(context.kind()).is_none() {

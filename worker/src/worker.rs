@@ -11,6 +11,7 @@ use punctual_service::health::Health;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tonic::Code;
 use uuid::Uuid;
 
 pub use builder::WorkerBuilder;
@@ -88,15 +89,14 @@ impl Worker {
         let mut unreported: Option<Unreported> = None;
         let mut registered_before = false;
         loop {
-            let session = Uuid::new_v4().to_string();
-            let registration = Registration { site: &self.site, session: &session, registered_before };
-            let granted = tokio::select! {
+            let registration = Registration { site: &self.site, registered_before };
+            let (session, lease) = tokio::select! {
                 granted = registration.until_granted() => granted?,
                 () = inbox.send_back() => return Err(WorkerError::QueueClosed),
                 () = shutdown.cancelled() => break,
             };
             registered_before = true;
-            let mut running = Session::new(Arc::clone(&self.site), session, granted, &self.ready);
+            let mut running = Session::new(Arc::clone(&self.site), session, lease, &self.ready);
             let offer = async {
                 if let Some(left) = unreported.take() {
                     left.offer(&self.site.schedulers).await;
@@ -117,18 +117,24 @@ impl Worker {
 /// The attempt to open one session.
 struct Registration<'a> {
     site: &'a Site,
-    session: &'a str,
     registered_before: bool,
 }
 
 impl Registration<'_> {
-    /// Tries until a scheduler grants the session.
-    async fn until_granted(&self) -> Result<Lease, WorkerError> {
+    /// Tries until a scheduler grants a session, under one id: each try that was stored though nobody heard of it would
+    /// leave a worker behind that is not there.
+    async fn until_granted(&self) -> Result<(String, Lease), WorkerError> {
         let mut pause = FIRST_PAUSE;
+        let mut session = Uuid::new_v4().to_string();
         loop {
             let sent = Instant::now();
-            match self.register().await {
-                Ok(answer) => return Ok(self.opened(&answer, sent)),
+            match self.register(&session).await {
+                Ok(answer) => return Ok((session.clone(), self.opened(&session, &answer, sent))),
+                // An earlier try was stored, and its lease has run out since.
+                Err(CallError::Refused(status)) if status.code() == Code::NotFound => {
+                    tracing::warn!(%status, session, "could not register under this id, taking another");
+                    session = Uuid::new_v4().to_string();
+                }
                 Err(CallError::Refused(status)) if !self.registered_before => {
                     return Err(WorkerError::Refused {
                         code: status.code(),
@@ -147,9 +153,9 @@ impl Registration<'_> {
         }
     }
 
-    async fn register(&self) -> Result<v1::RegisterWorkerResponse, CallError> {
+    async fn register(&self, session: &str) -> Result<v1::RegisterWorkerResponse, CallError> {
         let request = v1::RegisterWorkerRequest {
-            session: self.session.to_owned(),
+            session: session.to_owned(),
             name: self.site.name.clone(),
             namespace: self.site.namespace.clone(),
             task_queue: self.site.task_queue.clone(),
@@ -163,9 +169,9 @@ impl Registration<'_> {
         call.await
     }
 
-    fn opened(&self, answer: &v1::RegisterWorkerResponse, sent: Instant) -> Lease {
+    fn opened(&self, session: &str, answer: &v1::RegisterWorkerResponse, sent: Instant) -> Lease {
         tracing::info!(
-            session = self.session,
+            session,
             worker.name = self.site.name,
             namespace = self.site.namespace,
             task_queue = self.site.task_queue,

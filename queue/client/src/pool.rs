@@ -77,7 +77,16 @@ impl NodePool {
         let mut inner = self.lock();
         let mut former = std::mem::take(&mut inner.members);
         for node in nodes {
-            let member = former.remove(&node).unwrap_or_else(|| {
+            let known = former.remove(&node).filter(|(member, keeper)| {
+                // One of which only now is known whom to ask who it is, is dialled anew to ask.
+                let stays = node.http().is_none() || member.state().node.http().is_some();
+                if !stays {
+                    keeper.abort();
+                    member.set_producer(None);
+                }
+                stays
+            });
+            let member = known.unwrap_or_else(|| {
                 let member = Arc::new(Member::new(node.clone(), self.changes.clone()));
                 let keeper = member.clone().keep(self.options.clone(), self.http.clone());
                 (member, inner.keepers.spawn(keeper))

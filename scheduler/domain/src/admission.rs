@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
-pub use self::window::{redelivery_after, window};
+pub use self::window::{LONGEST_REDELIVERY, redelivery_after, window};
 
 use self::batch::Batch;
 use crate::id::{JobId, RunId};

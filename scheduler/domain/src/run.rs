@@ -99,7 +99,7 @@ pub enum RunEvent {
     Unblocked,
     /// The node refused the message or did not answer: another was chosen, `dispatch_seq` raised.
     Redispatched,
-    /// The dispatch came to nothing: its node is lost, or nobody started it in time.
+    /// The dispatch came to nothing: its node is lost, no node took it, or nobody started it in time.
     DispatchLost {
         /// The `dispatch_seq` that is given up.
         dispatch_seq: u32,

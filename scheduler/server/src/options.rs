@@ -17,6 +17,7 @@ pub struct SchedulerOptions {
     pub database_url: DatabaseUrl,
 
     /// Connections to the database at most
+    // A quarter of them, up to four, is kept for admission and the lease.
     #[arg(long, env = "PUNCTUAL_DATABASE_CONNECTIONS", value_name = "N", default_value_t = DATABASE_CONNECTIONS,
           value_parser = clap::value_parser!(u32).range(2..=1_000))]
     pub database_connections: u32,

@@ -33,55 +33,52 @@ impl Reaper {
 
     /// Runs until `shutdown`; a transaction under way is finished first.
     pub async fn run(self, shutdown: CancellationToken) {
-        while shutdown.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
-            // Each by itself: what keeps one from its work must not keep the others.
-            let moved = [
-                self.until_done("session_lost", BATCH, || self.store.reap_sessions(BATCH)).await,
-                self.until_done("deadline", BATCH, || self.store.reap_runs(BATCH)).await,
-                self.requeue_lost().await,
+        let mut pause = EVERY;
+        while shutdown.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
+            // In turn and each by itself: neither what fails nor what has much to do keeps the others from their work.
+            let unreachable = self.nodes.unreachable();
+            let shards = self.owned.shards();
+            let lost = self.store.requeue_lost(&unreachable, &shards, LOST_BATCH);
+            let found = [
+                found("session_lost", BATCH, self.store.reap_sessions(BATCH).await),
+                found("deadline", BATCH, self.store.reap_runs(BATCH).await),
+                found("node_lost", LOST_BATCH, lost.await),
             ];
-            if moved.into_iter().any(|moved| moved > 0) {
+            if found.iter().any(|found| *found != Found::Nothing) {
                 self.wake.publisher();
             }
+            pause = if found.contains(&Found::More) { Duration::ZERO } else { EVERY };
         }
     }
+}
 
-    async fn requeue_lost(&self) -> u32 {
-        let unreachable = self.nodes.unreachable();
-        let shards = self.owned.shards();
-        self.until_done("node_lost", LOST_BATCH, || {
-            self.store.requeue_lost(&unreachable, &shards, LOST_BATCH)
-        })
-        .await
-    }
+/// What one look brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Found {
+    Nothing,
+    Some,
+    /// As much as one transaction takes, so there may be more.
+    More,
+}
 
-    /// Repeats a call until it finds less than a batch. Answers how many runs it moved.
-    async fn until_done<F>(&self, why: &'static str, batch: u32, reap: impl Fn() -> F) -> u32
-    where
-        F: Future<Output = Result<Reaped, StoreError>>,
-    {
-        let mut moved = 0;
-        loop {
-            match reap().await {
-                Ok(reaped) => {
-                    if reaped.sessions > 0 {
-                        tracing::warn!(sessions = reaped.sessions, runs = reaped.runs, "workers fell silent");
-                    }
-                    count(why, &reaped);
-                    moved += reaped.runs;
-                    if reaped.runs < batch {
-                        return moved;
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        why,
-                        "reaping failed, will be repeated"
-                    );
-                    return moved;
-                }
+/// Says what was reaped, or why not.
+fn found(why: &'static str, batch: u32, reaped: Result<Reaped, StoreError>) -> Found {
+    match reaped {
+        Ok(reaped) => {
+            if reaped.sessions > 0 {
+                tracing::warn!(sessions = reaped.sessions, runs = reaped.runs, "workers fell silent");
             }
+            count(why, &reaped);
+            match reaped.runs {
+                0 => Found::Nothing,
+                runs if runs < batch => Found::Some,
+                _ => Found::More,
+            }
+        }
+        Err(error) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, why, "reaping failed, will be repeated");
+            Found::Nothing
         }
     }
 }

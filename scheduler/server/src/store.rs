@@ -174,6 +174,9 @@ pub trait Store: Send + Sync + 'static {
         publisher: ReplicaId,
         runs: &[Redispatch],
     ) -> Result<Vec<Dispatch>, StoreError>;
+    /// Schedules again, at once, runs whose doorbells no node took, each if it is still queued under that dispatch.
+    /// Answers how many.
+    async fn give_back(&self, untaken: &[Dispatch]) -> Result<u32, StoreError>;
     /// The places and kinds of the live workers of every task queue.
     async fn fleets(&self) -> Result<Vec<Fleet>, StoreError>;
     /// How many runs are queued in each task queue, whoever published them.
@@ -184,12 +187,14 @@ pub trait Store: Send + Sync + 'static {
     /// Numbers for nodes that answered a probe. A node seen under a new identity at a known address makes the
     /// older ones lost; a lost one that answers again is no longer lost.
     async fn nodes_seen(&self, nodes: &[NodeIdentity]) -> Result<Vec<NodeId>, StoreError>;
+    /// The nodes that runs are queued on and that are not marked lost, whoever saw them last.
+    async fn nodes_with_queued_runs(&self) -> Result<Vec<(NodeId, NodeIdentity)>, StoreError>;
     /// Marks a node lost. `false` when it was already.
     async fn node_lost(&self, node: NodeId) -> Result<bool, StoreError>;
 
     // Workers -----------------------------------------------------------------------------------------------
 
-    /// Opens a session. Repeated, it changes what the session says of itself.
+    /// Opens a session. Repeated, it changes what the session says of itself. One that has ended is not opened again.
     async fn register_worker(&self, session: NewSession) -> Result<Registered, StoreError>;
     /// Closes a session; attempts it still holds are released.
     async fn unregister_worker(&self, session: SessionId) -> Result<(), StoreError>;

@@ -20,7 +20,7 @@ impl Session<'_> {
     /// Acts on an answer; `now` is when it came.
     pub(super) fn on_answer(&mut self, answer: Result<Answer, JoinError>, inbox: &Inbox, now: Instant) {
         match answer {
-            Ok(Answer::Start { runs, answers }) => self.on_start(&runs, answers, inbox, now),
+            Ok(Answer::Start { sent, runs, answers }) => self.on_start(sent, &runs, answers, inbox, now),
             Ok(Answer::Beat { sent, answer }) => self.on_beat(sent, answer, now),
             Ok(Answer::Report { call, batch, answers }) => self.on_report(call, &batch, answers, now),
             Ok(Answer::Release { run, attempt }) => self.held.remove(&run, attempt),
@@ -34,6 +34,7 @@ impl Session<'_> {
 
     fn on_start(
         &mut self,
+        sent: Instant,
         runs: &[String],
         answers: Result<v1::BatchStartAttemptsResponse, CallError>,
         inbox: &Inbox,
@@ -63,17 +64,17 @@ impl Session<'_> {
         }
         self.say_ready(inbox);
         for decision in decisions {
-            self.carry_out(decision, now);
+            self.carry_out(decision, sent, now);
         }
     }
 
-    fn carry_out(&mut self, decision: Decision<Delivery>, now: Instant) {
+    fn carry_out(&mut self, decision: Decision<Delivery>, asked: Instant, now: Instant) {
         match decision {
             Decision::Execute { message, granted, dispatch, received } => {
                 meters::doorbell("granted");
                 meters::started(now - received);
                 message.finish();
-                self.execute(granted, dispatch, now);
+                self.execute(granted, dispatch, asked);
             }
             Decision::Finish(message) => {
                 meters::doorbell("gone");

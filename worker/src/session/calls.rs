@@ -16,8 +16,8 @@ const RELEASE_AGAIN: Duration = Duration::from_millis(250);
 /// The answer to one call.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    /// To the question for the attempts of `runs`, in their order.
-    Start { runs: Vec<String>, answers: Result<v1::BatchStartAttemptsResponse, CallError> },
+    /// To the question for the attempts of `runs`, in their order, sent at `sent`.
+    Start { sent: Instant, runs: Vec<String>, answers: Result<v1::BatchStartAttemptsResponse, CallError> },
     /// To the heartbeat sent at `sent`.
     Beat { sent: Instant, answer: Result<v1::HeartbeatResponse, CallError> },
     /// To the reports in `batch`, in their order.
@@ -26,7 +26,12 @@ pub(crate) enum Answer {
     Release { run: String, attempt: u32 },
 }
 
-pub(super) async fn start(site: Arc<Site>, session: String, batch: Vec<(String, u32)>) -> Answer {
+pub(super) async fn start(
+    site: Arc<Site>,
+    session: String,
+    batch: Vec<(String, u32)>,
+    sent: Instant,
+) -> Answer {
     let starts = batch.iter().map(|(run, dispatch)| v1::StartAttemptRequest {
         session: String::new(), // the batch carries it
         run_id: run.clone(),
@@ -38,7 +43,7 @@ pub(super) async fn start(site: Arc<Site>, session: String, batch: Vec<(String, 
         async move { scheduler.batch_start_attempts(request).await }
     });
     let answers = call.await.and_then(|answers| in_full(answers.answers.len(), batch.len(), answers));
-    Answer::Start { runs: batch.into_iter().map(|(run, _)| run).collect(), answers }
+    Answer::Start { sent, runs: batch.into_iter().map(|(run, _)| run).collect(), answers }
 }
 
 pub(super) async fn beat(site: Arc<Site>, request: v1::HeartbeatRequest, sent: Instant) -> Answer {

@@ -6,7 +6,7 @@ use punctual_proto::v1::gone::Reason;
 use punctual_worker::CancelReason;
 use tonic::Status;
 
-use crate::scheduler::{Scheduler, gone};
+use crate::scheduler::{Call, Scheduler, gone};
 use crate::stage::Stage;
 
 #[tokio::test]
@@ -90,4 +90,21 @@ async fn an_outcome_that_a_lost_session_could_not_report_is_offered_during_the_n
     }
     let report = stage.scheduler.finished().await;
     assert_eq!((report.run_id.as_str(), report.session), ("r1", first));
+}
+
+#[tokio::test]
+async fn tries_to_register_share_one_id_until_it_has_ended() {
+    let scheduler = Scheduler::start().await;
+    scheduler.manners().refuse = Some(Status::unavailable("the answer is lost"));
+    let mut stage = Stage::with(scheduler, |worker| worker).await;
+    let first = stage.scheduler.registered().await.session;
+    assert_eq!(stage.scheduler.registered().await.session, first);
+    stage.scheduler.manners().refuse = Some(Status::not_found("that session has ended"));
+    let other = |call| match call {
+        Call::Register(request) => Some(request.session).filter(|session| *session != first),
+        _ => None,
+    };
+    stage.scheduler.until("another id", other).await;
+    stage.scheduler.manners().refuse = None;
+    stage.node.until("RDY 2").await;
 }

@@ -82,6 +82,19 @@ async fn the_time_out_is_kept_here_too() {
 }
 
 #[tokio::test]
+async fn an_attempts_time_is_counted_from_when_it_was_asked_for() {
+    let limit = Duration::from_secs(60);
+    let scheduler = Scheduler::start().await;
+    scheduler.manners().start_to_close = limit;
+    scheduler.manners().grants_take = Duration::from_millis(200);
+    let mut stage = Stage::with(scheduler, |worker| worker).await;
+    stage.node.ring("r1");
+    stage.scheduler.until("question", |call| matches!(call, Call::Start(_)).then_some(())).await;
+    let granted_after = tokio::time::Instant::now();
+    assert!(stage.begun().await.deadline() <= granted_after + limit);
+}
+
+#[tokio::test]
 async fn a_cancel_reaches_the_handler_with_a_heartbeat() {
     let mut stage = Stage::start().await;
     stage.node.ring("r1");

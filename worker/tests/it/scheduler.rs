@@ -39,6 +39,8 @@ pub(crate) struct Manners {
     /// Answers for runs; a run that is not here is granted, as attempt 1.
     pub(crate) answers: HashMap<String, Vec<StartAnswer>>,
     pub(crate) start_to_close: Duration,
+    /// How long a grant takes to arrive.
+    pub(crate) grants_take: Duration,
     pub(crate) cancel_grace: Duration,
     /// Goes with the next heartbeat's answer.
     pub(crate) cancel: Vec<heartbeat_response::AttemptRef>,
@@ -82,6 +84,7 @@ impl Scheduler {
             refuse_reports: None,
             answers: HashMap::new(),
             start_to_close: Duration::from_secs(60),
+            grants_take: Duration::ZERO,
             cancel_grace: Duration::from_millis(500),
             cancel: Vec::new(),
             lost: Vec::new(),
@@ -208,7 +211,9 @@ impl WorkerService for Service {
         request: Request<BatchStartAttemptsRequest>,
     ) -> Answer<BatchStartAttemptsResponse> {
         let runs: Vec<_> = request.get_ref().starts.iter().map(|start| start.run_id.clone()).collect();
-        let mut manners = self.hear(&request, Call::Start(runs.clone()))?;
+        let grants_take = self.hear(&request, Call::Start(runs.clone()))?.grants_take;
+        tokio::time::sleep(grants_take).await;
+        let mut manners = self.manners.lock().unwrap();
         let answers = runs.into_iter().map(|run_id| {
             let granted = StartAnswer::Granted(Granted {
                 attempt: 1,

@@ -74,6 +74,13 @@ impl Answer {
     }
 }
 
+impl Drop for Answer {
+    /// What nobody waits for any more need not be written, should it still be in the queue.
+    fn drop(&mut self) {
+        self.take_back();
+    }
+}
+
 fn change(state: &AtomicU8, to: u8) -> bool {
     state.compare_exchange(QUEUED, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
 }

@@ -17,10 +17,16 @@ pub fn window(places: u32, owned_shards: u8) -> usize {
     usize::try_from(part).unwrap_or(usize::MAX)
 }
 
-/// How long a queued run may wait for its start before it is given up and queued again: 30 s after the first
-/// dispatch, doubling with each to 15 min. A slow fleet so gets fewer and fewer repeats, not more and more.
-pub fn redelivery_after(dispatch_seq: u32) -> Duration {
-    let doublings = dispatch_seq.saturating_sub(1).min(16);
+/// From this delivery on, [`redelivery_after`] does not grow any more.
+pub const LONGEST_REDELIVERY: u32 = 6;
+
+/// How long a queued run may wait for its start before it is given up and queued again: 30 s the first time, doubling
+/// to 15 min. A slow fleet so gets fewer and fewer repeats, not more and more.
+///
+/// `delivery` counts from 1 those in a row that nobody answered in time. What went out again for another reason (its
+/// node was lost or took no message, its attempt is to be repeated) says nothing about the fleet and does not count.
+pub fn redelivery_after(delivery: u32) -> Duration {
+    let doublings = delivery.clamp(1, LONGEST_REDELIVERY) - 1;
     (FIRST_REDELIVERY * (1 << doublings)).min(LAST_REDELIVERY)
 }
 
@@ -46,14 +52,10 @@ mod tests {
 
     #[test]
     fn redelivery_doubles_from_30_seconds_to_15_minutes() {
-        for (dispatch_seq, seconds) in
+        for (delivery, seconds) in
             [(0, 30), (1, 30), (2, 60), (3, 120), (5, 480), (6, 900), (7, 900), (u32::MAX, 900)]
         {
-            assert_eq!(
-                redelivery_after(dispatch_seq),
-                Duration::from_secs(seconds),
-                "dispatch {dispatch_seq}"
-            );
+            assert_eq!(redelivery_after(delivery), Duration::from_secs(seconds), "delivery {delivery}");
         }
     }
 }

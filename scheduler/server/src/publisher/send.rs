@@ -21,7 +21,11 @@ use crate::store::{Dispatch, NodeId, Redispatch};
 const MOST_IN_HAND: usize = 1024;
 /// Between two tries to find a node that takes a doorbell.
 const RETRY_EVERY: Duration = Duration::from_millis(100);
-/// After this long the reaper's redelivery is near, and takes over.
+/// How long a node may take to acknowledge, before another is tried.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// The same after several tries.
+const MOST_PATIENCE: Duration = Duration::from_secs(8);
+/// After this long the runs are given back, to be admitted anew.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(25);
 
 /// Sends until `stop` and both sources are empty, then waits for what is under way.
@@ -77,41 +81,66 @@ async fn send(shared: Shared, batch: Batch, stop: CancellationToken) {
     tokio::time::sleep_until(shared.clock.instant_of(batch.not_before)).await;
     // Names of namespaces and task queues are narrower than names of topics.
     let Ok(topic) = batch.topic.parse::<TopicName>() else { return };
-    let mut refused = publish(&shared, batch.node, &topic, batch.dispatches).await;
+    let mut patience = PATIENCE;
+    let mut untaken = publish(&shared, batch.node, &topic, batch.dispatches, patience).await;
     let give_up = Instant::now() + GIVE_UP_AFTER;
-    while !refused.is_empty() && Instant::now() < give_up && !stop.is_cancelled() {
-        refused = elsewhere(&shared, &topic, refused).await;
+    while !untaken.is_empty() && Instant::now() < give_up && !stop.is_cancelled() {
+        // Nodes that are all slow get the time they need: a doorbell is worth nothing once the next is on its way.
+        patience = (patience * 2).min(MOST_PATIENCE);
+        untaken = elsewhere(&shared, &topic, untaken, patience).await;
+    }
+    if !untaken.is_empty() {
+        give_back(&shared, &untaken).await;
     }
 }
 
-/// Stores another node for doorbells whose publish was refused or unknown, and publishes there.
-async fn elsewhere(shared: &Shared, topic: &TopicName, refused: Vec<Dispatch>) -> Vec<Dispatch> {
+/// Publishes again what was refused, or of which it is not known: at another node, which is stored first, or at the
+/// same one where there is no other.
+async fn elsewhere(
+    shared: &Shared,
+    topic: &TopicName,
+    untaken: Vec<Dispatch>,
+    patience: Duration,
+) -> Vec<Dispatch> {
     let usable = shared.nodes.usable();
-    let others: Vec<_> =
-        usable.iter().filter(|node| Some(**node) != refused.first().map(|d| d.node)).collect();
-    // The same node again when there is no other.
+    let Some(first) = untaken.first() else { return untaken };
+    let others: Vec<_> = usable.iter().filter(|node| **node != first.node).collect();
     // Not all to the same one: batches of one moment have different first runs.
-    let turn = refused.first().map_or(0, |dispatch| dispatch.run.0.as_u128() as usize);
-    let other = if others.is_empty() { None } else { others.get(turn % others.len()) };
-    let Some(node) = other.map(|node| **node).or(usable.first().copied()) else {
+    let turn = first.run.0.as_u128() as usize;
+    let Some(node) = others.get(turn % others.len().max(1)).map(|node| **node) else {
         tokio::time::sleep(RETRY_EVERY).await;
-        return refused;
+        // The same doorbells: should the first ones come through late, they are as good as these.
+        return match usable.first().copied() {
+            Some(same) => publish(shared, same, topic, untaken, patience).await,
+            None => untaken,
+        };
     };
-    if others.is_empty() {
-        tokio::time::sleep(RETRY_EVERY).await;
-    }
-    let runs: Vec<_> = refused
+    let runs: Vec<_> = untaken
         .iter()
         .map(|dispatch| Redispatch { run: dispatch.run, dispatch_seq: dispatch.dispatch_seq, node })
         .collect();
     match shared.store.redispatch(shared.replica.id, &runs).await {
         // What moved on meanwhile is not ours to send any more.
-        Ok(moved) => publish(shared, node, topic, moved).await,
+        Ok(moved) => publish(shared, node, topic, moved, patience).await,
         Err(error) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "could not store another node");
             tokio::time::sleep(RETRY_EVERY).await;
-            refused
+            untaken
         }
+    }
+}
+
+/// Leaves runs that no node took to whoever owns their shards next, which may be this replica again.
+async fn give_back(shared: &Shared, untaken: &[Dispatch]) {
+    match shared.store.give_back(untaken).await {
+        Ok(runs) => {
+            metrics::counter!("punctual_doorbells_given_back_total").increment(u64::from(runs));
+            tracing::warn!(runs, "no queue node took the doorbells of these runs: they are scheduled again");
+        }
+        Err(error) => tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "could not give back runs that no queue node took; they are found by their redelivery time"
+        ),
     }
 }
 
@@ -121,13 +150,14 @@ async fn publish(
     node: NodeId,
     topic: &TopicName,
     dispatches: Vec<Dispatch>,
+    patience: Duration,
 ) -> Vec<Dispatch> {
     if dispatches.is_empty() {
         return dispatches;
     }
     let started = Instant::now();
     let bodies = dispatches.iter().map(doorbell).collect();
-    let outcome = shared.nodes.publish(node, topic, bodies).await;
+    let outcome = shared.nodes.publish(node, topic, bodies, patience).await;
     metrics::histogram!("punctual_publish_seconds").record(started.elapsed().as_secs_f64());
     match outcome {
         PublishOutcome::Acknowledged => {

@@ -10,6 +10,7 @@ mod cancel;
 mod create;
 mod due;
 mod finish;
+mod give_back;
 mod jobs;
 mod lease;
 mod live;
@@ -171,6 +172,10 @@ impl Store for ModelStore {
         Ok(admit::redispatch(&mut self.lock(), publisher, runs))
     }
 
+    async fn give_back(&self, untaken: &[Dispatch]) -> Result<u32, StoreError> {
+        Ok(give_back::dispatches(&mut self.lock(), untaken))
+    }
+
     async fn fleets(&self) -> Result<Vec<Fleet>, StoreError> {
         Ok(workers::fleets(&self.lock()))
     }
@@ -182,6 +187,10 @@ impl Store for ModelStore {
 
     async fn nodes_seen(&self, seen: &[NodeIdentity]) -> Result<Vec<NodeId>, StoreError> {
         Ok(nodes::seen(&mut self.lock(), seen))
+    }
+
+    async fn nodes_with_queued_runs(&self) -> Result<Vec<(NodeId, NodeIdentity)>, StoreError> {
+        Ok(nodes::with_queued_runs(&self.lock()))
     }
 
     async fn node_lost(&self, node: NodeId) -> Result<bool, StoreError> {

@@ -13,6 +13,7 @@ mod conclude;
 mod create;
 mod definitions;
 mod finish;
+mod give_back;
 mod jobs;
 mod lanes;
 mod lease;
@@ -54,35 +55,46 @@ pub use schema::{MIGRATOR, MigrateError, migrate};
 /// How long a caller waits for a free connection before the database counts as away.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The lease keeper, the admitter, the one that looks at the task queues' windows, and the database clock.
+const STEADY_LOOPS: u32 = 4;
+
 /// The ledger on a Postgres database.
 pub struct PostgresStore {
     pool: PgPool,
+    /// For what must not wait behind calls: the lease, the clock, and admission. Each of their loops uses one
+    /// connection at a time.
+    steady: PgPool,
     definitions: Definitions,
     lanes: Lanes,
     pinned_now: Mutex<Option<DateTime<Utc>>>,
 }
 
 impl PostgresStore {
-    /// Opens a pool of at most `connections`.
+    /// Uses at most `connections`, of which a quarter, up to four, is kept for what must go on whatever the others
+    /// are busy with.
     ///
     /// # Errors
     /// When the URL is malformed or no connection can be made within five seconds.
     pub async fn connect(url: &str, connections: u32) -> Result<Self, StoreError> {
         let options = PgConnectOptions::from_str(url)?.application_name("punctual-scheduler");
-        let pool = PgPoolOptions::new()
-            .max_connections(connections)
-            .min_connections(1)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            // A broken connection shows itself at the first statement, which is then repeated.
-            .test_before_acquire(false)
-            .connect_with(options)
-            .await?;
-        Ok(Self::new(pool))
+        let pool = |connections: u32| {
+            PgPoolOptions::new()
+                .max_connections(connections.max(1))
+                .min_connections(1)
+                .acquire_timeout(ACQUIRE_TIMEOUT)
+                // A broken connection shows itself at the first statement, which is then repeated.
+                .test_before_acquire(false)
+                .connect_with(options.clone())
+        };
+        let steady = (connections / 4).clamp(1, STEADY_LOOPS);
+        let others = connections.saturating_sub(steady);
+        Ok(Self { steady: pool(steady).await?, ..Self::new(pool(others).await?) })
     }
 
     /// On a pool that somebody else made.
     pub fn new(pool: PgPool) -> Self {
         Self {
+            steady: pool.clone(),
             pool,
             definitions: Definitions::default(),
             lanes: Lanes::default(),
@@ -128,7 +140,7 @@ impl Store for PostgresStore {
         if let Some(now) = self.now() {
             return Ok(now);
         }
-        Ok(sqlx::query_scalar!(r#"select statement_timestamp() as "now!""#).fetch_one(&self.pool).await?)
+        Ok(sqlx::query_scalar!(r#"select statement_timestamp() as "now!""#).fetch_one(&self.steady).await?)
     }
 
     async fn create_job(&self, job: NewJob, request: Option<RequestId>) -> Result<JobId, StoreError> {
@@ -228,6 +240,10 @@ impl Store for PostgresStore {
         admit::redispatch(self, publisher, runs).await
     }
 
+    async fn give_back(&self, untaken: &[Dispatch]) -> Result<u32, StoreError> {
+        give_back::dispatches(self, untaken).await
+    }
+
     async fn fleets(&self) -> Result<Vec<Fleet>, StoreError> {
         workers::fleets(self).await
     }
@@ -239,6 +255,10 @@ impl Store for PostgresStore {
 
     async fn nodes_seen(&self, seen: &[NodeIdentity]) -> Result<Vec<NodeId>, StoreError> {
         nodes::seen(self, seen).await
+    }
+
+    async fn nodes_with_queued_runs(&self) -> Result<Vec<(NodeId, NodeIdentity)>, StoreError> {
+        nodes::with_queued_runs(self).await
     }
 
     async fn node_lost(&self, node: NodeId) -> Result<bool, StoreError> {

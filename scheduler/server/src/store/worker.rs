@@ -30,7 +30,7 @@ pub struct NewSession {
 pub enum Registered {
     /// It lives until its lease ends.
     Opened,
-    /// That id has ended before; choose another.
+    /// The session of that id has ended, within the last day; choose another.
     SessionLost,
 }
 

@@ -6,6 +6,7 @@ mod admission;
 mod attempts;
 mod backlog;
 mod changes;
+mod doorbells;
 mod owners;
 mod planning;
 mod random;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that finds something else than it expects has failed")]
 
 mod bad_input;
+mod busy;
 mod conformance;
 mod front;
 mod http;
@@ -11,4 +12,5 @@ mod runs;
 mod security;
 mod simulation;
 mod startup;
+mod stuck_node;
 mod workers;

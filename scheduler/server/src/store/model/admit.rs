@@ -140,7 +140,7 @@ fn queue(
         run.state = RunState::Queued;
         run.dispatch_seq += 1;
         run.dispatch = Some((node, publisher, now));
-        run.reap_at = first([Some(now + span(redelivery_after(run.dispatch_seq))), run.deadline()]);
+        run.reap_at = first([Some(now + span(redelivery_after(run.redeliveries + 1))), run.deadline()]);
     });
     state.live.get(run).map(|run| dispatch(state, run, node))
 }

@@ -135,6 +135,7 @@ fn insert(
         attempt: None,
         tries_used: 0,
         dispatch_seq: u32::from(node.is_some()),
+        redeliveries: 0,
         dispatch: node.map(|node| (node, publisher, now)),
         session: None,
         worker: String::new(),

@@ -47,6 +47,9 @@ pub(super) fn conclude(state: &mut State, id: RunId, end: Conclusion) -> bool {
 fn reschedule(state: &mut State, id: RunId, delay: Duration) {
     let now = state.now;
     state.live.change(id, |run| {
+        if run.state == RunState::Running {
+            run.redeliveries = 0;
+        }
         run.state = RunState::Scheduled;
         // Without a delay it keeps its place in the order of what is due.
         if !delay.is_zero() {

@@ -36,6 +36,8 @@ pub(super) struct LiveRun {
     pub(super) attempt: Option<AttemptNumber>,
     pub(super) tries_used: u32,
     pub(super) dispatch_seq: u32,
+    /// How often in a row nobody answered in time.
+    pub(super) redeliveries: u32,
     /// While queued: where, by whom and since when.
     pub(super) dispatch: Option<(NodeId, ReplicaId, DateTime<Utc>)>,
     /// While running.

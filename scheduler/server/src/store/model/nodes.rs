@@ -1,6 +1,9 @@
 //! Queue nodes and whether they are lost.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
+use punctual_scheduler_domain::run::RunState;
 
 use super::state::State;
 use crate::store::{NodeId, NodeIdentity};
@@ -39,6 +42,15 @@ pub(super) fn seen(state: &mut State, seen: &[NodeIdentity]) -> Vec<NodeId> {
         }
     }
     numbers
+}
+
+pub(super) fn with_queued_runs(state: &State) -> Vec<(NodeId, NodeIdentity)> {
+    let used: BTreeSet<_> =
+        state.live.in_state(RunState::Queued).filter_map(|run| run.dispatch).map(|(node, ..)| node).collect();
+    let kept = state.nodes.iter().enumerate().filter(|(_, node)| node.lost_at.is_none());
+    kept.map(|(place, node)| (number(place), node.identity.clone()))
+        .filter(|(number, _)| used.contains(number))
+        .collect()
 }
 
 pub(super) fn lost(state: &mut State, node: NodeId) -> bool {

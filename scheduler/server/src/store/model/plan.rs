@@ -133,6 +133,7 @@ fn materialise(
         attempt: None,
         tries_used: 0,
         dispatch_seq: 0,
+        redeliveries: 0,
         dispatch: None,
         session: None,
         worker: String::new(),

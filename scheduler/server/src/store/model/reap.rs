@@ -21,7 +21,7 @@ pub(super) fn sessions(state: &mut State, limit: u32) -> Reaped {
         .take(most)
         .collect();
     for session in &silent {
-        state.sessions.remove(session);
+        state.end_session(*session);
     }
     let mut orphans: Vec<_> = state
         .live
@@ -72,6 +72,7 @@ fn reap(state: &mut State, id: RunId) -> bool {
     if run.attempt.is_none() && passed(run.start_deadline) {
         return end(state, id, RunEvent::StartDeadlinePassed, "schedule_to_start passed", None);
     }
+    state.live.change(id, |run| run.redeliveries += 1);
     requeue(state, id)
 }
 

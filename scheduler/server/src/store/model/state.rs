@@ -56,6 +56,7 @@ pub(super) struct State {
     pub(super) run_requests: BTreeMap<(Namespace, String), (RunId, Option<JobName>)>,
 
     pub(super) sessions: BTreeMap<SessionId, Session>,
+    pub(super) ended_sessions: BTreeSet<SessionId>,
     /// When each replica's lease runs out.
     pub(super) replicas: BTreeMap<ReplicaId, DateTime<Utc>>,
     pub(super) shards: BTreeMap<Shard, Option<ReplicaId>>,
@@ -78,6 +79,7 @@ impl State {
             attempts: BTreeMap::new(),
             run_requests: BTreeMap::new(),
             sessions: BTreeMap::new(),
+            ended_sessions: BTreeSet::new(),
             replicas: BTreeMap::new(),
             shards: Shard::all().map(|shard| (shard, None)).collect(),
             nodes: Vec::new(),

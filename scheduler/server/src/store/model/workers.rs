@@ -33,6 +33,13 @@ impl State {
         self.sessions.get(&id).filter(|session| session.expires_at > self.now)
     }
 
+    /// Ends a session for good.
+    pub(super) fn end_session(&mut self, id: SessionId) {
+        if self.sessions.remove(&id).is_some() {
+            self.ended_sessions.insert(id);
+        }
+    }
+
     fn running_of(&self, session: SessionId) -> impl Iterator<Item = &LiveRun> {
         self.live.in_state(RunState::Running).filter(move |run| run.session == Some(session))
     }
@@ -52,6 +59,7 @@ pub(super) fn register(state: &mut State, new: NewSession) -> Registered {
             known.expires_at = expires_at;
             Registered::Opened
         }
+        None if state.ended_sessions.contains(&new.session) => Registered::SessionLost,
         None => {
             let session = Session {
                 name: new.name,
@@ -71,7 +79,7 @@ pub(super) fn register(state: &mut State, new: NewSession) -> Registered {
 }
 
 pub(super) fn unregister(state: &mut State, session: SessionId) {
-    state.sessions.remove(&session);
+    state.end_session(session);
     let held = state.running_of(session).filter_map(|run| Some((run.id, run.attempt?))).collect();
     release_all(state, held);
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use punctual_scheduler_domain::admission::{
-    Candidate, QueueBudget, SkipReason, Verdict, judge, redelivery_after, window,
+    Candidate, LONGEST_REDELIVERY, QueueBudget, SkipReason, Verdict, judge, redelivery_after, window,
 };
 use punctual_scheduler_domain::attempt::AttemptReport;
 use punctual_scheduler_domain::id::{JobId, ReplicaId, RunId, Shard};
@@ -57,7 +57,7 @@ fn dispatches(rows: Vec<DispatchRow>) -> Result<Vec<Dispatch>, StoreError> {
 
 pub(super) async fn due_lanes(store: &PostgresStore, shards: &[Shard]) -> Result<Vec<DueLane>, StoreError> {
     sqlx::query_file!("src/store/postgres/due_lanes.sql", &shard_numbers(shards))
-        .fetch_all(&store.pool)
+        .fetch_all(&store.steady)
         .await?
         .into_iter()
         .map(|row| {
@@ -78,7 +78,7 @@ pub(super) async fn admit_due_runs(
 ) -> Result<Admitted, StoreError> {
     let budgets = budgets(store, request).await?;
     let rooms = rooms(&request.lanes, &budgets, request.limit);
-    let mut tx = store.pool.begin().await?;
+    let mut tx = store.steady.begin().await?;
     let due = lock_due_runs(store, &mut tx, request, &rooms).await?;
     let Some(now) = due.now else {
         tx.rollback().await?;
@@ -96,7 +96,7 @@ pub(super) async fn admit_due_runs(
     }
     admitted.skipped = u32::try_from(skips.len()).unwrap_or(u32::MAX);
     conclude(&mut tx, &skips, now).await?;
-    admitted.dispatches = queue_runs(&mut tx, request, &admits, &due.candidates, now).await?;
+    admitted.dispatches = queue_runs(&mut tx, request, &admits, now).await?;
     tx.commit().await?;
     Ok(admitted)
 }
@@ -131,7 +131,7 @@ pub(super) async fn queued_counts(
     shards: &[Shard],
 ) -> Result<HashMap<TaskQueuePath, u32>, StoreError> {
     sqlx::query_file!("src/store/postgres/queued_counts.sql", &shard_numbers(shards))
-        .fetch_all(&store.pool)
+        .fetch_all(&store.steady)
         .await?
         .into_iter()
         .map(|row| {
@@ -243,32 +243,32 @@ async fn queue_runs(
     tx: &mut Tx,
     request: &AdmitRequest,
     admits: &[RunId],
-    candidates: &[Candidate],
     now: DateTime<Utc>,
 ) -> Result<Vec<Dispatch>, StoreError> {
     if admits.is_empty() {
         return Ok(Vec::new());
     }
-    let tried: HashMap<_, _> =
-        candidates.iter().map(|candidate| (candidate.run, candidate.dispatch_seq)).collect();
     let ids: Vec<_> = admits.iter().map(|run| run.0).collect();
     // Dealt out in turn from a place that differs from one admission to the next.
     let first = usize::try_from(now.timestamp_subsec_micros()).unwrap_or(0);
     let nodes: Vec<_> = (0..ids.len()).map(|i| request.nodes[(first + i) % request.nodes.len()].0).collect();
-    let redelivery: Vec<_> =
-        admits.iter().map(|run| millis(redelivery_after(tried.get(run).copied().unwrap_or(0) + 1))).collect();
     let rows = sqlx::query_file_as!(
         DispatchRow,
         "src/store/postgres/admit_runs.sql",
         &ids,
         &nodes,
-        &redelivery,
+        &redelivery_delays(),
         request.publisher.0,
         now
     )
     .fetch_all(&mut **tx)
     .await?;
     dispatches(rows)
+}
+
+/// In milliseconds, by what the row says about its redeliveries.
+fn redelivery_delays() -> Vec<i64> {
+    (1..=LONGEST_REDELIVERY).map(|delivery| millis(redelivery_after(delivery))).collect()
 }
 
 pub(super) async fn redispatch(
@@ -279,7 +279,6 @@ pub(super) async fn redispatch(
     let ids: Vec<_> = runs.iter().map(|run| run.run.0).collect();
     let tried: Vec<_> = runs.iter().map(|run| i32::try_from(run.dispatch_seq).unwrap_or(i32::MAX)).collect();
     let nodes: Vec<_> = runs.iter().map(|run| run.node.0).collect();
-    let redelivery: Vec<_> = runs.iter().map(|run| millis(redelivery_after(run.dispatch_seq + 1))).collect();
     let rows = sqlx::query_file_as!(
         DispatchRow,
         "src/store/postgres/redispatch.sql",
@@ -288,7 +287,7 @@ pub(super) async fn redispatch(
         &nodes,
         publisher.0,
         store.now(),
-        &redelivery
+        &redelivery_delays()
     )
     .fetch_all(&store.pool)
     .await?;
@@ -309,7 +308,7 @@ pub(super) async fn adopt(
         ended.expired_at - ADOPTED_BEFORE_END,
         i64::from(limit)
     )
-    .fetch_all(&store.pool)
+    .fetch_all(&store.steady)
     .await?;
     dispatches(rows)
 }

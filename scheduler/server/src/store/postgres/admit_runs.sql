@@ -1,13 +1,14 @@
 -- `queued` is written before the message goes out: a message without a row is impossible, a row without a message
--- is found by the reaper.
+-- is found by the reaper. How long it waits for that goes by how often it was redelivered.
 with admitted as (
     update punctual.run_live r
     set state = 'queued', node = a.node, publisher = $4, dispatch_seq = r.dispatch_seq + 1, queued_at = $5::timestamptz,
         reap_at = least(
-            $5::timestamptz + a.redeliver_ms * interval '1 millisecond', r.close_deadline,
+            $5::timestamptz + ($3::bigint[])[least(r.redeliveries + 1, cardinality($3::bigint[]))] * interval '1 millisecond',
+            r.close_deadline,
             case when r.attempt = 0 then r.start_deadline end
         )
-    from unnest($1::uuid[], $2::integer[], $3::bigint[]) as a (id, node, redeliver_ms)
+    from unnest($1::uuid[], $2::integer[]) as a (id, node)
     where r.id = a.id and r.state = 'scheduled'
     returning r.id, r.dispatch_seq, r.node, r.lane, r.job_id, r.run_at
 )

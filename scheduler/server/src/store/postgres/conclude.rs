@@ -37,6 +37,8 @@ pub(super) struct Rescheduled {
     pub(super) attempt: u32,
     pub(super) delay: Duration,
     pub(super) tries_used: u32,
+    /// It was published and nobody started it in time.
+    pub(super) unanswered: bool,
     pub(super) outcome: Option<AttemptOutcome>,
     pub(super) report: AttemptReport,
 }
@@ -65,6 +67,7 @@ impl Rescheduled {
             attempt: run.attempt_number(),
             delay: Duration::ZERO,
             tries_used: run.tries_used,
+            unanswered: false,
             outcome: None,
             report: AttemptReport::default(),
         }
@@ -120,7 +123,8 @@ pub(super) async fn reschedule(
         &texts(ends, |end| &end.report.output_tail),
         &outcomes(ends, |end| end.outcome) as &[Option<String>],
         &ends.iter().map(|end| number(end.tries_used)).collect::<Vec<_>>(),
-        now
+        now,
+        &ends.iter().map(|end| end.unanswered).collect::<Vec<_>>()
     )
     .execute(&mut **tx)
     .await?;

@@ -4,7 +4,11 @@ with silent as (
     order by session
     limit $2
     for update skip locked
+), ended as (
+    delete from punctual.worker_lease w
+    using silent s
+    where w.session = s.session and w.expires_at <= coalesce($1::timestamptz, statement_timestamp())
+    returning w.session
 )
-delete from punctual.worker_lease w
-using silent s
-where w.session = s.session and w.expires_at <= coalesce($1::timestamptz, statement_timestamp())
+insert into punctual.ended_session (session, ended_at)
+select session, coalesce($1::timestamptz, statement_timestamp()) from ended

@@ -8,7 +8,7 @@ use crate::store::{EndedReplica, Ownership, Replica, SCHEDULER_LEASE, StoreError
 pub(super) async fn renew(store: &PostgresStore, replica: &Replica) -> Result<Ownership, StoreError> {
     let now = store.now();
     let id = replica.id.0;
-    let mut tx = store.pool.begin().await?;
+    let mut tx = store.steady.begin().await?;
     sqlx::query_file!("src/store/postgres/renew_lease.sql", id, replica.name, now, interval(SCHEDULER_LEASE))
         .execute(&mut *tx)
         .await?;
@@ -42,7 +42,7 @@ pub(super) async fn renew(store: &PostgresStore, replica: &Replica) -> Result<Ow
 
 pub(super) async fn release(store: &PostgresStore, replica: ReplicaId) -> Result<(), StoreError> {
     sqlx::query!("delete from punctual.scheduler_lease where replica = $1", replica.0)
-        .execute(&store.pool)
+        .execute(&store.steady)
         .await?;
     Ok(())
 }

@@ -21,6 +21,15 @@ pub(super) async fn seen(store: &PostgresStore, nodes: &[NodeIdentity]) -> Resul
     Ok(ids.into_iter().map(NodeId).collect())
 }
 
+pub(super) async fn with_queued_runs(
+    store: &PostgresStore,
+) -> Result<Vec<(NodeId, NodeIdentity)>, StoreError> {
+    let rows =
+        sqlx::query_file!("src/store/postgres/nodes_with_queued_runs.sql").fetch_all(&store.pool).await?;
+    let node = |id, address, identity| (NodeId(id), NodeIdentity { address, identity });
+    Ok(rows.into_iter().map(|row| node(row.id, row.address, row.identity)).collect())
+}
+
 pub(super) async fn lost(store: &PostgresStore, node: NodeId) -> Result<bool, StoreError> {
     let marked = sqlx::query_file!("src/store/postgres/node_lost.sql", node.0, store.now())
         .execute(&store.pool)

@@ -30,9 +30,15 @@ pub(super) async fn maintain(store: &PostgresStore) -> Result<(), StoreError> {
     )
     .fetch_one(&store.pool)
     .await?;
-    // Answers to changes of jobs are kept a day; a run's idempotency key as long as its history.
+    // Answers to changes of jobs, and which sessions ended, are kept a day; a run's idempotency key as long as its history.
     sqlx::query!(
         "delete from punctual.job_request where created_at < coalesce($1, statement_timestamp()) - interval '24 hours'",
+        store.now()
+    )
+    .execute(&store.pool)
+    .await?;
+    sqlx::query!(
+        "delete from punctual.ended_session where ended_at < coalesce($1, statement_timestamp()) - interval '24 hours'",
         store.now()
     )
     .execute(&store.pool)

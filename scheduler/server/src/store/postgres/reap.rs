@@ -55,7 +55,9 @@ pub(super) async fn runs(store: &PostgresStore, limit: u32) -> Result<Reaped, St
     for run in &overdue {
         match overdue_end(run, now) {
             Overdue::Final(conclusion) => conclusions.push(*conclusion),
-            Overdue::Requeue => requeued.push(Rescheduled::requeue(run)),
+            Overdue::Requeue => {
+                requeued.push(Rescheduled { unanswered: true, ..Rescheduled::requeue(run) });
+            }
             Overdue::TimedOut => {
                 let report = AttemptReport {
                     error: format!(

@@ -1,6 +1,6 @@
 with tried as (
-    select a.id, a.dispatch_seq, a.node, a.redeliver_ms
-    from unnest($1::uuid[], $2::integer[], $3::integer[], $6::bigint[]) as a (id, dispatch_seq, node, redeliver_ms)
+    select a.id, a.dispatch_seq, a.node
+    from unnest($1::uuid[], $2::integer[], $3::integer[]) as a (id, dispatch_seq, node)
     join punctual.run_live r on r.id = a.id
     where r.state = 'queued' and r.dispatch_seq = a.dispatch_seq
     order by r.id
@@ -9,7 +9,8 @@ with tried as (
     update punctual.run_live r
     set node = a.node, publisher = $4, dispatch_seq = r.dispatch_seq + 1, queued_at = coalesce($5::timestamptz, statement_timestamp()),
         reap_at = least(
-            coalesce($5::timestamptz, statement_timestamp()) + a.redeliver_ms * interval '1 millisecond', r.close_deadline,
+            coalesce($5::timestamptz, statement_timestamp()) + ($6::bigint[])[least(r.redeliveries + 1, cardinality($6::bigint[]))] * interval '1 millisecond',
+            r.close_deadline,
             case when r.attempt = 0 then r.start_deadline end
         )
     from tried a

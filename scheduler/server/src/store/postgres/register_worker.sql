@@ -1,7 +1,9 @@
--- A session that is alive is described anew; one whose lease has run out is left for the reaper to end.
+-- A session that is alive is described anew; one whose lease has run out is left for the reaper to end, and one that
+-- has ended is not opened again.
 insert into punctual.worker_lease as w (session, name, namespace, task_queue, kinds, places, registered_at, beat_at, expires_at)
-values ($1, $2, $3, $4, $5, $6, coalesce($7::timestamptz, statement_timestamp()), coalesce($7::timestamptz, statement_timestamp()),
-        coalesce($7::timestamptz, statement_timestamp()) + $8::interval)
+select $1, $2, $3, $4, $5, $6, coalesce($7::timestamptz, statement_timestamp()), coalesce($7::timestamptz, statement_timestamp()),
+       coalesce($7::timestamptz, statement_timestamp()) + $8::interval
+where not exists (select from punctual.ended_session where session = $1)
 on conflict (session) do update
 set name = excluded.name, kinds = excluded.kinds, places = excluded.places, beat_at = excluded.beat_at,
     expires_at = excluded.expires_at

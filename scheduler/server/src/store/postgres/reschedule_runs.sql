@@ -2,8 +2,9 @@
 with ending as (
     select *
     from unnest(
-        $1::uuid[], $2::text[], $3::integer[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], $9::integer[]
-    ) as e (id, from_state, attempt, delay_ms, error, error_kind, output_tail, outcome, tries_used)
+        $1::uuid[], $2::text[], $3::integer[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], $9::integer[],
+        $11::boolean[]
+    ) as e (id, from_state, attempt, delay_ms, error, error_kind, output_tail, outcome, tries_used, unanswered)
 ), before as (
     -- Read before the update, which clears what the history needs.
     select r.id, r.attempt, r.session, r.worker, r.started_at
@@ -14,6 +15,7 @@ with ending as (
     set state = 'scheduled', -- Without a delay it keeps its place in the order of what is due.
         run_at = case when e.delay_ms = 0 then r.run_at
                       else greatest(r.run_at, $10::timestamptz + e.delay_ms * interval '1 millisecond') end,
+        redeliveries = case when e.from_state = 'running' then 0 when e.unanswered then r.redeliveries + 1 else r.redeliveries end,
         tries_used = e.tries_used, node = null, publisher = null, session = null,
         error = coalesce(nullif(e.error, ''), r.error),
         reap_at = least(r.close_deadline, case when r.attempt = 0 then r.start_deadline end)

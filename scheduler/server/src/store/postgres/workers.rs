@@ -31,7 +31,9 @@ pub(super) async fn register(store: &PostgresStore, session: NewSession) -> Resu
 
 pub(super) async fn unregister(store: &PostgresStore, session: SessionId) -> Result<(), StoreError> {
     let mut tx = store.pool.begin().await?;
-    sqlx::query!("delete from punctual.worker_lease where session = $1", session.0).execute(&mut *tx).await?;
+    sqlx::query_file!("src/store/postgres/close_session.sql", session.0, store.now())
+        .execute(&mut *tx)
+        .await?;
     // With the row gone nothing more is granted to it; what it still holds is given back before others see that.
     let held =
         sqlx::query_file!("src/store/postgres/running_of_session.sql", session.0).fetch_all(&mut *tx).await?;
@@ -142,7 +144,7 @@ async fn release_all(store: &PostgresStore, attempts: Vec<(RunId, AttemptNumber)
 
 pub(super) async fn fleets(store: &PostgresStore) -> Result<Vec<Fleet>, StoreError> {
     sqlx::query_file!("src/store/postgres/fleets.sql", store.now())
-        .fetch_all(&store.pool)
+        .fetch_all(&store.steady)
         .await?
         .into_iter()
         .map(|row| {

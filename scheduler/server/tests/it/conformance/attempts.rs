@@ -33,6 +33,7 @@ on_both_stores!(
     a_run_that_does_not_end_in_time_expires_with_its_attempt,
     a_released_attempt_uses_a_number_but_no_try,
     a_session_that_closes_gives_its_attempts_back,
+    a_session_that_has_ended_is_not_opened_again,
     a_draining_worker_counts_no_more,
     progress_is_seen_while_the_attempt_is_held,
     what_was_never_there_is_unknown,
@@ -342,6 +343,19 @@ async fn a_draining_worker_counts_no_more(world: World) {
     assert_eq!(fleet(world.store.fleets().await.unwrap()), (1, 4, "d".to_owned()));
     world.advance(seconds(10));
     assert!(world.store.fleets().await.unwrap().is_empty(), "a lease that has run out counts for nothing");
+}
+
+async fn a_session_that_has_ended_is_not_opened_again(world: World) {
+    let (closed, silent) = (world.worker(1).await, world.worker(1).await);
+    world.store.unregister_worker(closed).await.unwrap();
+    world.advance(seconds(10));
+    assert_eq!(world.store.reap_sessions(10).await.unwrap().sessions, 1);
+    for session in [closed, silent] {
+        let again = world.store.register_worker(new_session(session, 1, &["work"])).await.unwrap();
+        assert_eq!(again, Registered::SessionLost);
+        assert_eq!(world.beat(session, &[]).await, None);
+    }
+    assert!(world.store.fleets().await.unwrap().is_empty());
 }
 
 async fn progress_is_seen_while_the_attempt_is_held(world: World) {

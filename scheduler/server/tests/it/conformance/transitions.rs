@@ -18,8 +18,9 @@ use super::world::{REPLICA, World, a_job, seconds};
 
 on_both_stores!(every_transition_of_the_table_is_what_the_store_does);
 
-const CANCEL_GRACE: Duration = Duration::from_secs(30);
-/// Passes before the grace, and before a third dispatch is given up.
+/// With its margin over before a dispatch is given up.
+const CANCEL_GRACE: Duration = Duration::from_secs(25);
+/// Passes before the grace, and before a dispatch is given up.
 const DEADLINE: Duration = Duration::from_secs(20);
 
 async fn every_transition_of_the_table_is_what_the_store_does(world: World) {

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use punctual_scheduler::store::{
-    AdmitRequest, Beat, EndedReplica, HeldAttempt, JobChange, NewRun, NodeIdentity, OneOffRun, Redispatch,
-    Release, Replica, Report, RequestId, Start, StartAnswer,
+    AdmitRequest, Beat, Dispatch, EndedReplica, HeldAttempt, JobChange, NewRun, NodeIdentity, OneOffRun,
+    Redispatch, Release, Replica, Report, RequestId, Start, StartAnswer,
 };
 use punctual_scheduler_domain::attempt::{AttemptOutcome, AttemptReport};
 use punctual_scheduler_domain::id::{AttemptNumber, ReplicaId, RunId, SessionId, Shard};
 use punctual_scheduler_domain::job::{JobSpec, Overlap};
-use punctual_scheduler_domain::name::{Namespace, TaskQueue};
+use punctual_scheduler_domain::name::{Kind, Namespace, TaskQueue};
 use punctual_scheduler_domain::retry::RetryPolicy;
 use punctual_scheduler_domain::schedule::{ScheduleSpec, When};
 use punctual_scheduler_domain::timeouts::Timeouts;
@@ -204,7 +204,7 @@ async fn admit(pair: &mut Pair) {
 
 async fn register(pair: &mut Pair) {
     let known = pair.sessions.choose(&mut pair.random).copied();
-    let again = pair.random.random_bool(0.3);
+    let again = pair.random.random_bool(0.15);
     let session = known.filter(|_| again).unwrap_or(SessionId(Uuid::new_v4()));
     let kinds: Vec<_> = KINDS.into_iter().filter(|_| pair.random.random_bool(0.7)).collect();
     let kinds = if kinds.is_empty() { vec!["k"] } else { kinds };
@@ -367,7 +367,7 @@ async fn adopt(pair: &mut Pair, number: u128, ended: EndedReplica) {
 
 async fn nodes(pair: &mut Pair) {
     let place = pair.random.random_range(0..2_usize);
-    match pair.random.random_range(0..6) {
+    match pair.random.random_range(0..8) {
         0 => {
             pair.call(format!("node {place} is lost"), async |side| {
                 let lost = side.store().node_lost(side.nodes[place]).await.unwrap();
@@ -391,6 +391,13 @@ async fn nodes(pair: &mut Pair) {
             .await;
         }
         3 => redispatch(pair, place).await,
+        4 => give_back(pair).await,
+        5 => {
+            pair.call("nodes with queued runs".to_owned(), async |side| {
+                side.store().nodes_with_queued_runs().await.unwrap()
+            })
+            .await;
+        }
         _ => {
             pair.call("count".to_owned(), async |side| {
                 let mut fleets = side.store().fleets().await.unwrap();
@@ -403,6 +410,28 @@ async fn nodes(pair: &mut Pair) {
             .await;
         }
     }
+}
+
+async fn give_back(pair: &mut Pair) {
+    let latest = pair.doorbells.len().saturating_sub(12);
+    let chosen: Vec<_> = pair.doorbells[latest..].choose_multiple(&mut pair.random, 3).cloned().collect();
+    pair.call(format!("give back {chosen:?}"), async |side| {
+        let untaken = |(run, dispatch_seq): &(String, u32)| Dispatch {
+            run: side.id(run),
+            dispatch_seq: *dispatch_seq,
+            node: side.nodes[0],
+            namespace: Namespace::default(),
+            task_queue: TaskQueue::default(),
+            job: String::new(),
+            kind: Kind::new("k").unwrap(),
+            run_at: side.world.now(),
+        };
+        let mut untaken: Vec<_> = chosen.iter().map(untaken).collect();
+        untaken.sort_by_key(|one| (one.run, one.dispatch_seq));
+        untaken.dedup_by_key(|one| one.run);
+        side.store().give_back(&untaken).await.unwrap()
+    })
+    .await;
 }
 
 async fn redispatch(pair: &mut Pair, place: usize) {
