@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 mod fixture;
+mod simulated_disk;
 
 mod appending;
+mod crashes;
 mod failing;
 mod recovering;
 mod torn;
