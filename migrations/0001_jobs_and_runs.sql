@@ -219,6 +219,7 @@ create table punctual.queue_node (
     address text not null,
     identity text not null,
     first_seen_at timestamptz not null,
+    seen_at timestamptz not null,
     lost_at timestamptz,
     constraint queue_node_key unique (address, identity)
 );

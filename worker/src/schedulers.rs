@@ -67,9 +67,9 @@ impl Schedulers {
 
     /// Makes one call: on the current scheduler, then on each of the others until one answers. Worker calls are
     /// idempotent, so it does no harm when one acted whose answer was lost.
-    pub(crate) async fn call<T, F, Answer>(&self, call: F) -> Result<T, CallError>
+    pub(crate) async fn call<T, F, Answer>(&self, mut call: F) -> Result<T, CallError>
     where
-        F: Fn(Scheduler) -> Answer,
+        F: FnMut(Scheduler) -> Answer,
         Answer: Future<Output = Result<Response<T>, Status>>,
     {
         let first = self.current.load(Ordering::Relaxed);

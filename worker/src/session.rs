@@ -178,7 +178,7 @@ impl<'a> Session<'a> {
                 break;
             }
             self.start_calls += 1;
-            self.calls.spawn(calls::start(Arc::clone(&self.site), self.id.clone(), batch, now));
+            self.calls.spawn(calls::start(Arc::clone(&self.site), self.id.clone(), batch));
         }
         while let Some((call, batch)) = self.reports.next_call(now) {
             self.calls.spawn(calls::report(Arc::clone(&self.site), self.id.clone(), call, batch));
@@ -303,8 +303,8 @@ impl<'a> Session<'a> {
     /// Starts the handler of an attempt that is ours now. While draining, and for a kind without a handler, it is
     /// given back.
     ///
-    /// `asked` is when it was asked for, which is before it was granted: counted from then, its time is over here before
-    /// it is over for the schedulers.
+    /// `asked` is when whoever granted it was asked, and what is left of its time counts from there: it is over here
+    /// before it is over for the schedulers.
     fn execute(&mut self, granted: v1::Granted, dispatch: u32, asked: Instant) {
         let duration = |from: Option<prost_types::Duration>| from.and_then(|from| from.try_into().ok());
         let start_to_close = duration(granted.start_to_close).unwrap_or(DEFAULT_START_TO_CLOSE);

@@ -32,7 +32,7 @@ pub use error::{RequestId, StoreError};
 pub use job::{JobChange, NewJob, PlanOutcome, Revision};
 pub use lease::{EndedReplica, Ownership, Replica};
 pub use model::ModelStore;
-pub use node::{NodeId, NodeIdentity};
+pub use node::{NODE_SILENT_AFTER, NodeId, NodeIdentity};
 pub use postgres::{MIGRATOR, MigrateError, PostgresStore, migrate};
 pub use run::{
     AdmitRequest, Admitted, Attempt, CreatedRun, Dispatch, DueLane, LaneId, NewRun, OneOffRun, Redispatch,
@@ -168,7 +168,7 @@ pub trait Store: Send + Sync + 'static {
     /// Admits due runs: judges overlap, windows and kinds, and moves each to `queued` or `skipped`.
     async fn admit_due_runs(&self, request: &AdmitRequest) -> Result<Admitted, StoreError>;
     /// Stores another node for runs whose publish was refused or unknown, with the next dispatch number. Runs that
-    /// moved on meanwhile are left out of the answer.
+    /// moved on meanwhile are left out of the answer. Repeated after its answer was lost, it answers the same numbers.
     async fn redispatch(
         &self,
         publisher: ReplicaId,
@@ -187,8 +187,9 @@ pub trait Store: Send + Sync + 'static {
     /// Numbers for nodes that answered a probe. A node seen under a new identity at a known address makes the
     /// older ones lost; a lost one that answers again is no longer lost.
     async fn nodes_seen(&self, nodes: &[NodeIdentity]) -> Result<Vec<NodeId>, StoreError>;
-    /// The nodes that runs are queued on and that are not marked lost, whoever saw them last.
-    async fn nodes_with_queued_runs(&self) -> Result<Vec<(NodeId, NodeIdentity)>, StoreError>;
+    /// The nodes that runs are queued on, that are not marked lost, and that no scheduler has confirmed for
+    /// [`NODE_SILENT_AFTER`].
+    async fn silent_nodes_with_queued_runs(&self) -> Result<Vec<(NodeId, NodeIdentity)>, StoreError>;
     /// Marks a node lost. `false` when it was already.
     async fn node_lost(&self, node: NodeId) -> Result<bool, StoreError>;
 

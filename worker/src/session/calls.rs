@@ -16,7 +16,7 @@ const RELEASE_AGAIN: Duration = Duration::from_millis(250);
 /// The answer to one call.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    /// To the question for the attempts of `runs`, in their order, sent at `sent`.
+    /// To the question for the attempts of `runs`, in their order, sent to whoever answered at `sent`.
     Start { sent: Instant, runs: Vec<String>, answers: Result<v1::BatchStartAttemptsResponse, CallError> },
     /// To the heartbeat sent at `sent`.
     Beat { sent: Instant, answer: Result<v1::HeartbeatResponse, CallError> },
@@ -26,19 +26,17 @@ pub(crate) enum Answer {
     Release { run: String, attempt: u32 },
 }
 
-pub(super) async fn start(
-    site: Arc<Site>,
-    session: String,
-    batch: Vec<(String, u32)>,
-    sent: Instant,
-) -> Answer {
+pub(super) async fn start(site: Arc<Site>, session: String, batch: Vec<(String, u32)>) -> Answer {
     let starts = batch.iter().map(|(run, dispatch)| v1::StartAttemptRequest {
         session: String::new(), // the batch carries it
         run_id: run.clone(),
         dispatch: *dispatch,
     });
     let request = v1::BatchStartAttemptsRequest { session, starts: starts.collect() };
+    let mut sent = Instant::now();
     let call = site.schedulers.call(|mut scheduler| {
+        // Not when the first was asked: one that hangs takes nothing of an attempt's time.
+        sent = Instant::now();
         let request = request.clone();
         async move { scheduler.batch_start_attempts(request).await }
     });

@@ -11,7 +11,7 @@ use crate::store::NodeId;
 
 /// Publishes to one node at a time. One that is stuck takes up no more than this of what is in hand for all.
 const MOST_UNDER_WAY: usize = 256;
-/// How long a node that kept a publish waiting is passed over, before it is tried again.
+/// How long a node that kept a publish waiting is passed over, before one publish tries it again.
 const PASSED_OVER_FOR: Duration = Duration::from_secs(5);
 
 /// Publishes that wait for an answer, by node.
@@ -27,12 +27,20 @@ struct Node {
     slow_until: Option<Instant>,
 }
 
+impl Node {
+    /// Once the time is over, one publish finds out; the others wait for what it says.
+    fn is_passed_over(&self, now: Instant) -> bool {
+        self.slow_until.is_some_and(|until| now < until || self.under_way > 0)
+    }
+}
+
 impl Traffic {
-    /// Those of these nodes that answer in time; all of them where none does.
+    /// Those of `nodes`, which are all that are connected, that answer in time; all of them where none does.
     pub(super) fn prompt(&self, nodes: Vec<NodeId>, now: Instant) -> Vec<NodeId> {
-        let known = self.lock();
-        let is_slow =
-            |node: &NodeId| known.get(node).and_then(|node| node.slow_until).is_some_and(|until| now < until);
+        let mut known = self.lock();
+        // Nodes that are gone for good must not pile up.
+        known.retain(|node, of_node| of_node.under_way > 0 || nodes.contains(node));
+        let is_slow = |node: &NodeId| known.get(node).is_some_and(|node| node.is_passed_over(now));
         let prompt: Vec<_> = nodes.iter().copied().filter(|node| !is_slow(node)).collect();
         if prompt.is_empty() { nodes } else { prompt }
     }
@@ -65,12 +73,12 @@ impl UnderWay<'_> {
         let mut nodes = self.traffic.lock();
         let node = nodes.entry(self.node).or_default();
         match outcome {
-            PublishOutcome::Acknowledged => node.slow_until = None,
+            PublishOutcome::Acknowledged | PublishOutcome::Refused { .. } => node.slow_until = None,
             PublishOutcome::Unknown(UnknownReason::TimedOut) | PublishOutcome::NotSent(NotSent::TimedOut) => {
                 node.slow_until = Some(now + PASSED_OVER_FOR);
             }
-            // It answered, or it is gone, which shows elsewhere.
-            PublishOutcome::Refused { .. } | PublishOutcome::NotSent(_) | PublishOutcome::Unknown(_) => {}
+            // It is gone, which shows elsewhere.
+            PublishOutcome::NotSent(_) | PublishOutcome::Unknown(_) => {}
         }
     }
 }
@@ -80,10 +88,6 @@ impl Drop for UnderWay<'_> {
         let mut nodes = self.traffic.lock();
         if let Some(node) = nodes.get_mut(&self.node) {
             node.under_way -= 1;
-            // Numbers of nodes that are gone for good must not pile up.
-            if node.under_way == 0 && node.slow_until.is_none() {
-                nodes.remove(&self.node);
-            }
         }
     }
 }
@@ -109,7 +113,11 @@ mod tests {
         assert_eq!(prompt(start), [TWO]);
         end(&traffic, ONE, &PublishOutcome::Unknown(UnknownReason::ConnectionLost), start);
         assert_eq!(prompt(start + PASSED_OVER_FOR - Duration::from_millis(1)), [TWO]);
-        assert_eq!(prompt(start + PASSED_OVER_FOR), [ONE, TWO]);
+        let over = start + PASSED_OVER_FOR;
+        assert_eq!(prompt(over), [ONE, TWO]);
+        let trial = traffic.begin(ONE);
+        assert_eq!(prompt(over), [TWO], "one publish finds out");
+        drop(trial);
         end(&traffic, TWO, &LATE, start);
         assert_eq!(prompt(start), [ONE, TWO], "when all are slow, all are used");
         end(&traffic, ONE, &PublishOutcome::Acknowledged, start);

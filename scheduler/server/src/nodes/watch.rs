@@ -11,9 +11,11 @@ use tokio::time::Instant;
 use super::{Inner, View};
 use crate::store::{NodeId, NodeIdentity, StoreError};
 
-/// How often every node that answers is written down anew, which clears a mark that another scheduler set in error,
-/// and how often the database is asked for nodes that only others saw.
+/// How often every node that answers is written down anew, which clears a mark that another scheduler set in error.
+/// Well within [`NODE_SILENT_AFTER`](crate::store::NODE_SILENT_AFTER).
 const CONFIRM_EVERY: Duration = Duration::from_secs(5);
+/// How often the database is asked for nodes that hold runs and that nobody sees.
+const REMEMBER_EVERY: Duration = Duration::from_secs(2);
 /// Two dials that fail within this time make a node unreachable for this scheduler.
 const UNREACHABLE_AFTER: Duration = Duration::from_secs(2);
 
@@ -45,7 +47,7 @@ impl Watch {
         }
         if self.remember_at.is_none_or(|at| at <= Instant::now()) {
             match self.remember(inner).await {
-                Ok(()) => self.remember_at = Some(Instant::now() + CONFIRM_EVERY),
+                Ok(()) => self.remember_at = Some(Instant::now() + REMEMBER_EVERY),
                 Err(error) => {
                     let error = &error as &dyn std::error::Error;
                     tracing::warn!(error, "could not read which queue nodes hold runs");
@@ -58,10 +60,10 @@ impl Watch {
         inner.pool.set_nodes(nodes);
     }
 
-    /// Takes in the nodes that runs are queued on though this scheduler never saw them: one that went for good while
-    /// no scheduler was there to notice is dialled too, and found lost like any other.
+    /// Takes in the nodes that runs are queued on though no scheduler sees them: one that went for good while none was
+    /// there to notice is dialled too, and found lost like any other.
     async fn remember(&mut self, inner: &Inner) -> Result<(), StoreError> {
-        for (number, node) in inner.store.nodes_with_queued_runs().await? {
+        for (number, node) in inner.store.silent_nodes_with_queued_runs().await? {
             self.numbers.entry(NodeAddress::new(node.address)).or_insert(number);
         }
         Ok(())

@@ -23,8 +23,8 @@ const MOST_IN_HAND: usize = 1024;
 const RETRY_EVERY: Duration = Duration::from_millis(100);
 /// How long a node may take to acknowledge, before another is tried.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// The same after several tries.
-const MOST_PATIENCE: Duration = Duration::from_secs(8);
+/// The same after several tries, and for a node without which there is no other: as long as the client itself waits.
+const MOST_PATIENCE: Duration = Duration::from_secs(5);
 /// After this long the runs are given back, to be admitted anew.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(25);
 
@@ -81,11 +81,12 @@ async fn send(shared: Shared, batch: Batch, stop: CancellationToken) {
     tokio::time::sleep_until(shared.clock.instant_of(batch.not_before)).await;
     // Names of namespaces and task queues are narrower than names of topics.
     let Ok(topic) = batch.topic.parse::<TopicName>() else { return };
-    let mut patience = PATIENCE;
-    let mut untaken = publish(&shared, batch.node, &topic, batch.dispatches, patience).await;
     let give_up = Instant::now() + GIVE_UP_AFTER;
+    // Nodes that are all slow get the time they need: a doorbell is worth nothing once the next is on its way.
+    let is_alone = shared.nodes.usable().iter().all(|node| *node == batch.node);
+    let mut patience = if is_alone { MOST_PATIENCE } else { PATIENCE };
+    let mut untaken = publish(&shared, batch.node, &topic, batch.dispatches, patience).await;
     while !untaken.is_empty() && Instant::now() < give_up && !stop.is_cancelled() {
-        // Nodes that are all slow get the time they need: a doorbell is worth nothing once the next is on its way.
         patience = (patience * 2).min(MOST_PATIENCE);
         untaken = elsewhere(&shared, &topic, untaken, patience).await;
     }

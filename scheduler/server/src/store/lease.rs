@@ -1,7 +1,11 @@
 //! What the store takes and gives about schedulers and their shards.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use punctual_scheduler_domain::id::{ReplicaId, Shard};
+
+/// What a silent replica queued this long before its end may not have been sent: it gives up after 25 seconds. What is
+/// older is found by its redelivery time.
+pub(super) const ADOPTED_BEFORE_END: TimeDelta = TimeDelta::seconds(30);
 
 /// One start of a scheduler.
 #[derive(Debug, Clone)]

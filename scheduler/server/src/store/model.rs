@@ -189,8 +189,8 @@ impl Store for ModelStore {
         Ok(nodes::seen(&mut self.lock(), seen))
     }
 
-    async fn nodes_with_queued_runs(&self) -> Result<Vec<(NodeId, NodeIdentity)>, StoreError> {
-        Ok(nodes::with_queued_runs(&self.lock()))
+    async fn silent_nodes_with_queued_runs(&self) -> Result<Vec<(NodeId, NodeIdentity)>, StoreError> {
+        Ok(nodes::silent_with_queued_runs(&self.lock()))
     }
 
     async fn node_lost(&self, node: NodeId) -> Result<bool, StoreError> {

@@ -1,5 +1,10 @@
 //! What the store takes and gives about queue nodes.
 
+use std::time::Duration;
+
+/// A node that no scheduler has confirmed for so long is not seen by any.
+pub const NODE_SILENT_AFTER: Duration = Duration::from_secs(7);
+
 /// A queue node under one identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(pub i32);

@@ -257,8 +257,8 @@ impl Store for PostgresStore {
         nodes::seen(self, seen).await
     }
 
-    async fn nodes_with_queued_runs(&self) -> Result<Vec<(NodeId, NodeIdentity)>, StoreError> {
-        nodes::with_queued_runs(self).await
+    async fn silent_nodes_with_queued_runs(&self) -> Result<Vec<(NodeId, NodeIdentity)>, StoreError> {
+        nodes::silent_with_queued_runs(self).await
     }
 
     async fn node_lost(&self, node: NodeId) -> Result<bool, StoreError> {

@@ -99,7 +99,7 @@ pub struct Grant {
     pub payload: String,
     /// The nominal instant.
     pub due_at: DateTime<Utc>,
-    /// How long the attempt may take.
+    /// How long the attempt may take from now. A session that asks again gets what is left.
     pub start_to_close: Duration,
     /// How long it may take to stop.
     pub cancel_grace: Duration,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use punctual_scheduler_domain::admission::{
     Candidate, QueueBudget, Verdict, judge, redelivery_after, window,
 };
@@ -17,10 +17,8 @@ use super::finish::{Conclusion, conclude};
 use super::live::{LiveRun, first, span};
 use super::state::State;
 use super::workers;
+use crate::store::lease::ADOPTED_BEFORE_END;
 use crate::store::{AdmitRequest, Admitted, Dispatch, DueLane, EndedReplica, NodeId, Redispatch};
-
-/// What a silent replica queued this long before its end may not have been sent.
-const ADOPTED_BEFORE_END: TimeDelta = TimeDelta::seconds(3);
 
 pub(super) fn admit_due_runs(state: &mut State, request: &AdmitRequest) -> Admitted {
     let budgets = budgets(state, request);
@@ -148,8 +146,14 @@ fn queue(
 pub(super) fn redispatch(state: &mut State, publisher: ReplicaId, runs: &[Redispatch]) -> Vec<Dispatch> {
     let mut dispatches = Vec::new();
     for Redispatch { run, dispatch_seq, node } in runs {
+        let Some(known) = state.live.get(*run).filter(|run| run.state == RunState::Queued) else { continue };
+        let is_mine = known.dispatch.is_some_and(|(_, holder, _)| holder == publisher);
         // Of another dispatch than the one that is queued now nobody needs to hear again.
-        if state.live.get(*run).is_some_and(|run| run.dispatch_seq == *dispatch_seq) {
+        if known.dispatch_seq == *dispatch_seq {
+            dispatches.extend(queue(state, *run, RunEvent::Redispatched, publisher, *node));
+        } else if known.dispatch_seq == *dispatch_seq + 1 && is_mine {
+            // An earlier call did it, and its answer was lost.
+            state.live.change(*run, |run| run.dispatch_seq = *dispatch_seq);
             dispatches.extend(queue(state, *run, RunEvent::Redispatched, publisher, *node));
         }
     }

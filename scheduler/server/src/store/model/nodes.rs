@@ -5,13 +5,15 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use punctual_scheduler_domain::run::RunState;
 
+use super::live::span;
 use super::state::State;
-use crate::store::{NodeId, NodeIdentity};
+use crate::store::{NODE_SILENT_AFTER, NodeId, NodeIdentity};
 
 /// A queue node under one identity.
 #[derive(Debug)]
 pub(super) struct Node {
     identity: NodeIdentity,
+    seen_at: DateTime<Utc>,
     lost_at: Option<DateTime<Utc>>,
 }
 
@@ -26,10 +28,10 @@ impl State {
 pub(super) fn seen(state: &mut State, seen: &[NodeIdentity]) -> Vec<NodeId> {
     let numbers = seen.iter().map(|identity| {
         let place = state.nodes.iter().position(|known| known.identity == *identity).unwrap_or_else(|| {
-            state.nodes.push(Node { identity: identity.clone(), lost_at: None });
+            state.nodes.push(Node { identity: identity.clone(), seen_at: state.now, lost_at: None });
             state.nodes.len() - 1
         });
-        state.nodes[place].lost_at = None;
+        (state.nodes[place].seen_at, state.nodes[place].lost_at) = (state.now, None);
         number(place)
     });
     let numbers = numbers.collect();
@@ -44,11 +46,14 @@ pub(super) fn seen(state: &mut State, seen: &[NodeIdentity]) -> Vec<NodeId> {
     numbers
 }
 
-pub(super) fn with_queued_runs(state: &State) -> Vec<(NodeId, NodeIdentity)> {
+pub(super) fn silent_with_queued_runs(state: &State) -> Vec<(NodeId, NodeIdentity)> {
     let used: BTreeSet<_> =
         state.live.in_state(RunState::Queued).filter_map(|run| run.dispatch).map(|(node, ..)| node).collect();
-    let kept = state.nodes.iter().enumerate().filter(|(_, node)| node.lost_at.is_none());
-    kept.map(|(place, node)| (number(place), node.identity.clone()))
+    let silent_since = state.now - span(NODE_SILENT_AFTER);
+    let kept = |node: &Node| node.lost_at.is_none() && node.seen_at < silent_since;
+    let silent = state.nodes.iter().enumerate().filter(|(_, node)| kept(node));
+    silent
+        .map(|(place, node)| (number(place), node.identity.clone()))
         .filter(|(number, _)| used.contains(number))
         .collect()
 }

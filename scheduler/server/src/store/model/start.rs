@@ -1,6 +1,7 @@
 //! Granting attempts.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use punctual_scheduler_domain::id::{AttemptNumber, RunId, SessionId};
 use punctual_scheduler_domain::run::{RunEvent, RunState, Transition};
@@ -66,7 +67,7 @@ fn explain(state: &State, session: SessionId, start: Start, handed: &mut Handed)
     }
 }
 
-/// The grant, unless its payload is too much beside what is handed out already.
+/// The grant, with what is left of its time, unless its payload is too much beside what is handed out already.
 fn grant(state: &State, run: &LiveRun, handed: &mut Handed) -> StartAnswer {
     let lane = state.lane_of(run.lane);
     let of_job = || run.version.map(|version| state.definitions[&version].spec.task.payload());
@@ -74,6 +75,8 @@ fn grant(state: &State, run: &LiveRun, handed: &mut Handed) -> StartAnswer {
     if !handed.takes(payload.len()) {
         return StartAnswer::NotDue(Grant::ASK_AGAIN);
     }
+    let so_far = run.started_at.map_or(0, |at| (state.now - at).num_milliseconds());
+    let so_far = Duration::from_millis(u64::try_from(so_far).unwrap_or(0));
     StartAnswer::Granted(Box::new(Grant {
         run: run.id,
         attempt: run.attempt.unwrap_or(AttemptNumber::FIRST),
@@ -82,7 +85,7 @@ fn grant(state: &State, run: &LiveRun, handed: &mut Handed) -> StartAnswer {
         kind: lane.kind.clone(),
         payload,
         due_at: run.due_at,
-        start_to_close: run.start_to_close,
+        start_to_close: run.start_to_close.saturating_sub(so_far),
         cancel_grace: run.cancel_grace,
         tries_used: run.tries_used,
     }))

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use punctual_scheduler_domain::admission::{
     Candidate, LONGEST_REDELIVERY, QueueBudget, SkipReason, Verdict, judge, redelivery_after, window,
 };
@@ -15,12 +15,10 @@ use uuid::Uuid;
 
 use super::conclude::{Conclusion, conclude};
 use super::{PostgresStore, interval, millis, rows, shard_numbers, workers};
+use crate::store::lease::ADOPTED_BEFORE_END;
 use crate::store::{
     AdmitRequest, Admitted, Dispatch, DueLane, EndedReplica, LaneId, NodeId, Redispatch, StoreError,
 };
-
-/// What a silent replica queued this long before its end may not have been sent.
-const ADOPTED_BEFORE_END: TimeDelta = TimeDelta::seconds(3);
 
 type Tx = Transaction<'static, Postgres>;
 

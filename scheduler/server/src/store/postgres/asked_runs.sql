@@ -1,6 +1,6 @@
 -- Why some were not granted, on a later snapshot; and what the session holds already, of whose definitions as many
 -- as go into one answer.
-select r.id, r.state, r.attempt, r.dispatch_seq, r.session, r.run_at,
+select r.id, r.state, r.attempt, r.dispatch_seq, r.session, r.run_at, r.started_at,
        coalesce($2::timestamptz, statement_timestamp()) as "now!",
        r.job_id, r.job_version, r.due_at, r.start_to_close_ms, r.cancel_grace_ms, r.tries_used,
        l.namespace, l.kind, coalesce(j.name, '') as "job!", s.run_id is not null as "own!",

@@ -1,7 +1,7 @@
 //! Queue nodes and whether they are lost.
 
-use super::PostgresStore;
-use crate::store::{NodeId, NodeIdentity, StoreError};
+use super::{PostgresStore, interval};
+use crate::store::{NODE_SILENT_AFTER, NodeId, NodeIdentity, StoreError};
 
 pub(super) async fn seen(store: &PostgresStore, nodes: &[NodeIdentity]) -> Result<Vec<NodeId>, StoreError> {
     if nodes.is_empty() {
@@ -21,11 +21,16 @@ pub(super) async fn seen(store: &PostgresStore, nodes: &[NodeIdentity]) -> Resul
     Ok(ids.into_iter().map(NodeId).collect())
 }
 
-pub(super) async fn with_queued_runs(
+pub(super) async fn silent_with_queued_runs(
     store: &PostgresStore,
 ) -> Result<Vec<(NodeId, NodeIdentity)>, StoreError> {
-    let rows =
-        sqlx::query_file!("src/store/postgres/nodes_with_queued_runs.sql").fetch_all(&store.pool).await?;
+    let rows = sqlx::query_file!(
+        "src/store/postgres/silent_nodes_with_queued_runs.sql",
+        store.now(),
+        interval(NODE_SILENT_AFTER)
+    )
+    .fetch_all(&store.pool)
+    .await?;
     let node = |id, address, identity| (NodeId(id), NodeIdentity { address, identity });
     Ok(rows.into_iter().map(|row| node(row.id, row.address, row.identity)).collect())
 }

@@ -137,7 +137,12 @@ async fn explain(
     for row in found {
         let asked = starts.iter().find(|start| start.run.0 == row.id).map_or(0, |start| start.dispatch_seq);
         let answer = match row.state.as_str() {
-            "running" if row.session == Some(session.0) => hand_out(store, started!(row), handed).await?,
+            "running" if row.session == Some(session.0) => {
+                let so_far = row.started_at.map_or(0, |at| (row.now - at).num_milliseconds());
+                let mut started = started!(row);
+                started.start_to_close_ms -= so_far;
+                hand_out(store, started, handed).await?
+            }
             "running" => StartAnswer::Gone(GoneReason::Held),
             "queued" if rows::count(row.dispatch_seq) != asked => StartAnswer::Gone(GoneReason::Superseded),
             "queued" if row.run_at > row.now => {

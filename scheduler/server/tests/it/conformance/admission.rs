@@ -193,11 +193,13 @@ async fn another_node_is_stored_only_for_a_dispatch_that_still_stands(world: Wor
     let refused = Redispatch { run: first.run, dispatch_seq: first.dispatch_seq, node: other };
     let moved = world.store.redispatch(REPLICA, &[refused]).await.unwrap().remove(0);
     assert_eq!((moved.dispatch_seq, moved.node), (2, other));
+    let again = Redispatch { dispatch_seq: 2, ..refused };
+    let moved = world.store.redispatch(REPLICA, &[again]).await.unwrap().remove(0);
     assert!(world.store.redispatch(REPLICA, &[refused]).await.unwrap().is_empty(), "that dispatch is over");
     let session = world.worker(1).await;
     assert_eq!(world.start(session, &first).await, StartAnswer::Gone(GoneReason::Superseded));
     world.granted(session, &moved).await;
-    let late = Redispatch { dispatch_seq: 2, ..refused };
+    let late = Redispatch { dispatch_seq: 3, ..refused };
     assert!(world.store.redispatch(REPLICA, &[late]).await.unwrap().is_empty(), "it has started");
 }
 

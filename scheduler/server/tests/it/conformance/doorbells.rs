@@ -1,25 +1,28 @@
 //! What becomes of queued runs when nodes are lost or take nothing.
 
-use punctual_scheduler::store::{GoneReason, NodeIdentity, Redispatch, StartAnswer};
+use punctual_scheduler::store::{GoneReason, NODE_SILENT_AFTER, NodeIdentity, Redispatch, StartAnswer};
 use punctual_scheduler_domain::attempt::AttemptOutcome;
-use punctual_scheduler_domain::id::{RunId, Shard};
+use punctual_scheduler_domain::id::{ReplicaId, RunId, Shard};
 use punctual_scheduler_domain::run::RunState;
+
+use uuid::Uuid;
 
 use super::on_both_stores;
 use super::world::{REPLICA, World, a_job, seconds};
 
 on_both_stores!(
-    whoever_starts_learns_which_nodes_hold_queued_runs,
+    nodes_that_hold_runs_and_that_nobody_sees_are_known,
+    another_node_stored_twice_is_one_dispatch,
     what_no_node_took_is_scheduled_again_at_once,
     a_dispatch_that_is_over_is_not_given_back,
     only_a_delivery_that_nobody_answers_makes_the_next_one_wait_longer,
 );
 
 async fn used(world: &World) -> Vec<NodeIdentity> {
-    world.store.nodes_with_queued_runs().await.unwrap().into_iter().map(|(_, node)| node).collect()
+    world.store.silent_nodes_with_queued_runs().await.unwrap().into_iter().map(|(_, node)| node).collect()
 }
 
-async fn whoever_starts_learns_which_nodes_hold_queued_runs(world: World) {
+async fn nodes_that_hold_runs_and_that_nobody_sees_are_known(world: World) {
     world.job("work", a_job()).await;
     let (one, _two) = (world.node("one:4150", "a").await, world.node("two:4150", "b").await);
     assert!(used(&world).await.is_empty());
@@ -28,9 +31,25 @@ async fn whoever_starts_learns_which_nodes_hold_queued_runs(world: World) {
     }
     world.admit_to(one).await;
     let node = NodeIdentity { address: "one:4150".to_owned(), identity: "a".to_owned() };
-    assert_eq!(world.store.nodes_with_queued_runs().await.unwrap(), [(one, node)]);
+    assert!(used(&world).await.is_empty(), "someone sees it");
+    world.advance(NODE_SILENT_AFTER + seconds(1));
+    assert_eq!(world.store.silent_nodes_with_queued_runs().await.unwrap(), [(one, node)]);
     world.store.node_lost(one).await.unwrap();
     assert!(used(&world).await.is_empty(), "what is known to be lost is not looked for");
+}
+
+async fn another_node_stored_twice_is_one_dispatch(world: World) {
+    world.job("work", a_job()).await;
+    world.trigger("work").await;
+    let refused = world.admit_one().await;
+    let node = world.node("two:4150", "b").await;
+    let moved = [Redispatch { run: refused.run, dispatch_seq: refused.dispatch_seq, node }];
+    let first = world.store.redispatch(REPLICA, &moved).await.unwrap();
+    assert_eq!((first.len(), first[0].dispatch_seq, first[0].node), (1, 2, node));
+    // The answer was lost: the same again.
+    assert_eq!(world.store.redispatch(REPLICA, &moved).await.unwrap(), first);
+    let other = ReplicaId(Uuid::new_v4());
+    assert!(world.store.redispatch(other, &moved).await.unwrap().is_empty());
 }
 
 async fn what_no_node_took_is_scheduled_again_at_once(world: World) {

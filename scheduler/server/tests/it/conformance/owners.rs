@@ -95,12 +95,12 @@ async fn a_successor_publishes_again_what_was_queued_last(world: World) {
             limit: 10,
         };
         dispatches.extend(world.store.admit_due_runs(&request).await.unwrap().dispatches);
-        world.advance(seconds(2));
+        world.advance(seconds(20));
     }
     let session = world.worker(1).await;
     world.granted(session, &dispatches[2]).await;
-    // Queued 6, 4 and 2 s ago, the last one started; the lease ended 2 s ago.
-    let ended = EndedReplica { id: replica(2).id, expired_at: world.now() - chrono::TimeDelta::seconds(2) };
+    // Queued 60, 40 and 20 s ago, the last one started; the lease ended 20 s ago.
+    let ended = EndedReplica { id: replica(2).id, expired_at: world.now() - chrono::TimeDelta::seconds(20) };
     let adopted = world.store.adopt_dispatches(replica(1).id, &ended, 10).await.unwrap();
     assert_eq!(adopted, dispatches[1..2]);
     let again = world.store.adopt_dispatches(replica(1).id, &ended, 10).await.unwrap();

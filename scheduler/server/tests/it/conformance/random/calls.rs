@@ -394,7 +394,7 @@ async fn nodes(pair: &mut Pair) {
         4 => give_back(pair).await,
         5 => {
             pair.call("nodes with queued runs".to_owned(), async |side| {
-                side.store().nodes_with_queued_runs().await.unwrap()
+                side.store().silent_nodes_with_queued_runs().await.unwrap()
             })
             .await;
         }
