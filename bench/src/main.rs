@@ -42,7 +42,7 @@ enum Name {
     Herd,
     /// No-op runs through the whole system
     Throughput,
-    /// Acknowledged publishes beside bare writes to the same disk
+    /// A queue node over the bare protocol, beside bare writes to the same disk
     Queue,
 }
 

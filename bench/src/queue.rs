@@ -59,7 +59,10 @@ const PATTERNS: [Pattern; 5] = [
 ];
 
 pub(crate) fn measure(args: &Args) -> anyhow::Result<()> {
-    title(&format!("Queue: messages of {BODY_BYTES} bytes, durable, {} rounds", args.rounds));
+    title(&format!(
+        "Queue: messages of {BODY_BYTES} bytes, durable, {} rounds; the node on core 0, the load on core 1",
+        args.rounds
+    ));
     limits()?;
     let body = vec![b'x'; BODY_BYTES];
     for pattern in PATTERNS {
