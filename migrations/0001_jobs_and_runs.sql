@@ -26,8 +26,12 @@ create table punctual.job (
     state text not null constraint job_state check (state in ('active', 'paused', 'exhausted', 'errored', 'deleted')),
     state_reason text not null default '',
     created_at timestamptz not null,
-    updated_at timestamptz not null
+    updated_at timestamptz not null,
+    -- Deleted, with runs still to be cancelled.
+    clearing boolean not null default false
+        constraint job_clearing check (state = 'deleted' or not clearing)
 );
+create index job_clearing on punctual.job (id) where clearing;
 -- A deleted job keeps its row for its history's sake, but not its name.
 create unique index job_name_key on punctual.job (namespace, name) where state <> 'deleted';
 

@@ -6,6 +6,7 @@ mod admission;
 mod attempts;
 mod backlog;
 mod changes;
+mod deletes;
 mod doorbells;
 mod locks;
 mod owners;
