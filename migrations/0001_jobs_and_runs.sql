@@ -26,8 +26,12 @@ create table punctual.job (
     state text not null constraint job_state check (state in ('active', 'paused', 'exhausted', 'errored', 'deleted')),
     state_reason text not null default '',
     created_at timestamptz not null,
-    updated_at timestamptz not null
+    updated_at timestamptz not null,
+    -- Deleted, with runs still to be cancelled.
+    clearing boolean not null default false
+        constraint job_clearing check (state = 'deleted' or not clearing)
 );
+create index job_clearing on punctual.job (id) where clearing;
 -- A deleted job keeps its row for its history's sake, but not its name.
 create unique index job_name_key on punctual.job (namespace, name) where state <> 'deleted';
 
@@ -130,12 +134,11 @@ create table punctual.run_live (
     fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000,
     autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 5000
 );
--- The first is asked for what is due; whose it is, is read from the index. The second finds a shard's runs behind any
--- number of others.
-create index run_live_due on punctual.run_live (lane, run_at) include (shard) where state = 'scheduled';
+-- What is due is looked for in the first two, whose overlap is to be judged apart from the others, however many of
+-- those wait; whose a run is, is read from the index. The third finds a shard's runs behind any number of others'.
+create index run_live_due_allow on punctual.run_live (lane, run_at) include (shard) where state = 'scheduled' and overlap = 'allow';
+create index run_live_due_overlap on punctual.run_live (lane, run_at) include (shard) where state = 'scheduled' and overlap <> 'allow';
 create index run_live_due_shard on punctual.run_live (lane, shard, run_at) where state = 'scheduled';
--- Runs whose overlap is to be judged are looked for apart, however many others wait.
-create index run_live_due_overlap on punctual.run_live (lane, run_at) where state = 'scheduled' and overlap <> 'allow';
 -- What an overlap is judged by: the admitted, unfinished runs of a job, at most a few.
 create index run_live_unfinished on punctual.run_live (job_id)
     where job_id is not null and dispatch_seq > 0;

@@ -42,6 +42,7 @@ impl Reaper {
             let found = [
                 found("session_lost", BATCH, self.store.reap_sessions(BATCH).await),
                 found("deadline", BATCH, self.store.reap_runs(BATCH).await),
+                found("job_deleted", BATCH, self.store.clear_deleted(BATCH).await),
                 found("node_lost", LOST_BATCH, lost.await),
             ];
             if found.iter().any(|found| *found != Found::Nothing) {

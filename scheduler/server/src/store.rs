@@ -73,8 +73,9 @@ pub trait Store: Send + Sync + 'static {
     /// Changes a job under its cursor's lock: first plans under the old version every instant up to the database's
     /// now, then removes the runs planned ahead, then sets the cursor to the new first instant.
     ///
-    /// A delete that finds thousands of runs waiting cancels them in several transactions before the one that deletes
-    /// the job; one that fails in between has cancelled some of them, and is to be repeated.
+    /// A delete that finds thousands of runs waiting cancels the first thousand of them with the job and the others
+    /// in transactions that follow; one that fails in between has deleted the job, and leaves the others to
+    /// [`Store::clear_deleted`].
     ///
     /// `revision`, when given, must be the job's. A change that changes nothing makes no version.
     ///
@@ -108,7 +109,8 @@ pub trait Store: Send + Sync + 'static {
     // Runs --------------------------------------------------------------------------------------------------
 
     /// Creates runs that no schedule made: triggers and one-off runs. Answers in order; a known idempotency key
-    /// answers with its run. A trigger makes no run of a job whose delete was answered before. Runs that name a node and are due and free of overlap are created `queued`.
+    /// answers with its run. A trigger makes no run of a job whose delete was answered before. Runs that name a node and
+    /// are due and free of overlap are created `queued`.
     ///
     /// # Errors
     /// As a whole only when the database fails; each answer says by itself what is wrong with its run.
@@ -218,6 +220,8 @@ pub trait Store: Send + Sync + 'static {
     async fn reap_sessions(&self, limit: u32) -> Result<Reaped, StoreError>;
     /// Acts on live runs whose next deadline has passed: not started in time, over its time, cancel not confirmed.
     async fn reap_runs(&self, limit: u32) -> Result<Reaped, StoreError>;
+    /// Cancels runs that a delete of their job was kept from cancelling, at most `limit`.
+    async fn clear_deleted(&self, limit: u32) -> Result<Reaped, StoreError>;
     /// Schedules again the runs queued on lost nodes, and those of these shards that are queued on nodes which the
     /// caller cannot reach; at most `limit`.
     async fn requeue_lost(

@@ -39,6 +39,7 @@ use chrono::{DateTime, Utc};
 use punctual_scheduler_domain::id::{JobId, ReplicaId, RunId, SessionId, Shard};
 use punctual_scheduler_domain::job::Job;
 use punctual_scheduler_domain::name::{JobName, Namespace, TaskQueuePath};
+use sqlx::PgExecutor;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 use super::{
@@ -118,6 +119,14 @@ impl PostgresStore {
     fn now(&self) -> Option<DateTime<Utc>> {
         *self.pinned_now.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+
+    /// The database's time at this statement.
+    async fn time(&self, executor: impl PgExecutor<'_>) -> Result<DateTime<Utc>, StoreError> {
+        if let Some(now) = self.now() {
+            return Ok(now);
+        }
+        Ok(sqlx::query_scalar!(r#"select statement_timestamp() as "now!""#).fetch_one(executor).await?)
+    }
 }
 
 fn interval(duration: Duration) -> sqlx::postgres::types::PgInterval {
@@ -137,10 +146,7 @@ fn shard_numbers(shards: &[Shard]) -> Vec<i16> {
 #[async_trait]
 impl Store for PostgresStore {
     async fn database_time(&self) -> Result<DateTime<Utc>, StoreError> {
-        if let Some(now) = self.now() {
-            return Ok(now);
-        }
-        Ok(sqlx::query_scalar!(r#"select statement_timestamp() as "now!""#).fetch_one(&self.steady).await?)
+        self.time(&self.steady).await
     }
 
     async fn create_job(&self, job: NewJob, request: Option<RequestId>) -> Result<JobId, StoreError> {
@@ -299,6 +305,10 @@ impl Store for PostgresStore {
 
     async fn reap_runs(&self, limit: u32) -> Result<Reaped, StoreError> {
         reap::runs(self, limit).await
+    }
+
+    async fn clear_deleted(&self, limit: u32) -> Result<Reaped, StoreError> {
+        Ok(Reaped { sessions: 0, runs: cancel::clear_any(self, limit).await? })
     }
 
     async fn requeue_lost(

@@ -12,8 +12,11 @@ use crate::store::{CANCEL_MARGIN, Run, StoreError};
 
 type Tx = Transaction<'static, Postgres>;
 
-/// Runs that one transaction cancels at most beside the rest of its work: some tens of milliseconds of locks.
-const BATCH: i64 = 1000;
+/// Why the runs of a deleted job are cancelled.
+const DELETED: &str = "job deleted";
+/// Runs that one transaction cancels at most: some tens of milliseconds of locks, also of the job's row, which
+/// everybody waits for who triggers it.
+const BATCH: u32 = 1000;
 
 pub(super) async fn cancel_run(
     store: &PostgresStore,
@@ -49,46 +52,65 @@ pub(super) async fn cancel_run(
     }
 }
 
-/// Cancels runs of a job that have not started, a batch in each transaction, until less than a batch is left for the
-/// transaction that deletes the job: that one is short then, however many there were.
-pub(super) async fn cancel_backlog(
-    store: &PostgresStore,
-    job: JobId,
-    reason: &str,
-) -> Result<(), StoreError> {
+/// Cancels what a job that is being deleted has waiting: all of it, or, where that is much, a first batch, which leaves
+/// the rest to be cleared after the deletion. The caller holds the job and has removed what was only planned ahead.
+pub(super) async fn begin_clearing(store: &PostgresStore, tx: &mut Tx, job: JobId) -> Result<(), StoreError> {
+    if cancel_batch(store, tx, job.0, BATCH).await? == BATCH {
+        sqlx::query!("update punctual.job set clearing = true where id = $1", job.0)
+            .execute(&mut **tx)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Cancels what a deleted job has left waiting, a batch in each transaction. Nothing adds to it any more.
+pub(super) async fn clear_deleted_job(store: &PostgresStore, job: JobId) -> Result<(), StoreError> {
     loop {
         let mut tx = store.pool.begin().await?;
-        let runs = unstarted(store, &mut tx, job, Some(BATCH)).await?;
-        if runs.len() < usize::try_from(BATCH).unwrap_or(usize::MAX) {
+        let clearing =
+            sqlx::query!("select from punctual.job where id = $1 and clearing for no key update", job.0);
+        if clearing.fetch_optional(&mut *tx).await?.is_none() {
             tx.rollback().await?;
             return Ok(());
         }
-        cancel(store, &mut tx, &runs, reason).await?;
+        clear(store, &mut tx, job.0, BATCH).await?;
         tx.commit().await?;
     }
 }
 
-/// Cancels every run of a job that has not started. The caller holds the job's cursor and has removed what was only
-/// planned ahead.
-pub(super) async fn cancel_unstarted(
-    store: &PostgresStore,
-    tx: &mut Tx,
-    job: JobId,
-    reason: &str,
-) -> Result<(), StoreError> {
-    let runs = unstarted(store, tx, job, None).await?;
-    cancel(store, tx, &runs, reason).await
+/// Goes on where a delete was cut off: a batch of one job. Answers how many runs that were.
+pub(super) async fn clear_any(store: &PostgresStore, limit: u32) -> Result<u32, StoreError> {
+    let mut tx = store.pool.begin().await?;
+    let clearing = sqlx::query_scalar!(
+        "select id from punctual.job where clearing limit 1 for no key update skip locked"
+    );
+    let Some(job) = clearing.fetch_optional(&mut *tx).await? else {
+        tx.rollback().await?;
+        return Ok(0);
+    };
+    let cleared = clear(store, &mut tx, job, limit).await?;
+    tx.commit().await?;
+    Ok(cleared)
 }
 
-async fn unstarted(
-    store: &PostgresStore,
-    tx: &mut Tx,
-    job: JobId,
-    limit: Option<i64>,
-) -> Result<Vec<Uuid>, StoreError> {
-    Ok(sqlx::query_file_scalar!("src/store/postgres/unstarted_runs.sql", job.0, store.now(), limit)
+/// Cancels a batch; with the last one, the job is cleared.
+async fn clear(store: &PostgresStore, tx: &mut Tx, job: Uuid, limit: u32) -> Result<u32, StoreError> {
+    let found = cancel_batch(store, tx, job, limit).await?;
+    if found < limit {
+        sqlx::query!("update punctual.job set clearing = false where id = $1", job)
+            .execute(&mut **tx)
+            .await?;
+    }
+    Ok(found)
+}
+
+/// Cancels runs of a job that have not started, at most `limit`. Answers how many it found.
+async fn cancel_batch(store: &PostgresStore, tx: &mut Tx, job: Uuid, limit: u32) -> Result<u32, StoreError> {
+    let found = sqlx::query_file_scalar!("src/store/postgres/unstarted_runs.sql", job, i64::from(limit))
         .fetch_all(&mut **tx)
-        .await?)
+        .await?;
+    cancel(store, tx, &found, DELETED).await?;
+    Ok(u32::try_from(found.len()).unwrap_or(u32::MAX))
 }
 
 /// Cancels those of the runs that have not started meanwhile.

@@ -3,3 +3,5 @@ with ended as (
 )
 insert into punctual.ended_session (session, ended_at)
 select session, coalesce($2::timestamptz, statement_timestamp()) from ended
+-- Remembered already is as good.
+on conflict (session) do nothing

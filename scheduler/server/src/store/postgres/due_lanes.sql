@@ -4,36 +4,40 @@
 select l.id, l.namespace, l.task_queue, l.kind, first.run_at as "run_at!"
 from punctual.lane l
 cross join lateral (
-    select coalesce(
+    with front as materialized (
         (
-            select front.run_at
-            from (
-                select r.run_at, r.shard
-                from punctual.run_live r
-                where r.lane = l.id and r.state = 'scheduled'
-                order by r.run_at
-                limit 16
-            ) front
-            where front.shard = any($1::smallint[])
-            limit 1
-        ),
-        case when exists (
-            select from punctual.run_live r
-            where r.lane = l.id and r.state = 'scheduled'
+            select r.run_at, r.shard, true as allow
+            from punctual.run_live r
+            where r.lane = l.id and r.state = 'scheduled' and r.overlap = 'allow'
             order by r.run_at
-            offset 16 limit 1
-        ) then (
-            select min(own.run_at)
-            from unnest($1::smallint[]) as s (shard)
-            cross join lateral (
-                select r.run_at
-                from punctual.run_live r
-                where r.lane = l.id and r.state = 'scheduled' and r.shard = s.shard
-                order by r.run_at
-                limit 1
-            ) own
-        ) end
-    ) as run_at
+            limit 16
+        )
+        union all
+        (
+            select r.run_at, r.shard, false as allow
+            from punctual.run_live r
+            where r.lane = l.id and r.state = 'scheduled' and r.overlap <> 'allow'
+            order by r.run_at
+            limit 16
+        )
+    ), found as materialized (
+        select min(run_at) filter (where shard = any($1::smallint[])) as run_at, count(*) = 16 as more
+        from front
+        group by allow
+    )
+    select case when exists (select from found f where f.run_at is null and f.more) then (
+        select min(own.run_at)
+        from unnest($1::smallint[]) as s (shard)
+        cross join lateral (
+            select r.run_at
+            from punctual.run_live r
+            where r.lane = l.id and r.state = 'scheduled' and r.shard = s.shard
+            order by r.run_at
+            limit 1
+        ) own
+    ) else (
+        select min(f.run_at) from found f
+    ) end as run_at
     -- Keeps the condition below from computing all this twice.
     offset 0
 ) first

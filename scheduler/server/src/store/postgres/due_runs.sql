@@ -1,30 +1,62 @@
 -- Second statement of an admission: the due runs of each lane, as many as its task queue has room for, and those whose
--- overlap is to be judged, each with whether another admitted run of its job is unfinished.
+-- overlap is to be judged, each with whether another admitted run of its job is unfinished. Where others' runs crowd
+-- the front of a lane, each shard's own first are looked up instead: nobody reads through a backlog that is not his.
 with picked as (
     (
         select d.id
         from unnest($2::integer[], $3::bigint[]) as l (lane, room)
+        -- With all shards the first runs of a lane are ours; with fewer, half as many again as that takes on average.
+        cross join lateral (select l.room * least(4, 96 / greatest(cardinality($4::smallint[]), 1)) as rows) reach
         cross join lateral (
-            select r.id
-            from punctual.run_live r
-            where r.lane = l.lane and r.state = 'scheduled' and r.overlap = 'allow' and r.shard = any($4::smallint[])
-              and r.run_at <= coalesce($1::timestamptz, statement_timestamp()) + $5::interval
-            order by r.run_at
-            limit l.room
+            with front as materialized (
+                select r.id, r.run_at, r.shard = any($4::smallint[]) as ours
+                from punctual.run_live r
+                where r.lane = l.lane and r.state = 'scheduled' and r.overlap = 'allow'
+                  and r.run_at <= coalesce($1::timestamptz, statement_timestamp()) + $5::interval
+                order by r.run_at
+                limit reach.rows
+            ), seen as materialized (
+                select count(*) = reach.rows and count(*) filter (where ours) < l.room as crowded from front
+            )
+            (
+                select f.id, f.run_at
+                from front f
+                where f.ours and not (select crowded from seen)
+                order by f.run_at
+                limit l.room
+            )
+            union all
+            (
+                select own.id, own.run_at
+                from unnest($4::smallint[]) as s (shard)
+                cross join lateral (
+                    select r.id, r.run_at
+                    from punctual.run_live r
+                    where r.lane = l.lane and r.state = 'scheduled' and r.overlap = 'allow' and r.shard = s.shard
+                      and r.run_at <= coalesce($1::timestamptz, statement_timestamp()) + $5::interval
+                    order by r.run_at
+                    limit l.room
+                ) own
+                where (select crowded from seen)
+                order by own.run_at
+                limit l.room
+            )
         ) d
     )
     union all
     (
         select d.id
-        from unnest($2::integer[]) as l (lane)
+        from unnest($6::uuid[]) as j (job_id)
         cross join lateral (
-            select r.id
+            select r.id, r.run_at
             from punctual.run_live r
-            where r.lane = l.lane and r.state = 'scheduled' and r.overlap <> 'allow' and r.shard = any($4::smallint[])
-              and r.run_at <= coalesce($1::timestamptz, statement_timestamp()) and r.job_id = any($6::uuid[])
-            order by r.run_at
+            where r.job_id = j.job_id and r.lane = any($2::integer[]) and r.state = 'scheduled' and r.overlap <> 'allow'
+              and r.shard = any($4::smallint[]) and r.run_at <= coalesce($1::timestamptz, statement_timestamp())
+            order by r.due_at
             limit $7
         ) d
+        order by d.run_at
+        limit $7 * cardinality($2::integer[])
     )
 )
 select r.id,

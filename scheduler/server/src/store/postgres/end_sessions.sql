@@ -9,6 +9,10 @@ with silent as (
     using silent s
     where w.session = s.session and w.expires_at <= coalesce($1::timestamptz, statement_timestamp())
     returning w.session
+), remembered as (
+    insert into punctual.ended_session (session, ended_at)
+    select session, coalesce($1::timestamptz, statement_timestamp()) from ended
+    -- Remembered already is as good: one id must never keep the others from being ended.
+    on conflict (session) do nothing
 )
-insert into punctual.ended_session (session, ended_at)
-select session, coalesce($1::timestamptz, statement_timestamp()) from ended
+select count(*) as "ended!" from ended

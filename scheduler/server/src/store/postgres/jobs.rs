@@ -14,9 +14,6 @@ use crate::store::{JobChange, NewJob, RequestId, Revision, StoreError};
 
 type Tx = Transaction<'static, Postgres>;
 
-/// Why the runs of a deleted job are cancelled.
-const DELETED: &str = "job deleted";
-
 pub(super) async fn get(
     store: &PostgresStore,
     namespace: &Namespace,
@@ -60,7 +57,7 @@ pub(super) async fn create(
     let kind = job.spec.task.kind();
     store.lanes.find_or_make(&store.pool, &job.namespace, &job.spec.task_queue, &kind).await?;
     let mut tx = store.pool.begin().await?;
-    let now = transaction_time(&mut tx, store).await?;
+    let now = store.time(&mut *tx).await?;
     if let Some(earlier) = claim_request(&mut tx, request.as_ref(), "create", job.id, now).await? {
         return Ok(earlier);
     }
@@ -104,12 +101,10 @@ pub(super) async fn change(
     if let JobChange::Update { spec, .. } = &change {
         store.lanes.find_or_make(&store.pool, namespace, &spec.task_queue, &spec.task.kind()).await?;
     }
-    if matches!(change, JobChange::Delete) {
-        clear_before_delete(store, namespace, name, revision, request.as_ref()).await?;
-    }
     let mut tx = store.pool.begin().await?;
     let job = lock_job(&mut tx, namespace, name, request.as_ref()).await?.ok_or_else(missing)?;
-    let now = transaction_time(&mut tx, store).await?;
+    // After the locks are held: an instant up to which nothing can be planned behind our back.
+    let now = store.time(&mut *tx).await?;
     if claim_request(&mut tx, request.as_ref(), method(&change), job.id, now).await?.is_some() {
         return Ok(job);
     }
@@ -127,34 +122,16 @@ pub(super) async fn change(
         planning::plan_job_until(store, &mut tx, &job, now).await?;
     }
     sqlx::query_file!("src/store/postgres/remove_planned_runs.sql", job.id.0, now).execute(&mut *tx).await?;
-    let changed = apply(store, &mut tx, job, change, now).await?;
+    let changed = apply(&mut tx, job, change, now).await?;
+    let deleted = changed.state == JobState::Deleted;
+    if deleted {
+        cancel::begin_clearing(store, &mut tx, changed.id).await?;
+    }
     tx.commit().await?;
+    if deleted {
+        cancel::clear_deleted_job(store, changed.id).await?;
+    }
     Ok(changed)
-}
-
-/// Cancels most of what a job has waiting, where that is much, before the transaction that deletes it. What that will
-/// refuse, or has answered before, is left to it.
-async fn clear_before_delete(
-    store: &PostgresStore,
-    namespace: &Namespace,
-    name: &JobName,
-    revision: Option<Revision>,
-    request: Option<&RequestId>,
-) -> Result<(), StoreError> {
-    let Some(job) = get(store, namespace, name).await? else { return Ok(()) };
-    if revision.is_some_and(|expected| expected != job.revision) {
-        return Ok(());
-    }
-    let known = sqlx::query_scalar!(
-        r#"select exists (select from punctual.job_request where request_id = $1) as "known!""#,
-        request.map(|request| request.0.as_str())
-    )
-    .fetch_one(&store.pool)
-    .await?;
-    if known {
-        return Ok(());
-    }
-    cancel::cancel_backlog(store, job.id, DELETED).await
 }
 
 /// Locks the job's cursor and reads the job behind it. A job deleted meanwhile is answered only to a repeat of the
@@ -201,13 +178,7 @@ async fn lock_job(
     Ok((live.is_none() || job.state != JobState::Deleted).then_some(job))
 }
 
-async fn apply(
-    store: &PostgresStore,
-    tx: &mut Tx,
-    mut job: Job,
-    change: JobChange,
-    now: DateTime<Utc>,
-) -> Result<Job, StoreError> {
+async fn apply(tx: &mut Tx, mut job: Job, change: JobChange, now: DateTime<Utc>) -> Result<Job, StoreError> {
     match change {
         JobChange::Update { spec, author } => {
             job.version += 1;
@@ -236,11 +207,11 @@ async fn apply(
             job.state = JobState::Deleted;
             job.state_reason = String::new();
             job.next_due_at = None;
-            // Waits for the triggers that are being written down: their runs are cancelled too.
+            // Before the row is changed: waits for the triggers that are being written down, whose runs are to be
+            // cancelled too, and makes those that come later wait and find no job.
             sqlx::query!("select from punctual.job where id = $1 for update", job.id.0)
                 .fetch_one(&mut **tx)
                 .await?;
-            cancel::cancel_unstarted(store, tx, job.id, DELETED).await?;
         }
     }
     job.updated_at = now;
@@ -328,14 +299,6 @@ async fn claim_request(
         return Err(StoreError::RequestReused(request.0.clone()));
     }
     Ok(Some(JobId(earlier.job_id)))
-}
-
-/// The database's time after the locks are held: an instant up to which nothing can be planned behind our back.
-async fn transaction_time(tx: &mut Tx, store: &PostgresStore) -> Result<DateTime<Utc>, StoreError> {
-    if let Some(now) = store.now() {
-        return Ok(now);
-    }
-    Ok(sqlx::query_scalar!(r#"select statement_timestamp() as "now!""#).fetch_one(&mut **tx).await?)
 }
 
 fn as_json(spec: &impl serde::Serialize) -> serde_json::Value {

@@ -5,7 +5,7 @@ use punctual_scheduler_domain::id::{AttemptNumber, RunId, SessionId};
 use uuid::Version;
 
 use super::{PostgresStore, namespaces, rows};
-use crate::store::{Attempt, Run, RunChanges, RunFilter, RunSelection, Store as _, StoreError};
+use crate::store::{Attempt, Run, RunChanges, RunFilter, RunSelection, StoreError};
 
 /// How many live runs a watcher is shown at once.
 const MOST_WATCHED: u32 = 1000;
@@ -72,7 +72,7 @@ pub(super) async fn changed_runs(
     filter: &RunFilter,
     since: Option<DateTime<Utc>>,
 ) -> Result<RunChanges, StoreError> {
-    let now = store.database_time().await?;
+    let now = store.time(&store.pool).await?;
     let query = Query {
         run: filter.run,
         namespace: Some(filter.namespace.to_string()),

@@ -15,10 +15,9 @@ pub(super) async fn sessions(store: &PostgresStore, limit: u32) -> Result<Reaped
     let limit = i64::from(limit);
     // The lease goes first and in a statement of its own: from here on the session is granted nothing, so the
     // attempts found below are all it ever held.
-    let sessions = sqlx::query_file!("src/store/postgres/end_sessions.sql", store.now(), limit)
-        .execute(&store.pool)
-        .await?
-        .rows_affected();
+    let sessions = sqlx::query_file_scalar!("src/store/postgres/end_sessions.sql", store.now(), limit)
+        .fetch_one(&store.pool)
+        .await?;
     let mut tx = store.pool.begin().await?;
     let orphans =
         sqlx::query_file_as!(LiveRow, "src/store/postgres/lock_orphaned_runs.sql", store.now(), limit)

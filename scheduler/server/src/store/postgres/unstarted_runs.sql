@@ -1,7 +1,6 @@
--- What a delete cancels. Runs only planned ahead are not among them: those leave no trace.
+-- What a delete cancels, when what was only planned ahead has been removed.
 select id
 from punctual.run_live
 where job_id = $1 and state <> 'running'
-  and (origin <> 'schedule' or dispatch_seq > 0 or due_at <= coalesce($2::timestamptz, statement_timestamp()))
 order by due_at
-limit $3
+limit $2

@@ -4,9 +4,21 @@ from punctual.lane l
 cross join lateral (
     select count(*) as runs
     from (
-        select 1
-        from punctual.run_live r
-        where r.lane = l.id and r.state = 'scheduled' and r.run_at <= coalesce($1::timestamptz, statement_timestamp())
+        (
+            select 1
+            from punctual.run_live r
+            where r.lane = l.id and r.state = 'scheduled' and r.overlap = 'allow'
+              and r.run_at <= coalesce($1::timestamptz, statement_timestamp())
+            limit $2
+        )
+        union all
+        (
+            select 1
+            from punctual.run_live r
+            where r.lane = l.id and r.state = 'scheduled' and r.overlap <> 'allow'
+              and r.run_at <= coalesce($1::timestamptz, statement_timestamp())
+            limit $2
+        )
         limit $2
     ) found
 ) due

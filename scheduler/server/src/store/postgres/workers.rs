@@ -13,6 +13,7 @@ use crate::store::{Beat, BeatAnswer, Fleet, HeldAttempt, NewSession, Registered,
 
 pub(super) async fn register(store: &PostgresStore, session: NewSession) -> Result<Registered, StoreError> {
     let kinds: Vec<_> = session.kinds.iter().map(|kind| kind.as_str().to_owned()).collect();
+    let mut tx = store.pool.begin().await?;
     let stored = sqlx::query_file!(
         "src/store/postgres/register_worker.sql",
         session.session.0,
@@ -24,9 +25,21 @@ pub(super) async fn register(store: &PostgresStore, session: NewSession) -> Resu
         store.now(),
         interval(WORKER_LEASE)
     )
-    .execute(&store.pool)
+    .execute(&mut *tx)
     .await?;
-    Ok(if stored.rows_affected() == 1 { Registered::Opened } else { Registered::SessionLost })
+    // A statement of its own: the insert may have waited for the end of the session, and this one sees that.
+    let has_ended = sqlx::query_scalar!(
+        r#"select exists (select from punctual.ended_session where session = $1) as "ended!""#,
+        session.session.0
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    if stored.rows_affected() == 0 || has_ended {
+        tx.rollback().await?;
+        return Ok(Registered::SessionLost);
+    }
+    tx.commit().await?;
+    Ok(Registered::Opened)
 }
 
 pub(super) async fn unregister(store: &PostgresStore, session: SessionId) -> Result<(), StoreError> {

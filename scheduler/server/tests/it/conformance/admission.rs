@@ -25,6 +25,7 @@ on_both_stores!(
     each_call_takes_no_more_than_its_limit_and_says_so,
     what_is_taken_back_keeps_its_place_in_line,
     a_run_is_skipped_at_its_time_even_where_there_is_no_room,
+    a_backlog_of_other_shards_hides_no_run_and_changes_no_order,
 );
 
 fn no_overlap() -> JobSpec {
@@ -275,4 +276,37 @@ async fn a_run_is_skipped_at_its_time_even_where_there_is_no_room(world: World) 
     let late = world.trigger("alone").await;
     assert_eq!(world.admit().await.skipped, 1);
     assert_eq!(world.state(late).await, RunState::Skipped);
+}
+
+async fn a_backlog_of_other_shards_hides_no_run_and_changes_no_order(world: World) {
+    // A window that two shards' part of has room.
+    world.worker(1000).await;
+    for (kind, spec) in [("beside", a_job()), ("alone", no_overlap())] {
+        let theirs = world.job(&format!("{kind}-theirs"), spec.clone()).await;
+        for _ in 0..50 {
+            world.trigger(&format!("{kind}-theirs")).await;
+        }
+        // Two more that are in one replica's shards, in an order that is not that of the shards.
+        let mut ours = Vec::new();
+        while ours.len() < 2 {
+            let name = format!("{kind}-{}", Uuid::now_v7());
+            let shard = Shard::of_job(world.job(&name, spec.clone()).await);
+            if shard != Shard::of_job(theirs) && ours.last().is_none_or(|(_, last)| shard < *last) {
+                ours.push((name, shard));
+            }
+        }
+        let mut expected = Vec::new();
+        for (name, _) in &ours {
+            world.advance(seconds(1));
+            expected.push(world.trigger(name).await);
+        }
+        let shards: Vec<_> = ours.into_iter().map(|(_, shard)| shard).collect();
+        let lanes = world.store.due_lanes(&shards).await.unwrap();
+        assert_eq!(lanes[0].first_run_at, world.run(expected[0]).await.run_at);
+        for run in expected {
+            let request = AdmitRequest { shards: shards.clone(), limit: 1, ..request(&world).await };
+            let admitted = world.store.admit_due_runs(&request).await.unwrap().dispatches;
+            assert_eq!(admitted.iter().map(|dispatch| dispatch.run).collect::<Vec<_>>(), [run], "{kind}");
+        }
+    }
 }

@@ -32,9 +32,6 @@ on_both_stores!(
     a_run_that_does_not_start_in_time_expires,
     a_run_that_does_not_end_in_time_expires_with_its_attempt,
     a_released_attempt_uses_a_number_but_no_try,
-    a_session_that_closes_gives_its_attempts_back,
-    a_session_that_has_ended_is_not_opened_again,
-    a_draining_worker_counts_no_more,
     progress_is_seen_while_the_attempt_is_held,
     what_was_never_there_is_unknown,
     large_payloads_are_handed_out_a_few_at_a_time,
@@ -313,50 +310,6 @@ async fn a_released_attempt_uses_a_number_but_no_try(world: World) {
     let dispatch = world.admit_one().await;
     let next = world.granted(session, &dispatch).await;
     assert_eq!((next.attempt.get(), next.tries_used), (2, 0));
-}
-
-async fn a_session_that_closes_gives_its_attempts_back(world: World) {
-    world.job("work", a_job()).await;
-    let session = world.worker(1).await;
-    let grant = world.running("work", session).await;
-    world.store.unregister_worker(session).await.unwrap();
-    let (run, attempts) = world.get(grant.run).await;
-    assert_eq!((run.state, run.tries_used), (RunState::Scheduled, 0));
-    assert_eq!(attempts[0].outcome, Some(AttemptOutcome::Released));
-    assert_eq!(world.beat(session, &[]).await, None);
-    assert!(world.store.fleets().await.unwrap().is_empty());
-}
-
-async fn a_draining_worker_counts_no_more(world: World) {
-    let (stays, leaves) = (world.worker_for(3, &["a", "b"]).await, world.worker_for(5, &["b", "c"]).await);
-    let fleet = |fleets: Vec<punctual_scheduler::store::Fleet>| {
-        let mut kinds: Vec<_> = fleets[0].kinds.iter().map(ToString::to_string).collect();
-        kinds.sort_unstable();
-        (fleets.len(), fleets[0].places, kinds.concat())
-    };
-    assert_eq!(fleet(world.store.fleets().await.unwrap()), (1, 8, "abc".to_owned()));
-    let beat = Beat { session: leaves, held: Vec::new(), draining: true };
-    world.store.heartbeat(&beat).await.unwrap();
-    // Once said it stays so.
-    world.beat(leaves, &[]).await;
-    assert_eq!(fleet(world.store.fleets().await.unwrap()), (1, 3, "ab".to_owned()));
-    world.store.register_worker(new_session(stays, 4, &["d"])).await.unwrap();
-    assert_eq!(fleet(world.store.fleets().await.unwrap()), (1, 4, "d".to_owned()));
-    world.advance(seconds(10));
-    assert!(world.store.fleets().await.unwrap().is_empty(), "a lease that has run out counts for nothing");
-}
-
-async fn a_session_that_has_ended_is_not_opened_again(world: World) {
-    let (closed, silent) = (world.worker(1).await, world.worker(1).await);
-    world.store.unregister_worker(closed).await.unwrap();
-    world.advance(seconds(10));
-    assert_eq!(world.store.reap_sessions(10).await.unwrap().sessions, 1);
-    for session in [closed, silent] {
-        let again = world.store.register_worker(new_session(session, 1, &["work"])).await.unwrap();
-        assert_eq!(again, Registered::SessionLost);
-        assert_eq!(world.beat(session, &[]).await, None);
-    }
-    assert!(world.store.fleets().await.unwrap().is_empty());
 }
 
 async fn progress_is_seen_while_the_attempt_is_held(world: World) {

@@ -3,19 +3,16 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use punctual_scheduler::store::{JobChange, NewRun, RequestId, StoreError};
+use punctual_scheduler::store::{JobChange, RequestId, StoreError};
 use punctual_scheduler_domain::attempt::AttemptOutcome;
-use punctual_scheduler_domain::id::RunId;
 use punctual_scheduler_domain::job::{JobSpec, JobState};
 use punctual_scheduler_domain::name::Namespace;
-use punctual_scheduler_domain::run::RunState;
 use punctual_scheduler_domain::schedule::{ScheduleSpec, When};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use uuid::Uuid;
 
 use super::on_both_stores;
-use super::world::{REPLICA, World, a_job, every, job_name, new_job, seconds};
+use super::world::{World, a_job, every, job_name, new_job, seconds};
 
 on_both_stores!(
     a_hundred_changes_within_the_look_ahead_lose_and_double_no_instant,
@@ -23,8 +20,6 @@ on_both_stores!(
     a_change_that_changes_nothing_makes_no_version,
     a_change_on_an_older_revision_is_refused,
     a_request_id_is_answered_as_before_and_never_means_two_things,
-    a_deleted_job_cancels_what_has_not_started_and_frees_its_name,
-    a_delete_cancels_however_many_runs_wait,
     a_paused_job_keeps_its_triggers_and_retries,
     jobs_are_listed_by_name_page_by_page,
 );
@@ -156,55 +151,6 @@ async fn a_request_id_is_answered_as_before_and_never_means_two_things(world: Wo
     stray.namespace = elsewhere.clone();
     let unknown = store.create_job(stray, None).await.unwrap_err();
     assert!(matches!(unknown, StoreError::UnknownNamespace(namespace) if namespace == elsewhere));
-}
-
-async fn a_deleted_job_cancels_what_has_not_started_and_frees_its_name(world: World) {
-    world.job("tick", every(seconds(60))).await;
-    let session = world.worker(10).await;
-    let running = world.running("tick", session).await;
-    let queued = world.trigger("tick").await;
-    world.admit_one().await;
-    let scheduled = world.trigger("tick").await;
-    world.advance(seconds(58));
-    world.plan().await;
-    let deleted = world.change("tick", JobChange::Delete).await.unwrap();
-    assert_eq!((deleted.state, deleted.next_due_at), (JobState::Deleted, None));
-    for run in [queued, scheduled] {
-        let run = world.run(run).await;
-        assert_eq!((run.state, run.reason.as_str()), (RunState::Cancelled, "job deleted"));
-    }
-    assert_eq!(world.runs_of("tick").await.len(), 3, "the planned one is gone without a trace");
-    assert_eq!(world.get_job("tick").await, None);
-    world.job("tick", a_job()).await;
-    // What runs goes on, and is retried under the version it was made under.
-    world.finish(session, &running, AttemptOutcome::Failed).await;
-    let retried = world.run(running.run).await;
-    assert_eq!((retried.state, retried.tries_used), (RunState::Scheduled, 1));
-}
-
-async fn a_delete_cancels_however_many_runs_wait(world: World) {
-    world.job("tick", every(seconds(60))).await;
-    let revision = world.get_job("tick").await.unwrap().revision;
-    let trigger = || NewRun::Trigger {
-        id: RunId(Uuid::now_v7()),
-        namespace: Namespace::default(),
-        job: job_name("tick"),
-        payload: None,
-        request: None,
-    };
-    let triggers: Vec<_> = std::iter::repeat_with(trigger).take(2_100).collect();
-    world.store.create_runs(REPLICA, triggers).await.unwrap();
-    let (namespace, name) = (Namespace::default(), job_name("tick"));
-    let delete =
-        |revision| world.store.change_job(&namespace, &name, JobChange::Delete, Some(revision), None);
-    assert!(matches!(delete(revision + 1).await, Err(StoreError::StaleRevision { .. })));
-    assert!(world.runs_of("tick").await.iter().all(|run| run.state == RunState::Scheduled));
-    world.advance(seconds(58));
-    world.plan().await;
-    delete(revision).await.unwrap();
-    let runs = world.runs_of("tick").await;
-    assert_eq!(runs.len(), 2_100, "the planned one is gone without a trace");
-    assert!(runs.iter().all(|run| run.state == RunState::Cancelled));
 }
 
 async fn a_paused_job_keeps_its_triggers_and_retries(world: World) {

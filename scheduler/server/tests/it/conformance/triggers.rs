@@ -8,8 +8,8 @@ use punctual_scheduler_domain::name::{JobName, Namespace};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::on_both_stores;
 use super::world::{REPLICA, World, a_job, a_one_off, job_name, new_job};
+use super::{locks, on_both_stores};
 
 on_both_stores!(
     a_trigger_beside_a_delete_leaves_no_run_of_the_deleted_job,
@@ -112,10 +112,7 @@ async fn a_trigger_waits_for_a_delete_under_way_and_finds_no_job(pool: PgPool) {
             .unwrap();
         let deleting = async {
             // The trigger found its job and waits for the row.
-            let waiting = "select exists (select from pg_locks where not granted)";
-            while !sqlx::query_scalar::<_, bool>(waiting).fetch_one(&pool).await.unwrap() {
-                tokio::task::yield_now().await;
-            }
+            locks::awaited(&pool).await;
             sqlx::query("update punctual.job set state = 'deleted'").execute(&mut *delete).await.unwrap();
             delete.commit().await.unwrap();
         };
