@@ -136,9 +136,9 @@ create table punctual.run_live (
 );
 -- What is due is looked for in the first two, whose overlap is to be judged apart from the others, however many of
 -- those wait; whose a run is, is read from the index. The third finds a shard's runs behind any number of others'.
-create index run_live_due_allow on punctual.run_live (lane, run_at) include (shard) where state = 'scheduled' and overlap = 'allow';
+create index run_live_due_allow on punctual.run_live (lane, run_at, id) include (shard) where state = 'scheduled' and overlap = 'allow';
 create index run_live_due_overlap on punctual.run_live (lane, run_at) include (shard) where state = 'scheduled' and overlap <> 'allow';
-create index run_live_due_shard on punctual.run_live (lane, shard, run_at) where state = 'scheduled';
+create index run_live_due_shard on punctual.run_live (lane, shard, run_at, id) where state = 'scheduled';
 -- What an overlap is judged by: the admitted, unfinished runs of a job, at most a few.
 create index run_live_unfinished on punctual.run_live (job_id)
     where job_id is not null and dispatch_seq > 0;

@@ -13,7 +13,7 @@ with picked as (
                 from punctual.run_live r
                 where r.lane = l.lane and r.state = 'scheduled' and r.overlap = 'allow'
                   and r.run_at <= coalesce($1::timestamptz, statement_timestamp()) + $5::interval
-                order by r.run_at
+                order by r.run_at, r.id
                 limit reach.rows
             ), seen as materialized (
                 select count(*) = reach.rows and count(*) filter (where ours) < l.room as crowded from front
@@ -22,7 +22,7 @@ with picked as (
                 select f.id, f.run_at
                 from front f
                 where f.ours and not (select crowded from seen)
-                order by f.run_at
+                order by f.run_at, f.id
                 limit l.room
             )
             union all
@@ -34,11 +34,11 @@ with picked as (
                     from punctual.run_live r
                     where r.lane = l.lane and r.state = 'scheduled' and r.overlap = 'allow' and r.shard = s.shard
                       and r.run_at <= coalesce($1::timestamptz, statement_timestamp()) + $5::interval
-                    order by r.run_at
+                    order by r.run_at, r.id
                     limit l.room
                 ) own
                 where (select crowded from seen)
-                order by own.run_at
+                order by own.run_at, own.id
                 limit l.room
             )
         ) d
@@ -55,7 +55,7 @@ with picked as (
             order by r.due_at
             limit $7
         ) d
-        order by d.run_at
+        order by d.run_at, d.id
         limit $7 * cardinality($2::integer[])
     )
 )
