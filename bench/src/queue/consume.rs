@@ -64,7 +64,7 @@ pub(super) fn drain(
             let barrier = &barrier;
             connections.push(threads.spawn(move || {
                 barrier.wait();
-                consume(address, topic, &channel, share)
+                consume(address, topic, &channel, |finished| finished < share)
             }));
         }
         barrier.wait();
@@ -77,12 +77,17 @@ pub(super) fn drain(
     })
 }
 
-/// Finishes `wanted` messages; how many it were.
-pub(super) fn consume(address: &str, topic: &str, channel: &str, wanted: usize) -> anyhow::Result<usize> {
+/// Finishes messages for as long as `goes_on` with so many says so; how many it were.
+fn consume(
+    address: &str,
+    topic: &str,
+    channel: &str,
+    goes_on: impl Fn(usize) -> bool,
+) -> anyhow::Result<usize> {
     let mut link = Link::subscribe(address, topic, channel, READY)?;
     let mut finished = 0;
     let mut output = Vec::new();
-    while finished < wanted {
+    while goes_on(finished) {
         output.clear();
         link.receive(|arrival| {
             if let Arrival::Message { id, .. } = arrival {
@@ -111,7 +116,7 @@ pub(super) fn both(
         let consumers: Vec<_> = (0..2)
             .map(|_| {
                 let topic = topic.clone();
-                threads.spawn(move || consume_until(address, &topic, started + round))
+                threads.spawn(move || consume(address, &topic, "channel-0", |_| started.elapsed() < round))
             })
             .collect();
         publish::run(address, FILL, name, body, round)?;
@@ -121,23 +126,4 @@ pub(super) fn both(
         }
         Ok((consumed, round))
     })
-}
-
-fn consume_until(address: &str, topic: &str, until: Instant) -> anyhow::Result<usize> {
-    let mut finished = 0;
-    let mut link = Link::subscribe(address, topic, "channel-0", READY)?;
-    let mut output = Vec::new();
-    while Instant::now() < until {
-        output.clear();
-        link.receive(|arrival| {
-            if let Arrival::Message { id, .. } = arrival {
-                output.extend_from_slice(b"FIN ");
-                output.extend_from_slice(id);
-                output.push(b'\n');
-                finished += 1;
-            }
-        })?;
-        link.send(&output)?;
-    }
-    Ok(finished)
 }
