@@ -11,6 +11,9 @@ const READY: usize = 2500;
 /// The last messages are not counted: a last timer must not blur the rate.
 const COUNTED: f64 = 0.98;
 
+/// Publishers go on this much longer than consumers, so that none of these waits for a message in vain.
+const LONGER: Duration = Duration::from_millis(300);
+
 /// How a backlog is made.
 pub(super) const FILL: Pattern = Pattern {
     what: "MPUB of 200, 2 connections, 8 in flight",
@@ -119,7 +122,7 @@ pub(super) fn both(
                 threads.spawn(move || consume(address, &topic, "channel-0", |_| started.elapsed() < round))
             })
             .collect();
-        publish::run(address, FILL, name, body, round)?;
+        publish::run(address, FILL, name, body, round + LONGER)?;
         let mut consumed = 0;
         for consumer in consumers {
             consumed += consumer.join().expect("a consumer's thread panicked")?;
