@@ -93,7 +93,7 @@ impl Backend {
             .map(|answer| answer.and_then(|answer| answer.map_err(ApiError::from)))
             .collect();
         // Here and not in the call that asked: what is queued must be published though its caller has gone.
-        let new = created.iter().flatten().filter(|run| !run.existed);
+        let new = created.iter().flatten().filter(|run| run.created_at.is_some());
         let (queued, waiting): (Vec<_>, Vec<_>) =
             new.map(|run| run.dispatch.clone()).partition(Option::is_some);
         if !queued.is_empty() {

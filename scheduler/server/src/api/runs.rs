@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use futures::Stream;
 use prost::Message;
 use punctual_proto::v1::{self, run_service_server::RunService};
@@ -22,7 +23,7 @@ use super::doorbells::Doorbells;
 use super::error::ApiError;
 use super::page;
 use super::watch::Watch;
-use crate::store::{Attempt, Dispatch, NewRun, Run, Store};
+use crate::store::{Attempt, NewRun, Run, Store};
 
 /// Watches followed at once. Each asks the store five times a second.
 const MAX_WATCHES: usize = 100;
@@ -69,10 +70,11 @@ impl RunService for Runs {
         let request_id = read_request_id(std::mem::take(&mut request.request_id))?;
         let mut run = read_new_run(RunId(Uuid::now_v7()), &request, request_id)?;
         self.place(&mut run);
+        let draft = draft(&run);
         let created = self.batched.create(run).await?;
-        let run = match created.dispatch {
-            Some(dispatch) if !created.existed => just_queued(dispatch),
-            Some(_) | None => self.read(created.id).await?.0,
+        let run = match (draft, created.created_at) {
+            (Some(draft), Some(at)) => draft(created.dispatch.is_some(), at),
+            _ => self.read(created.id).await?.0,
         };
         Ok(Response::new(run_to_proto(run, Vec::new())))
     }
@@ -126,23 +128,27 @@ impl RunService for Runs {
     }
 }
 
-/// A one-off run as the statement that made it left it, without asking for it again.
-fn just_queued(dispatch: Dispatch) -> Run {
-    Run {
-        id: dispatch.run,
-        namespace: dispatch.namespace,
-        job: dispatch.job,
+/// Makes of a one-off run, once it is known whether it was queued and when it was created, what the statement that created
+/// it wrote down, without asking for it again.
+fn draft(run: &NewRun) -> Option<impl FnOnce(bool, DateTime<Utc>) -> Run + use<>> {
+    let NewRun::OneOff(run) = run else { return None };
+    let (id, run_at, kind) = (run.id, run.run_at, run.task.kind());
+    let (namespace, task_queue) = (run.namespace.clone(), run.task_queue.clone());
+    Some(move |queued, created_at| Run {
+        id,
+        namespace,
+        job: String::new(),
         job_version: 0,
         origin: RunOrigin::OneOff,
-        state: RunState::Queued,
+        state: if queued { RunState::Queued } else { RunState::Scheduled },
         reason: String::new(),
-        due_at: dispatch.run_at,
-        run_at: dispatch.run_at,
-        task_queue: dispatch.task_queue,
-        kind: dispatch.kind,
+        due_at: run_at.unwrap_or(created_at),
+        run_at: run_at.unwrap_or(created_at),
+        task_queue,
+        kind,
         attempts: 0,
         tries_used: 0,
-        created_at: dispatch.run_at,
+        created_at,
         started_at: None,
         ended_at: None,
         error: String::new(),
@@ -150,5 +156,5 @@ fn just_queued(dispatch: Dispatch) -> Run {
         progress: 0.0,
         progress_note: String::new(),
         cancel_requested: false,
-    }
+    })
 }

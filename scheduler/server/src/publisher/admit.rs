@@ -14,6 +14,9 @@ use crate::store::{AdmitRequest, DueLane, EndedReplica, StoreError};
 const AHEAD: Duration = Duration::from_millis(50);
 /// Between two looks for runs that nobody announced: retries, and what other processes wrote.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Runs that have been due for this long go before new ones. Those that are younger are admitted within the next look, and
+/// were new ones to queue up behind them, there would always be some: all of a steady load would go the long way.
+const WAITING_AFTER: TimeDelta = TimeDelta::milliseconds(200);
 /// After an error.
 const PAUSE: Duration = Duration::from_millis(200);
 /// Runs of one admission. Batches of about a hundred are where a Postgres is fastest; a few of them share a commit.
@@ -63,7 +66,7 @@ async fn look(shared: &Shared) -> Result<Instant, StoreError> {
     let now = shared.clock.now();
     let (due, later): (Vec<_>, Vec<_>) =
         lanes.into_iter().partition(|lane| lane.first_run_at <= now + ahead());
-    shared.rooms.set_waiting(due.iter().filter(|lane| lane.first_run_at <= now));
+    shared.rooms.set_waiting(due.iter().filter(|lane| lane.first_run_at <= now - WAITING_AFTER));
     let next = next_look(shared, now, due.iter().chain(&later)).min(soon);
     if due.is_empty() {
         return Ok(next);

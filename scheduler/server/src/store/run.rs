@@ -65,8 +65,8 @@ pub struct OneOffRun {
 pub struct CreatedRun {
     /// The run.
     pub id: RunId,
-    /// Whether it was there before.
-    pub existed: bool,
+    /// When it was written down; `None` when it was there before.
+    pub created_at: Option<DateTime<Utc>>,
     /// Set when it was created queued: publish this now.
     pub dispatch: Option<Dispatch>,
 }

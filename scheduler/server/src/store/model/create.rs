@@ -97,7 +97,7 @@ fn claim(
     let held = state.run_requests.entry((namespace, request.clone())).or_insert_with(|| (id, job.clone()));
     match held {
         (holder, _) if *holder == id => Ok(None),
-        (holder, of) if *of == job => Ok(Some(CreatedRun { id: *holder, existed: true, dispatch: None })),
+        (holder, of) if *of == job => Ok(Some(CreatedRun { id: *holder, created_at: None, dispatch: None })),
         (holder, of) => Err(StoreError::RequestOfAnotherRun { request, run: *holder, job: of.clone() }),
     }
 }
@@ -147,5 +147,5 @@ fn insert(
     };
     let dispatch = node.map(|node| dispatch(state, &run, node));
     state.live.insert(run);
-    CreatedRun { id, existed: false, dispatch }
+    CreatedRun { id, created_at: Some(state.now), dispatch }
 }

@@ -55,7 +55,7 @@ async fn create_once(
         for ready in &open {
             match holders.holder(&ready.run).transpose() {
                 Some(held) => {
-                    let existing = |id| CreatedRun { id, existed: true, dispatch: None };
+                    let existing = |id| CreatedRun { id, created_at: None, dispatch: None };
                     answers[ready.position] = Some(held.map(existing));
                 }
                 None => new.push(*ready),
@@ -82,7 +82,7 @@ fn answer(runs: &[&Ready], made: &Made, answers: &mut Answers) {
     for Ready { position, run, .. } in runs {
         answers[*position] = match (made.get(&run.id), &run.job) {
             (Some(now), _) => {
-                Some(Ok(CreatedRun { id: run.id, existed: false, dispatch: dispatch_of(run, *now) }))
+                Some(Ok(CreatedRun { id: run.id, created_at: Some(*now), dispatch: dispatch_of(run, *now) }))
             }
             (None, Some((.., name))) => {
                 let (namespace, name) = (run.namespace.clone(), name.clone());

@@ -38,7 +38,7 @@ async fn an_idempotency_key_makes_one_run_for_as_long_as_it_is_known(world: Worl
     let answers =
         world.store.create_runs(REPLICA, vec![one_off("k"), one_off("k"), one_off("l")]).await.unwrap();
     let created: Vec<_> = answers.into_iter().map(Result::unwrap).collect();
-    assert_eq!(created.iter().map(|run| run.existed).collect::<Vec<_>>(), [false, true, false]);
+    assert_eq!(created.iter().map(|run| run.created_at.is_none()).collect::<Vec<_>>(), [false, true, false]);
     assert_eq!(created[0].id, created[1].id);
     let session = world.worker(2).await;
     let dispatches = world.admit().await.dispatches;
@@ -46,7 +46,10 @@ async fn an_idempotency_key_makes_one_run_for_as_long_as_it_is_known(world: Worl
     let grant = world.granted(session, &dispatches[0]).await;
     world.finish(session, &grant, AttemptOutcome::Succeeded).await;
     let again = world.store.create_runs(REPLICA, vec![one_off("k")]).await.unwrap().remove(0).unwrap();
-    assert!(again.existed && again.id == created[0].id && again.dispatch.is_none(), "final or not");
+    assert!(
+        again.created_at.is_none() && again.id == created[0].id && again.dispatch.is_none(),
+        "final or not"
+    );
 }
 
 async fn a_trigger_takes_its_own_payload_or_the_jobs(world: World) {
