@@ -1,10 +1,11 @@
 //! From due, or from asked for, to started, at 50 runs per second.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use punctual_proto::v1::{ApplyJobRequest, PauseJobRequest};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::figures::{Sample, line, ms, title};
@@ -77,13 +78,11 @@ async fn due_to_start(system: &System, seconds: u64) -> anyhow::Result<Sample> {
 async fn create_to_start(system: &System, seconds: u64) -> anyhow::Result<Sample> {
     let runs = system.runs().await?;
     let mut calls = JoinSet::new();
-    let mut pace = tokio::time::interval(Duration::from_secs(1) / PER_SECOND as u32);
-    let first = pace.tick().await;
-    let begun = clock::now();
     let count = PER_SECOND * (seconds as usize + 3);
-    for _ in 0..count {
-        let due = pace.tick().await;
-        let asked = begun + chrono::Duration::from_std(due - first)?;
+    let begun = clock::now();
+    let mut pace = pace(count);
+    while let Some(after) = pace.recv().await {
+        let asked = begun + chrono::Duration::from_std(after)?;
         let mut runs = runs.clone();
         calls.spawn(
             async move { runs.create_run(noop_run(None)).await.map(|run| (run.into_inner().id, asked)) },
@@ -105,4 +104,22 @@ async fn create_to_start(system: &System, seconds: u64) -> anyhow::Result<Sample
         Some((started - *asked).num_microseconds()? as f64 / 1_000.0)
     });
     Ok(Sample::new(waited.collect()))
+}
+
+/// Says when each of `count` calls is due, counted from now, at that time. From a thread of its own, because the runtime's
+/// timers are a millisecond coarse.
+fn pace(count: usize) -> mpsc::UnboundedReceiver<Duration> {
+    let begun = Instant::now();
+    let (due, pace) = mpsc::unbounded_channel();
+    std::thread::spawn(move || {
+        for number in 1..=count as u32 {
+            let after = Duration::from_secs(1) * number / PER_SECOND as u32;
+            #[expect(clippy::disallowed_methods, reason = "each call is sent at its time")]
+            std::thread::sleep((begun + after).saturating_duration_since(Instant::now()));
+            if due.send(after).is_err() {
+                return; // the measurement was given up
+            }
+        }
+    });
+    pace
 }
