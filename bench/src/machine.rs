@@ -13,7 +13,7 @@ pub(crate) fn layout() -> anyhow::Result<String> {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     Ok(format!(
         "machine: {cores} cores of {cpu}, memory {memory}, Linux {}\n\
-         layout: scheduler, queue node, lookup, worker, Postgres and the load share all cores; Postgres with fsync and \
+         layout, unless said: scheduler, queue node, lookup, worker, Postgres and the load share all cores; Postgres with fsync and \
          synchronous_commit on\nbinary: {}\nscratch: {}",
         kernel.trim(),
         punctual()?.display(),

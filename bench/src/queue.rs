@@ -109,7 +109,10 @@ fn limits() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Beside what the disk gives when as many bytes as a command has are appended bare, each append synced.
 fn publishes(args: &Args, pattern: Pattern, body: &[u8]) -> anyhow::Result<()> {
+    let bare_us = limits::synced_writes(body.len() * pattern.batch, false)?.median();
+    let bare = pattern.batch as f64 * 1e6 / bare_us;
     let server = Server::start()?;
     let (mut rates, mut waits, mut messages) = (Vec::new(), Vec::new(), 0);
     let before = server.cpu();
@@ -128,7 +131,9 @@ fn publishes(args: &Args, pattern: Pattern, body: &[u8]) -> anyhow::Result<()> {
         0 => String::new(),
         _ => format!(", p50 {:.0} us, p99 {:.0} us", waits.median(), waits.quantile(0.99)),
     };
-    line(pattern.what, &format!("{}, {cpu_us:.2} us CPU each{wait}", rate(&Sample::new(rates))), pattern.aim);
+    let rates = Sample::new(rates);
+    let ratio = format!("{:.2} x the {bare:.0}/s of bare appends", rates.median() / bare);
+    line(pattern.what, &format!("{}, {ratio}, {cpu_us:.2} us CPU each{wait}", rate(&rates)), pattern.aim);
     Ok(())
 }
 
