@@ -58,7 +58,8 @@ pub(super) async fn run(
 struct Batch {
     node: NodeId,
     topic: String,
-    not_before: DateTime<Utc>,
+    /// `None` when it is due already: a timer would take another millisecond.
+    not_before: Option<DateTime<Utc>>,
     dispatches: Vec<Dispatch>,
 }
 
@@ -67,7 +68,7 @@ fn batches(dispatches: Vec<Dispatch>, now: DateTime<Utc>) -> Vec<Batch> {
     let mut batches: HashMap<_, Batch> = HashMap::new();
     for dispatch in dispatches {
         let topic = topic(&dispatch.namespace, &dispatch.task_queue);
-        let not_before = dispatch.run_at.max(now);
+        let not_before = (dispatch.run_at > now).then_some(dispatch.run_at);
         batches
             .entry((dispatch.node, topic.clone(), not_before))
             .or_insert_with(|| Batch { node: dispatch.node, topic, not_before, dispatches: Vec::new() })
@@ -78,7 +79,9 @@ fn batches(dispatches: Vec<Dispatch>, now: DateTime<Utc>) -> Vec<Batch> {
 }
 
 async fn send(shared: Shared, batch: Batch, stop: CancellationToken) {
-    tokio::time::sleep_until(shared.clock.instant_of(batch.not_before)).await;
+    if let Some(at) = batch.not_before {
+        tokio::time::sleep_until(shared.clock.instant_of(at)).await;
+    }
     // Names of namespaces and task queues are narrower than names of topics.
     let Ok(topic) = batch.topic.parse::<TopicName>() else { return };
     let give_up = Instant::now() + GIVE_UP_AFTER;
