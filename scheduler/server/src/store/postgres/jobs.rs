@@ -128,8 +128,9 @@ pub(super) async fn change(
         cancel::begin_clearing(store, &mut tx, changed.id).await?;
     }
     tx.commit().await?;
-    if deleted {
-        cancel::clear_deleted_job(store, changed.id).await?;
+    if deleted && let Err(error) = cancel::clear_deleted_job(store, changed.id).await {
+        // The job is deleted all the same, and the reaper goes on with its runs.
+        tracing::warn!(error = &error as &dyn std::error::Error, job = %name, "a deleted job's runs are left to the reaper");
     }
     Ok(changed)
 }
