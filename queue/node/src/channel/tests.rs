@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use proptest::prelude::*;
 use punctual_queue_log::position::Position;
 
@@ -137,7 +136,7 @@ impl Bench {
     fn publish(&mut self, count: u8) {
         let end = self.log.last().map_or(Sequence::FIRST, Batch::end);
         let position = Position::from_u64(self.log.len() as u64 + 1);
-        let bodies = (0..u64::from(count)).map(|n| Bytes::from(end.plus(n).to_string())).collect();
+        let bodies = (0..u64::from(count)).map(|n| end.plus(n).to_string()).collect();
         let batch = Batch { position, first: end, timestamp_ns: 0, due: None, bodies };
         self.model.extend(batch.messages().map(|message| (message.sequence, State::Waiting)));
         self.channel.published(&batch, end, self.now);

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
+use punctual_queue_wire::bodies::Packing;
 use punctual_queue_wire::command::{Command, CommandName, CommandReader, ConnectionState, Standing};
 use punctual_queue_wire::error::ProtocolError;
 use punctual_queue_wire::frame::{self, MAGIC_V2};
@@ -62,7 +63,7 @@ pub(super) enum Gathered {
     #[default]
     Nothing,
     /// PUBs to the connection's current topic.
-    Bodies(Vec<Bytes>),
+    Bodies(Packing),
     /// RDY, FIN, REQ and TOUCH.
     ForChannel(Vec<Command>),
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use punctual_queue_log::position::Position;
 use punctual_queue_log::record::Record;
+use punctual_queue_wire::bodies::Bodies;
 use punctual_queue_wire::name::ChannelName;
 use serde::{Deserialize, Serialize};
 
@@ -51,24 +52,18 @@ pub(crate) enum Change {
 }
 
 /// The record of messages published together.
-pub(crate) fn messages(first: Sequence, timestamp_ns: i64, delay: Duration, bodies: &[Bytes]) -> Record {
-    let mut parts = Vec::with_capacity(1 + bodies.len() * 2);
-    let mut sizes = BytesMut::with_capacity(MESSAGES_HEADER_BYTES + bodies.len() * 4);
+pub(crate) fn messages(first: Sequence, timestamp_ns: i64, delay: Duration, bodies: &Bodies) -> Record {
+    let mut header = BytesMut::with_capacity(MESSAGES_HEADER_BYTES);
     if delay.is_zero() {
-        sizes.put_u8(MESSAGES);
+        header.put_u8(MESSAGES);
     } else {
-        sizes.put_u8(DEFERRED_MESSAGES);
-        sizes.put_u64(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
+        header.put_u8(DEFERRED_MESSAGES);
+        header.put_u64(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
     }
-    sizes.put_u64(first.0);
-    sizes.put_i64(timestamp_ns);
-    sizes.put_u32(length(bodies.len()));
-    for body in bodies {
-        sizes.put_u32(length(body.len()));
-        parts.push(sizes.split().freeze());
-        parts.push(body.clone());
-    }
-    Record::new(parts)
+    header.put_u64(first.0);
+    header.put_i64(timestamp_ns);
+    header.put_u32(u32::try_from(bodies.len()).expect("each takes bytes of a body far below 4 GiB"));
+    Record::new(vec![header.freeze(), bodies.packed().clone()])
 }
 
 /// The record of what channels did since the last one.
@@ -121,15 +116,8 @@ pub(crate) fn decode(position: Position, mut record: Bytes) -> Entry {
 fn take_messages(position: Position, mut record: Bytes) -> Option<Batch> {
     let first = Sequence(record.try_get_u64().ok()?);
     let timestamp_ns = record.try_get_i64().ok()?;
-    let count = record.try_get_u32().ok()? as usize;
-    let mut bodies = Vec::with_capacity(count.min(record.len() / 5));
-    for _ in 0..count {
-        let size = record.try_get_u32().ok()? as usize;
-        if size > record.len() {
-            return None;
-        }
-        bodies.push(record.split_to(size));
-    }
+    let count = record.try_get_u32().ok()?;
+    let bodies = Bodies::parse(record, count)?;
     Some(Batch { position, first, timestamp_ns, due: None, bodies })
 }
 
@@ -177,10 +165,6 @@ fn take_varint(input: &mut Bytes) -> Option<u64> {
     None
 }
 
-fn length(count: usize) -> u32 {
-    u32::try_from(count).expect("bodies are bounded by the message and body limits, far below 4 GiB")
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -215,7 +199,7 @@ mod tests {
             delay_ms in prop_oneof![Just(0), any::<u64>()],
             bodies in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..50), 1..20),
         ) {
-            let bodies: Vec<Bytes> = bodies.into_iter().map(Bytes::from).collect();
+            let bodies: Bodies = bodies.iter().collect();
             let first = Sequence(first);
             let delay = Duration::from_millis(delay_ms);
             let record = messages(first, timestamp_ns, delay, &bodies);
