@@ -19,6 +19,8 @@ mod peers;
 mod queue;
 mod throughput;
 
+use std::process::ExitCode;
+
 use clap::{Parser, ValueEnum};
 
 /// Measures Punctual on this machine
@@ -40,7 +42,7 @@ struct Args {
     #[arg(long)]
     address: Option<String>,
     /// How long the soak lasts
-    #[arg(long, default_value_t = 60)]
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     minutes: u64,
 }
 
@@ -71,28 +73,39 @@ impl Name {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let args = Args::parse();
+async fn main() -> ExitCode {
+    match measure_all(&Args::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("\nfailed: {failure:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn measure_all(args: &Args) -> anyhow::Result<()> {
     println!("{}", machine::layout()?);
-    let pinned: [(Name, fn(&Args) -> anyhow::Result<()>); 4] = [
-        (Name::Queue, queue::measure),
-        (Name::Peers, peers::measure),
-        (Name::Soak, queue::soak::measure),
-        (Name::Logs, queue::logs::measure),
-    ];
-    for (_, measure) in pinned.iter().filter(|(name, _)| name.is_wanted(&args)) {
-        // On a thread of its own, because it chooses its cores.
-        std::thread::scope(|threads| threads.spawn(|| measure(&args)).join())
-            .unwrap_or_else(|_| anyhow::bail!("the measurement panicked"))?;
+    pinned(Name::Queue, args, queue::measure)?;
+    pinned(Name::Peers, args, peers::measure)?;
+    pinned(Name::Soak, args, queue::soak::measure)?;
+    pinned(Name::Logs, args, queue::logs::measure)?;
+    if Name::Latency.is_wanted(args) {
+        latency::measure(args).await?;
     }
-    if Name::Latency.is_wanted(&args) {
-        latency::measure(&args).await?;
+    if Name::Herd.is_wanted(args) {
+        herd::measure(args).await?;
     }
-    if Name::Herd.is_wanted(&args) {
-        herd::measure(&args).await?;
-    }
-    if Name::Throughput.is_wanted(&args) {
-        throughput::measure(&args).await?;
+    if Name::Throughput.is_wanted(args) {
+        throughput::measure(args).await?;
     }
     Ok(())
+}
+
+/// What is wanted, on a thread of its own, because it chooses its cores.
+fn pinned(name: Name, args: &Args, measure: fn(&Args) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    if !name.is_wanted(args) {
+        return Ok(());
+    }
+    std::thread::scope(|threads| threads.spawn(|| measure(args)).join())
+        .unwrap_or_else(|_| anyhow::bail!("the measurement panicked"))
 }

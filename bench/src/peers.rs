@@ -40,8 +40,8 @@ struct Reached {
 
 pub(crate) fn measure(args: &Args) -> anyhow::Result<()> {
     title(&format!(
-        "Peers: messages of {BODY_BYTES} bytes, {} rounds; each server on core 0, the load on core 1; ratios are ours to \
-         theirs, above 1 we are ahead",
+        "Peers: messages of {BODY_BYTES} bytes, {} rounds; each server on core 0, the load on core 1; in a \
+         ratio above 1 we are ahead",
         args.rounds
     ));
     let mut kinds = Vec::new();
@@ -92,7 +92,7 @@ fn compare(
                 ours = figure;
                 String::new()
             }
-            (_, Some(ours), Some(theirs)) => format!("; ours / theirs {:.2}", ours / theirs),
+            (_, Some(ours), Some(theirs)) => format!("; ratio {:.2}", ours / theirs),
             (_, _, _) => String::new(),
         };
         line(&label, &format!("{}{ratio}", reached.shown), "");

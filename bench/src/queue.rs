@@ -11,7 +11,7 @@ pub(crate) mod soak;
 
 mod capacity;
 mod latency;
-pub(crate) mod limits;
+mod limits;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;

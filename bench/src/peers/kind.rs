@@ -73,3 +73,14 @@ pub(super) fn version(program: &std::path::Path, flag: &str) -> anyhow::Result<S
     let output = std::process::Command::new(program).arg(flag).output()?;
     Ok(String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().trim().to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_is_missing_is_named_as_what_to_install() {
+        let missing = program("no-such-server").unwrap_err().to_string();
+        assert!(missing.ends_with("no-such-server"), "{missing}");
+    }
+}

@@ -6,6 +6,8 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
+
 use super::peer::{Peer, Publisher};
 use crate::figures::Sample;
 
@@ -66,11 +68,11 @@ fn publish(
     given_up: &AtomicBool,
 ) -> anyhow::Result<()> {
     let sender = publisher.sender()?;
-    let encoder = Encoder { bytes, base, messages, rate };
+    let pace = Pace { bytes, base, messages, rate };
     std::thread::scope(|threads| {
         let mut single = Vec::new();
         publisher.publish(&vec![b'x'; bytes], 1, &mut single);
-        let sending = threads.spawn(move || encoder.send_all(&single, sender));
+        let sending = threads.spawn(move || pace.send_all(&single, sender));
         let mut answered = 0;
         let mut outcome = Ok(());
         while answered < messages && outcome.is_ok() {
@@ -81,18 +83,17 @@ fn publish(
     })
 }
 
-/// The commands of the messages that are due.
-struct Encoder {
+/// When each message is due to be sent.
+struct Pace {
     bytes: usize,
     base: Instant,
     messages: usize,
     rate: usize,
 }
 
-impl Encoder {
-    /// `single` is the command of one message, whose body of so many bytes is found by its content.
+impl Pace {
+    /// Sends `single`, the command of one message, as often as is due; its body, found by its content, tells when.
     fn send_all(&self, single: &[u8], mut sender: TcpStream) -> anyhow::Result<()> {
-        use anyhow::Context;
         let body = single.windows(self.bytes).position(|window| window.iter().all(|byte| *byte == b'x'));
         let body = body.context("a command has its message's body")?;
         let mut command = single.to_vec();

@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 
 /// Room for what arrives at a time.
 const INPUT_BYTES: usize = 256 * 1024;
@@ -63,7 +63,7 @@ impl Wire {
         Ok(taken)
     }
 
-    /// Sends a command and takes its one answer, which `is_expected` must know; its bytes.
+    /// Sends a command and waits for its one answer, whose `length` is told from its beginning; its bytes.
     pub(super) fn ask(
         &mut self,
         command: &[u8],
@@ -111,7 +111,6 @@ pub(super) fn text_line(input: &[u8]) -> Option<(&str, usize)> {
 
 /// A number in a server's line.
 pub(super) fn number(text: Option<&str>) -> anyhow::Result<usize> {
-    use anyhow::Context;
     let text = text.context("a number is missing")?;
     text.parse().with_context(|| format!("{text} is no number"))
 }
