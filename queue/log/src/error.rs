@@ -65,6 +65,12 @@ pub enum LogError {
         /// Which.
         segment: crate::position::SegmentId,
     },
+    /// A part of a segment that should be rewritten cannot be read.
+    #[error("segment {} is damaged from byte {} to {}", range.segment, range.from, range.to)]
+    Damaged {
+        /// Which part.
+        range: crate::reader::DamagedRange,
+    },
 }
 
 impl LogError {

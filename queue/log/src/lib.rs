@@ -15,8 +15,12 @@ pub mod options;
 pub mod committer;
 pub mod log;
 pub mod reader;
+pub mod rewrite;
+
+pub mod check;
 
 mod frame;
+mod index;
 mod recovery;
 mod scan;
 mod segment;

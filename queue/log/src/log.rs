@@ -1,7 +1,5 @@
 //! One log: a directory of segments, appended to through a committer and read from any position.
 
-use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,9 +9,10 @@ use parking_lot::Mutex;
 use crate::committer::{Committer, Queue, Request};
 use crate::disk::Disk;
 use crate::error::{AppendError, LogError};
+use crate::index::SegmentIndex;
 use crate::options::LogOptions;
 use crate::position::{Position, SegmentId};
-use crate::reader::Reader;
+use crate::reader::{DamagedRange, Reader};
 use crate::record::Record;
 pub use crate::recovery::{Damage, Recovery};
 use crate::segment;
@@ -35,7 +34,7 @@ pub type Completion = Box<dyn FnOnce(Result<Position, AppendError>) + Send>;
 /// One log. Clones are handles of the same log.
 #[derive(Debug, Clone)]
 pub struct Log {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     queue: Arc<Queue>,
 }
 
@@ -52,17 +51,6 @@ pub(crate) struct Shared {
     pub(crate) writer: Mutex<Writer>,
     pub(crate) closed: AtomicBool,
 }
-
-/// Which segments there are.
-#[derive(Debug)]
-pub(crate) struct SegmentIndex {
-    segments: BTreeMap<SegmentId, PreviousEnd>,
-    /// Where the next record will be written; all before it can be read.
-    pub(crate) end: Position,
-}
-
-/// Where the segment before ended, as the segment says; 0 where there was none or its header is damaged.
-type PreviousEnd = u32;
 
 impl Log {
     /// Opens the log in `dir`, making it where there is none. A torn end is cut off; `intact_before` is a position
@@ -106,11 +94,36 @@ impl Log {
     /// The first segment there is.
     #[must_use]
     pub fn first_segment(&self) -> Option<SegmentId> {
-        self.shared.index.lock().segments.keys().next().copied()
+        self.shared.index.lock().first()
+    }
+
+    /// The segments that are full, and how many bytes each takes.
+    #[must_use]
+    pub fn sealed_segments(&self) -> Vec<(SegmentId, u32)> {
+        self.shared.index.lock().sealed().collect()
+    }
+
+    /// How many bytes the segment is to hold that is written to.
+    #[must_use]
+    pub fn segment_capacity(&self) -> u32 {
+        self.shared.index.lock().capacity()
+    }
+
+    /// Notes that a part of a segment cannot be read: the segment is then set aside rather than removed. Says whether
+    /// that is news; it is none of a segment that is gone.
+    pub fn note_damage(&self, range: DamagedRange) -> bool {
+        self.shared.index.lock().note_damage(range)
+    }
+
+    /// What was noted of the segments there are.
+    #[must_use]
+    pub fn damage(&self) -> Damage {
+        self.shared.index.lock().damage()
     }
 
     /// Removes the segments that lie wholly before `position`, oldest first, and makes that durable. The caller
-    /// sees to it that nothing needs them. Returns how many there were.
+    /// sees to it that nothing needs them. One with [noted](Self::note_damage) damage stays in the directory, under a
+    /// name that ends in `.damaged`. Returns how many there were.
     ///
     /// # Errors
     /// Fails at the first file that cannot be removed; those before it are gone.
@@ -118,14 +131,20 @@ impl Log {
         let shared = &self.shared;
         let mut removed = 0;
         loop {
-            let oldest = {
+            let (oldest, is_damaged) = {
                 let index = shared.index.lock();
-                index.segments.keys().next().copied().filter(|segment| *segment < position.segment)
+                let Some(oldest) = index.first().filter(|segment| *segment < position.segment) else { break };
+                (oldest, index.is_damaged(oldest))
             };
-            let Some(oldest) = oldest else { break };
             let path = segment::path(&shared.dir, oldest);
-            shared.disk.remove_file(&path).map_err(LogError::io("remove", &path))?;
-            shared.index.lock().segments.remove(&oldest);
+            if is_damaged {
+                let aside = segment::set_aside(shared.disk.as_ref(), &shared.dir, oldest)
+                    .map_err(LogError::io("set aside", &path))?;
+                tracing::warn!(segment.path = %aside.display(), "kept a segment that cannot be read in full");
+            } else {
+                shared.disk.remove_file(&path).map_err(LogError::io("remove", &path))?;
+            }
+            shared.index.lock().remove(oldest);
             removed += 1;
         }
         if removed > 0 {
@@ -143,26 +162,5 @@ impl Log {
 impl Shared {
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
-    }
-}
-
-impl SegmentIndex {
-    pub(crate) fn new(segments: BTreeMap<SegmentId, PreviousEnd>, end: Position) -> Self {
-        Self { segments, end }
-    }
-
-    pub(crate) fn begin_segment(&mut self, segment: SegmentId, previous_end: PreviousEnd) {
-        self.segments.insert(segment, previous_end);
-    }
-
-    /// The first segment at or after `from`.
-    pub(crate) fn at_or_after(&self, from: SegmentId) -> Option<SegmentId> {
-        self.segments.range(from..).next().map(|(segment, _)| *segment)
-    }
-
-    /// The first segment after `segment`, and where it says its predecessor ended.
-    pub(crate) fn after(&self, segment: SegmentId) -> Option<(SegmentId, PreviousEnd)> {
-        let after = (Bound::Excluded(segment), Bound::Unbounded);
-        self.segments.range(after).next().map(|(segment, end)| (*segment, *end))
     }
 }

@@ -11,7 +11,8 @@ use parking_lot::Mutex;
 use crate::disk::{Disk, DiskFile, OpenMode, read_full_at};
 use crate::error::LogError;
 use crate::frame::FrameKey;
-use crate::log::{SegmentIndex, Shared};
+use crate::index::{SegmentIndex, SegmentInfo};
+use crate::log::Shared;
 use crate::options::LogOptions;
 use crate::position::{Position, SegmentId};
 use crate::reader::DamagedRange;
@@ -35,9 +36,9 @@ pub struct Recovery {
 /// Damaged stretches, in order.
 pub type Damage = Vec<DamagedRange>;
 
-struct SegmentOnDisk {
-    file: Arc<dyn DiskFile>,
-    header: Option<SegmentHeader>,
+pub(crate) struct SegmentOnDisk {
+    pub(crate) file: Arc<dyn DiskFile>,
+    pub(crate) header: Option<SegmentHeader>,
 }
 
 pub(crate) fn open(
@@ -50,12 +51,10 @@ pub(crate) fn open(
     if let Some(parent) = dir.parent() {
         disk.sync_dir(parent).map_err(LogError::io("sync", parent))?;
     }
+    remove_leftovers(dir, disk.as_ref())?;
     let mut segments = find_segments(dir, disk.as_ref())?;
-    let salt = segments
-        .values()
-        .rev()
-        .find_map(|found| Some(found.header?.salt))
-        .unwrap_or_else(|| RandomState::new().hash_one(dir) as u32);
+    let known_salt = self::salt(&segments);
+    let salt = known_salt.unwrap_or_else(|| RandomState::new().hash_one(dir) as u32);
 
     let mut damage = Vec::new();
     let mut torn_bytes = 0;
@@ -67,10 +66,24 @@ pub(crate) fn open(
         let tail = scan_tail(last, FrameKey { salt, segment }, from).map_err(LogError::io("read", &path))?;
         torn_bytes += tail.torn_bytes;
         if last.header.is_none() && tail.is_empty() {
-            // It was being made when the process stopped; nothing in it was ever acknowledged.
-            disk.remove_file(&path).map_err(LogError::io("remove", &path))?;
+            if known_salt.is_none() && tail.torn_bytes > 0 {
+                // All that could be read of the log was behind this header.
+                let aside = segment::set_aside(disk.as_ref(), dir, segment)
+                    .map_err(LogError::io("set aside", &path))?;
+                tracing::error!(segment.path = %aside.display(), "a log begins with a damaged header; kept it aside");
+            } else {
+                // It was being made when the process stopped; nothing in it was ever acknowledged.
+                disk.remove_file(&path).map_err(LogError::io("remove", &path))?;
+            }
             segments.remove(&segment);
             continue;
+        }
+        if last.header.is_some_and(|header| header.rewritten_end > 0) {
+            // The one that was written to after it is gone, or is yet to be made.
+            let next = SegmentId(segment.0 + 1);
+            writer = Writer::new(next, options.first_segment_bytes, tail.end);
+            (end, damage) = (Position { segment, offset: tail.end }, tail.damage);
+            break;
         }
         let length = repair(last.file.as_ref(), &tail).map_err(LogError::io("repair", &path))?;
         let capacity = last.header.map_or(options.first_segment_bytes, |header| header.capacity);
@@ -83,23 +96,61 @@ pub(crate) fn open(
     }
     sync_last(dir, disk.as_ref(), &segments)?;
 
-    let previous_ends: BTreeMap<_, _> = segments
-        .iter()
-        .map(|(segment, found)| (*segment, found.header.map_or(0, |header| header.previous_end)))
-        .collect();
+    let known = known(dir, &segments)?;
     let shared = Shared {
         dir: dir.to_owned(),
         disk,
         options,
         salt,
-        index: Mutex::new(SegmentIndex::new(previous_ends, end)),
+        index: Mutex::new(SegmentIndex::new(known, end)),
         writer: Mutex::new(writer),
         closed: AtomicBool::new(false),
     };
     Ok((shared, Recovery { end, torn_bytes, damage }))
 }
 
-fn find_segments(dir: &Path, disk: &dyn Disk) -> Result<BTreeMap<SegmentId, SegmentOnDisk>, LogError> {
+impl SegmentOnDisk {
+    fn info(&self, bytes: u32) -> SegmentInfo {
+        let (previous_end, rewritten_end) =
+            self.header.map_or((0, 0), |header| (header.previous_end, header.rewritten_end));
+        SegmentInfo { previous_end, rewritten_end, bytes, ..SegmentInfo::default() }
+    }
+}
+
+/// The number that all frames of the log are marked with; `None` when no header can be read.
+pub(crate) fn salt(segments: &BTreeMap<SegmentId, SegmentOnDisk>) -> Option<u32> {
+    segments.values().rev().find_map(|found| Some(found.header?.salt))
+}
+
+/// What is known of the segments without reading them.
+pub(crate) fn known(
+    dir: &Path,
+    segments: &BTreeMap<SegmentId, SegmentOnDisk>,
+) -> Result<BTreeMap<SegmentId, SegmentInfo>, LogError> {
+    let mut known = BTreeMap::new();
+    for (segment, found) in segments {
+        let path = segment::path(dir, *segment);
+        let length = found.file.length().map_err(LogError::io("measure", &path))?;
+        known.insert(*segment, found.info(u32::try_from(length).unwrap_or(u32::MAX)));
+    }
+    Ok(known)
+}
+
+/// Segments that were being rewritten when the process stopped: the old ones are still in place.
+fn remove_leftovers(dir: &Path, disk: &dyn Disk) -> Result<(), LogError> {
+    for name in disk.list(dir).map_err(LogError::io("list", dir))? {
+        let path = dir.join(&name);
+        if path.extension().is_some_and(|extension| extension == segment::TEMPORARY) {
+            disk.remove_file(&path).map_err(LogError::io("remove", &path))?;
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn find_segments(
+    dir: &Path,
+    disk: &dyn Disk,
+) -> Result<BTreeMap<SegmentId, SegmentOnDisk>, LogError> {
     let names = disk.list(dir).map_err(LogError::io("list", dir))?;
     let mut segments = BTreeMap::new();
     for segment in names.iter().filter_map(|name| segment::from_file_name(name)) {

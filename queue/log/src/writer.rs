@@ -165,7 +165,7 @@ impl Writer {
         let segment = self.next_segment;
         let capacity = self.next_capacity.max(SEGMENT_HEADER_BYTES + frame_bytes);
         let path = segment::path(&shared.dir, segment);
-        let header = SegmentHeader { segment, salt: shared.salt, capacity, previous_end };
+        let header = SegmentHeader { segment, salt: shared.salt, capacity, previous_end, rewritten_end: 0 };
         let file = shared.disk.open(&path, OpenMode::New)?;
         if let Err(e) = write_all_at(file.as_ref(), &mut [IoSlice::new(&header.encode())], 0) {
             shared.disk.remove_file(&path)?;
@@ -185,7 +185,7 @@ impl Writer {
         let end = SEGMENT_HEADER_BYTES;
         self.active = Some(Active { segment, path, file, end, zeroed_to: end, capacity });
         let mut index = shared.index.lock();
-        index.begin_segment(segment, previous_end);
+        index.begin_segment(segment, previous_end, capacity);
         index.end = Position { segment, offset: end };
         Ok(())
     }

@@ -43,7 +43,10 @@ pub(crate) struct Channel {
     again: VecDeque<Again>,
     in_flight: HashMap<Sequence, InFlight>,
     deadlines: BTreeSet<(Instant, Sequence)>,
-    deferred: BTreeMap<(Instant, Sequence), Position>,
+    /// Messages that are not due yet; without a place until they are read from the log, after a restart.
+    deferred: BTreeMap<(Instant, Sequence), Option<Position>>,
+    /// When those without a place are due.
+    put_off: HashMap<Sequence, Instant>,
     /// How often messages were delivered that are neither done nor in flight; absent for never.
     attempts: HashMap<Sequence, u16>,
     consumers: Consumers,
@@ -90,6 +93,8 @@ pub(crate) struct Delivery {
 pub(crate) struct Origin {
     pub(crate) progress: Progress,
     pub(crate) attempts: HashMap<Sequence, u16>,
+    /// Messages that consumers put off, and until when.
+    pub(crate) put_off: HashMap<Sequence, Instant>,
     pub(crate) paused: bool,
     pub(crate) end: Sequence,
     pub(crate) load_from: Position,
@@ -108,7 +113,8 @@ impl Channel {
             again: VecDeque::new(),
             in_flight: HashMap::new(),
             deadlines: BTreeSet::new(),
-            deferred: BTreeMap::new(),
+            deferred: origin.put_off.iter().map(|(sequence, until)| ((*until, *sequence), None)).collect(),
+            put_off: origin.put_off,
             attempts: origin.attempts,
             consumers: Consumers::default(),
             paused: origin.paused,
@@ -219,7 +225,8 @@ impl Channel {
             self.deliver_again(held);
         } else {
             self.attempts.insert(sequence, held.attempts);
-            self.deferred.insert((now + delay, sequence), held.message.position);
+            self.deferred.insert((now + delay, sequence), Some(held.message.position));
+            self.unsaved.put_off(sequence, now + delay, now);
         }
         Ok(())
     }
@@ -253,6 +260,7 @@ impl Channel {
         self.in_flight.clear();
         self.deadlines.clear();
         self.deferred.clear();
+        self.put_off.clear();
         self.attempts.clear();
         self.unsaved.clear();
         self.consumers.clear_in_flight();
@@ -281,7 +289,11 @@ impl Channel {
             && entry.key().0 <= now
         {
             let ((_, sequence), position) = entry.remove_entry();
-            self.again.push_back(Again { sequence, position, message: None });
+            match position {
+                Some(position) => self.again.push_back(Again { sequence, position, message: None }),
+                // From now on it is like any other that waits to be read.
+                None => drop(self.put_off.remove(&sequence)),
+            }
         }
     }
 
@@ -335,13 +347,13 @@ impl Channel {
 
     /// What the log should know by now of what was finished and delivered.
     pub(crate) fn take_unwritten(&mut self, now: Instant) -> Option<Unwritten> {
-        let in_flight = &self.in_flight;
-        self.unsaved.take(now, |sequence| {
-            in_flight
-                .get(&sequence)
-                .map(|held| held.attempts)
-                .or_else(|| self.attempts.get(&sequence).copied())
-        })
+        let (in_flight, waiting) = (&self.in_flight, &self.attempts);
+        let attempts = |sequence| {
+            let held: Option<&InFlight> = in_flight.get(&sequence);
+            held.map(|held| held.attempts).or_else(|| waiting.get(&sequence).copied())
+        };
+        let waits = |sequence, until| until > now && self.deferred.contains_key(&(until, sequence));
+        self.unsaved.take(now, attempts, waits)
     }
 
     // What is to be seen.
@@ -350,7 +362,8 @@ impl Channel {
     pub(crate) fn depth(&self) -> u64 {
         let loaded = (self.ready.len() + self.again.len()) as u64;
         let on_disk = (self.end.0 - self.loaded_to.0)
-            .saturating_sub(self.progress.count_within(self.loaded_to..self.end));
+            .saturating_sub(self.progress.count_within(self.loaded_to..self.end))
+            .saturating_sub(self.put_off.len() as u64);
         loaded + on_disk
     }
 
@@ -383,6 +396,13 @@ impl Channel {
         let in_flight = self.in_flight.iter().map(|(sequence, held)| (*sequence, held.attempts));
         let waiting = self.attempts.iter().map(|(sequence, attempts)| (*sequence, *attempts));
         in_flight.chain(waiting).collect()
+    }
+
+    /// The messages that consumers put off, and for how much longer. Those that were published with a delay are left
+    /// out: the log says it of them.
+    pub(crate) fn all_put_off(&self, now: Instant) -> Vec<(Sequence, Duration)> {
+        let deferred = self.deferred.keys().filter(|(_, sequence)| self.attempts.contains_key(sequence));
+        deferred.map(|(until, sequence)| (*sequence, until.saturating_duration_since(now))).collect()
     }
 
     fn is_wanted(&mut self) -> bool {

@@ -224,12 +224,15 @@ impl Topic {
 impl Core {
     fn from_recovered(recovered: Recovered, keeper: &Arc<Notify>, context: &Context) -> Self {
         let Recovered { next, announced_end, paused, next_channel, waypoints, channels, .. } = recovered;
+        let now = load::Now::of(context);
         let channels = channels.into_iter().map(|(number, mut recovered)| {
             let attempts = recovered.take_attempts();
+            let put_off = recovered.take_put_off(announced_end, now);
             let origin = Origin {
                 load_from: waypoints.before(recovered.progress.floor()),
                 progress: recovered.progress,
                 attempts,
+                put_off,
                 paused: recovered.paused,
                 end: announced_end,
                 max_message_timeout: context.options.max_msg_timeout,

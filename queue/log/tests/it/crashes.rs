@@ -10,6 +10,7 @@ use punctual_queue_log::committer::Committer;
 use punctual_queue_log::error::LogError;
 use punctual_queue_log::log::{Durability, Log, Recovery};
 use punctual_queue_log::position::Position;
+use punctual_queue_log::record::Record;
 
 use crate::fixture::{SMALL, Seen, begin, read_all, wait};
 use crate::simulated_disk::{Image, SimulatedDisk, images};
@@ -30,10 +31,19 @@ enum Step {
     Reopen,
     /// All segments go that precede the last.
     RemoveOld,
+    /// Of the segments that precede the last, every other record goes.
+    Rewrite,
 }
 
-const STEPS: [Step; 6] =
-    [Step::Append, Step::AppendOverTheEnd, Step::AppendLarge, Step::Write, Step::Reopen, Step::RemoveOld];
+const STEPS: [Step; 7] = [
+    Step::Append,
+    Step::AppendOverTheEnd,
+    Step::AppendLarge,
+    Step::Write,
+    Step::Reopen,
+    Step::RemoveOld,
+    Step::Rewrite,
+];
 
 /// A record that was appended. Moments are counted in events of the disk.
 struct Appended {
@@ -110,6 +120,7 @@ impl Run {
             Step::Write => self.append(&log, &[30], Durability::Written),
             Step::Reopen => self.open(),
             Step::RemoveOld => self.remove_old(&log),
+            Step::Rewrite => self.rewrite(&log),
         }
     }
 
@@ -140,6 +151,27 @@ impl Run {
             }
         }
     }
+
+    fn rewrite(&mut self, log: &Log) {
+        let (now, end) = (self.machine.disk.now(), log.end());
+        for appended in &mut self.appended {
+            if appended.position.segment < end.segment && is_unwanted(&appended.bytes) {
+                appended.removed.get_or_insert(now);
+            }
+        }
+        for (segment, _) in log.sealed_segments() {
+            let mut keep = |_, record: Bytes| (!is_unwanted(&record)).then(|| Record::from(record));
+            // One that fails leaves the segment as it was.
+            if let Ok(rewritten) = log.rewrite(segment, &mut keep) {
+                let _ = log.replace(&rewritten);
+            }
+        }
+    }
+}
+
+/// Whether a rewritten segment goes without this record.
+fn is_unwanted(record: &[u8]) -> bool {
+    record[0].is_multiple_of(2)
 }
 
 /// What must and what may be there after a crash at `moment`.
@@ -173,6 +205,9 @@ struct Tried {
 fn crash(workload: &[Step], machine: &Machine, tried: &Tried) {
     let run = Run::of(workload, None);
     let events = run.machine.disk.events();
+    let (found, damage) = read_all(run.log.as_ref().unwrap());
+    assert_eq!(judge(&run.appended, events.len(), &found), Ok(()), "{workload:?}, without a crash");
+    assert_eq!(damage, [], "{workload:?}, without a crash");
     for moment in 0..=events.len() {
         for image in images(&switched_off(), &events[..moment]) {
             tried.images.fetch_add(1, Ordering::Relaxed);

@@ -9,4 +9,5 @@ mod appending;
 mod crashes;
 mod failing;
 mod recovering;
+mod rewriting;
 mod torn;

@@ -118,15 +118,17 @@ impl Channel {
 
     /// Makes a batch's messages ready, or puts them off until they are due; those it is done with are left out.
     pub(super) fn take_in(&mut self, batch: &Batch, now: Instant) {
-        let due = batch.due.filter(|due| *due > now);
+        let batch_due = batch.due.filter(|due| *due > now);
         for message in batch.messages() {
             if message.sequence < self.loaded_to || self.progress.contains(message.sequence) {
                 continue;
             }
-            match due {
+            let put_off =
+                (!self.put_off.is_empty()).then(|| self.put_off.remove(&message.sequence)).flatten();
+            match put_off.or(batch_due) {
                 None => self.ready.push_back(message),
                 Some(due) => {
-                    self.deferred.insert((due, message.sequence), message.position);
+                    self.deferred.insert((due, message.sequence), Some(message.position));
                 }
             }
         }
@@ -135,6 +137,12 @@ impl Channel {
 
     /// Messages that are not in the log although their numbers were given out.
     fn missing(&mut self, numbers: Range<Sequence>, damaged: bool) {
+        if !self.put_off.is_empty() {
+            let gone = self.put_off.extract_if(|sequence, _| numbers.contains(sequence));
+            for (sequence, until) in gone {
+                self.deferred.remove(&(until, sequence));
+            }
+        }
         let missing = self.progress.add_range(numbers);
         if damaged {
             self.counts.corrupt += missing;

@@ -194,8 +194,10 @@ impl Bench {
         }
         let mut origin = origin(progress, end);
         origin.attempts = self.channel.all_attempts().into_iter().collect();
+        let put_off = self.channel.all_put_off(self.now).into_iter();
+        origin.put_off = put_off.map(|(sequence, left)| (sequence, self.now + left)).collect();
         self.channel = Channel::new(origin);
-        self.all_become(|state| matches!(state, State::InFlight(_) | State::Deferred), State::Waiting);
+        self.all_become(|state| matches!(state, State::InFlight(_)), State::Waiting);
     }
 
     fn deliver(&mut self) {
@@ -285,6 +287,7 @@ fn origin(progress: Progress, end: Sequence) -> Origin {
     Origin {
         progress,
         attempts: HashMap::new(),
+        put_off: HashMap::new(),
         paused: false,
         end,
         load_from: Position::START,
@@ -357,4 +360,21 @@ fn finished_messages_are_told_to_the_log_within_milliseconds_as_ranges() {
     let later = bench.channel.take_unwritten(bench.now + Duration::from_secs(1)).unwrap();
     assert_eq!(later.attempts, [(Sequence(3), 1)]);
     assert_eq!(bench.channel.take_unwritten(bench.now + Duration::from_secs(2)), None);
+}
+
+#[test]
+fn a_message_that_was_put_off_is_told_to_the_log_unless_it_is_due_by_then() {
+    let mut bench = Bench::new();
+    let id = ConnectionId(1);
+    bench.channel.subscribe(id, Consumer::new(TIMEOUT, 0));
+    bench.channel.set_ready_count(id, 10);
+    bench.publish(2);
+    bench.channel.deliver(bench.now, &mut Vec::new());
+    let (long, short) = (Duration::from_secs(60), Duration::from_millis(1));
+    bench.channel.requeue(id, Sequence(2), long, bench.now).unwrap();
+    bench.channel.requeue(id, Sequence(1), short, bench.now).unwrap();
+    let due = bench.now + Duration::from_millis(5);
+    assert!(bench.channel.next_timeout().unwrap() <= due);
+    let unwritten = bench.channel.take_unwritten(due).unwrap();
+    assert_eq!(unwritten.put_off, [(Sequence(2), long - Duration::from_millis(5))]);
 }

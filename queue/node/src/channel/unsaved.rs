@@ -19,6 +19,8 @@ pub(crate) struct Unsaved {
     finished_due: Option<Instant>,
     delivered: Vec<Sequence>,
     delivered_due: Option<Instant>,
+    put_off: Vec<(Sequence, Instant)>,
+    put_off_due: Option<Instant>,
 }
 
 /// What the log should be told about one channel.
@@ -27,6 +29,8 @@ pub(crate) struct Unwritten {
     /// In order and apart.
     pub(crate) finished: Vec<Range<Sequence>>,
     pub(crate) attempts: Vec<(Sequence, u16)>,
+    /// Messages that a consumer put off, and for how much longer.
+    pub(crate) put_off: Vec<(Sequence, Duration)>,
 }
 
 impl Unsaved {
@@ -40,19 +44,27 @@ impl Unsaved {
         self.delivered_due.get_or_insert(now + DELIVERED_WITHIN);
     }
 
+    /// A consumer wants it again, but not before `until`.
+    pub(crate) fn put_off(&mut self, sequence: Sequence, until: Instant, now: Instant) {
+        self.put_off.push((sequence, until));
+        self.put_off_due.get_or_insert(now + FINISHED_WITHIN);
+    }
+
     pub(crate) fn due(&self) -> Option<Instant> {
-        self.finished_due.into_iter().chain(self.delivered_due).min()
+        [self.finished_due, self.delivered_due, self.put_off_due].into_iter().flatten().min()
     }
 
     pub(crate) fn clear(&mut self) {
         *self = Self::default();
     }
 
-    /// What is due. `attempts` says how often a message was delivered, if it still matters.
+    /// What is due. `attempts` says how often a message was delivered, if it still matters; `waits` whether one is
+    /// still put off until then.
     pub(crate) fn take(
         &mut self,
         now: Instant,
         attempts: impl Fn(Sequence) -> Option<u16>,
+        waits: impl Fn(Sequence, Instant) -> bool,
     ) -> Option<Unwritten> {
         let mut unwritten = Unwritten::default();
         if self.finished_due.is_some_and(|due| due <= now) {
@@ -68,6 +80,14 @@ impl Unsaved {
             delivered.dedup();
             unwritten.attempts =
                 delivered.into_iter().filter_map(|sequence| Some((sequence, attempts(sequence)?))).collect();
+        }
+        if self.put_off_due.is_some_and(|due| due <= now) {
+            self.put_off_due = None;
+            let mut put_off = std::mem::take(&mut self.put_off);
+            put_off.retain(|(sequence, until)| waits(*sequence, *until));
+            put_off.sort_unstable();
+            unwritten.put_off =
+                put_off.into_iter().map(|(sequence, until)| (sequence, until.duration_since(now))).collect();
         }
         (unwritten != Unwritten::default()).then_some(unwritten)
     }

@@ -56,6 +56,7 @@ impl Topic {
         let origin = Origin {
             progress: Progress::starting_at(start),
             attempts: Default::default(),
+            put_off: Default::default(),
             paused: false,
             end: core.announced_end,
             load_from: core.waypoints.before(start),

@@ -17,6 +17,9 @@ const FILE_NAME: &str = "checkpoint";
 pub(crate) struct Checkpoint {
     /// All records before this place are contained; later ones may be.
     pub(crate) position: u64,
+    /// When it was made: nanoseconds since the Unix epoch.
+    #[serde(default)]
+    pub(crate) written_ns: i64,
     pub(crate) next: u64,
     pub(crate) announced_end: u64,
     pub(crate) paused: bool,
@@ -35,6 +38,9 @@ pub(crate) struct ChannelCheckpoint {
     /// Finished messages above the floor: first, and one after the last.
     pub(crate) finished: Vec<(u64, u64)>,
     pub(crate) attempts: Vec<(u64, u16)>,
+    /// Messages that consumers put off, and for how many milliseconds more.
+    #[serde(default)]
+    pub(crate) put_off: Vec<(u64, u64)>,
 }
 
 impl Checkpoint {

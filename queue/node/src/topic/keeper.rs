@@ -104,7 +104,7 @@ impl Keeper {
 
     fn start(&mut self, handle: Arc<ChannelHandle>, load: Load) {
         let log = self.topic.log.clone();
-        let now = load::Now { unix_ns: self.topic.context.unix_ns(), instant: Instant::now() };
+        let now = load::Now::of(&self.topic.context);
         self.jobs.spawn_blocking(move || match load {
             Load::Next { from, end } => Done::Next(handle, load::next(&log, from, end, now)),
             Load::Again(wanted) => {
@@ -215,7 +215,11 @@ impl Topic {
                 topic.want_checkpoint(); // no room in the log: the checkpoint will say it
             }
         };
-        self.log.append(record::progress(unwritten), Durability::Written, Box::new(complete));
+        self.log.append(
+            record::progress(unwritten, self.context.unix_ns()),
+            Durability::Written,
+            Box::new(complete),
+        );
     }
 
     /// From where on the log holds messages that are wanted.

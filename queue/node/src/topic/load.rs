@@ -11,6 +11,7 @@ use punctual_queue_log::reader::Entry as LogEntry;
 use super::record::{self, Entry};
 use crate::channel::Loaded;
 use crate::message::{Sequence, StoredMessage};
+use crate::node::Context;
 
 /// How much is read for a channel at a time, once the last record that begins in it is complete.
 const LOAD_BYTES: usize = 1024 * 1024;
@@ -28,10 +29,14 @@ pub(super) struct Now {
 }
 
 impl Now {
-    /// When a message is due; `None` when it is, or was never put off.
-    fn instant_of(self, published_ns: i64, delay: Duration) -> Option<Instant> {
+    pub(super) fn of(context: &Context) -> Self {
+        Self { unix_ns: context.unix_ns(), instant: Instant::now() }
+    }
+
+    /// When something is due that was put off by `delay` at `from_ns`; `None` when it is due already.
+    pub(super) fn instant_of(self, from_ns: i64, delay: Duration) -> Option<Instant> {
         let delay_ns = i64::try_from(delay.as_nanos()).unwrap_or(i64::MAX);
-        let left_ns = published_ns.saturating_add(delay_ns).saturating_sub(self.unix_ns);
+        let left_ns = from_ns.saturating_add(delay_ns).saturating_sub(self.unix_ns);
         // A clock that was set back does not put off longer than was asked.
         let left = Duration::from_nanos(u64::try_from(left_ns).unwrap_or(0)).min(delay);
         (!left.is_zero()).then(|| self.instant + left)
@@ -85,4 +90,24 @@ pub(super) fn again(log: &Log, wanted: &[(Sequence, Position)]) -> Result<Vec<St
         }
     }
     Ok(messages)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_clock_puts_off_longer_than_was_asked() {
+        const SECOND_NS: i64 = 1_000_000_000;
+        let delay = Duration::from_secs(10);
+        let instant = Instant::now();
+        let left_at = |unix_ns| {
+            let now = Now { unix_ns, instant };
+            now.instant_of(100 * SECOND_NS, delay).map_or(Duration::ZERO, |due| due - instant)
+        };
+        assert_eq!(left_at(100 * SECOND_NS), delay);
+        assert_eq!(left_at(104 * SECOND_NS), Duration::from_secs(6));
+        assert_eq!(left_at(110 * SECOND_NS), Duration::ZERO);
+        assert_eq!(left_at(50 * SECOND_NS), delay, "the clock was set back");
+    }
 }

@@ -20,6 +20,7 @@ const MESSAGES: u8 = 1;
 const PROGRESS: u8 = 2;
 const CHANGE: u8 = 3;
 const DEFERRED_MESSAGES: u8 = 4;
+const PROGRESS_WITH_DELAYS: u8 = 5;
 
 /// Bytes before the first message of a record: kind, delay, first number, timestamp, count.
 const MESSAGES_HEADER_BYTES: usize = 1 + 8 + 8 + 8 + 4;
@@ -33,7 +34,8 @@ pub(crate) struct ChannelNumber(pub(crate) u32);
 pub(crate) enum Entry {
     /// Messages, and how long after their publication they are due. The batch itself does not say when that is.
     Messages(Batch, Duration),
-    Progress(Vec<(ChannelNumber, Unwritten)>),
+    /// What channels did, and when that was written: nanoseconds since the Unix epoch; 0 where nothing was put off.
+    Progress(Vec<(ChannelNumber, Unwritten)>, i64),
     Change(Change),
     /// Written by a later version, or not by us.
     Unknown,
@@ -66,10 +68,16 @@ pub(crate) fn messages(first: Sequence, timestamp_ns: i64, delay: Duration, bodi
     Record::new(vec![header.freeze(), bodies.packed().clone()])
 }
 
-/// The record of what channels did since the last one.
-pub(crate) fn progress(channels: &[(ChannelNumber, Unwritten)]) -> Record {
+/// The record of what channels did since the last one, as of `now_ns`.
+pub(crate) fn progress(channels: &[(ChannelNumber, Unwritten)], now_ns: i64) -> Record {
     let mut out = BytesMut::new();
-    out.put_u8(PROGRESS);
+    let with_delays = channels.iter().any(|(_, unwritten)| !unwritten.put_off.is_empty());
+    if with_delays {
+        out.put_u8(PROGRESS_WITH_DELAYS);
+        out.put_i64(now_ns);
+    } else {
+        out.put_u8(PROGRESS);
+    }
     put_varint(&mut out, channels.len() as u64);
     for (channel, unwritten) in channels {
         put_varint(&mut out, channel.0.into());
@@ -86,6 +94,15 @@ pub(crate) fn progress(channels: &[(ChannelNumber, Unwritten)]) -> Record {
             put_varint(&mut out, sequence.0 - last);
             put_varint(&mut out, (*attempts).into());
             last = sequence.0;
+        }
+        if with_delays {
+            put_varint(&mut out, unwritten.put_off.len() as u64);
+            let mut last = 0;
+            for (sequence, left) in &unwritten.put_off {
+                put_varint(&mut out, sequence.0 - last);
+                put_varint(&mut out, whole_ms(*left));
+                last = sequence.0;
+            }
         }
     }
     Record::from(out.freeze())
@@ -106,7 +123,11 @@ pub(crate) fn decode(position: Position, mut record: Bytes) -> Entry {
         DEFERRED_MESSAGES => record.try_get_u64().ok().and_then(|delay_ms| {
             Some(Entry::Messages(take_messages(position, record)?, Duration::from_millis(delay_ms)))
         }),
-        PROGRESS => take_progress(&mut record).map(Entry::Progress),
+        PROGRESS => take_progress(&mut record, false).map(|channels| Entry::Progress(channels, 0)),
+        PROGRESS_WITH_DELAYS => record
+            .try_get_i64()
+            .ok()
+            .and_then(|written_ns| Some(Entry::Progress(take_progress(&mut record, true)?, written_ns))),
         CHANGE => serde_json::from_slice(&record).ok().map(Entry::Change),
         _ => None,
     };
@@ -121,7 +142,7 @@ fn take_messages(position: Position, mut record: Bytes) -> Option<Batch> {
     Some(Batch { position, first, timestamp_ns, due: None, bodies })
 }
 
-fn take_progress(record: &mut Bytes) -> Option<Vec<(ChannelNumber, Unwritten)>> {
+fn take_progress(record: &mut Bytes, with_delays: bool) -> Option<Vec<(ChannelNumber, Unwritten)>> {
     let count = take_varint(record)?;
     let mut channels = Vec::new();
     for _ in 0..count {
@@ -139,9 +160,20 @@ fn take_progress(record: &mut Bytes) -> Option<Vec<(ChannelNumber, Unwritten)>> 
             let attempts = u16::try_from(take_varint(record)?).ok()?;
             unwritten.attempts.push((Sequence(last), attempts));
         }
+        let mut last = 0_u64;
+        for _ in 0..if with_delays { take_varint(record)? } else { 0 } {
+            last = last.checked_add(take_varint(record)?)?;
+            let left = Duration::from_millis(take_varint(record)?);
+            unwritten.put_off.push((Sequence(last), left));
+        }
         channels.push((channel, unwritten));
     }
     Some(channels)
+}
+
+/// A delay in milliseconds, rounded up: nothing comes before its time.
+pub(super) fn whole_ms(delay: Duration) -> u64 {
+    u64::try_from(delay.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 /// Seven bits a byte, the lowest first; the top bit says that more follow.
@@ -214,14 +246,19 @@ mod tests {
             channel in any::<u32>(),
             finished in prop::collection::btree_set(0..10_000_u64, 0..100),
             attempts in prop::collection::btree_map(any::<u64>(), any::<u16>(), 0..100),
+            put_off in prop::collection::btree_map(any::<u64>(), any::<u64>(), 0..3),
+            now_ns in any::<i64>(),
         ) {
+            let as_put_off = |(n, left)| (Sequence(n), Duration::from_millis(left));
             let unwritten = Unwritten {
                 finished: crate::channel::ranges_of(finished.into_iter()),
                 attempts: attempts.into_iter().map(|(n, a)| (Sequence(n), a)).collect(),
+                put_off: put_off.into_iter().map(as_put_off).collect(),
             };
-            let channels = vec![(ChannelNumber(channel), unwritten)];
-            let record = progress(&channels);
-            prop_assert_eq!(decode(Position::START, bytes_of(&record)), Entry::Progress(channels));
+            let written_ns = if unwritten.put_off.is_empty() { 0 } else { now_ns };
+            let channels = vec![(ChannelNumber(channel), unwritten), (ChannelNumber(7), Unwritten::default())];
+            let record = progress(&channels, now_ns);
+            prop_assert_eq!(decode(Position::START, bytes_of(&record)), Entry::Progress(channels, written_ns));
         }
 
         #[test]

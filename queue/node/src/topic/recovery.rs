@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
+use std::time::{Duration, Instant};
 
 use punctual_queue_log::log::Log;
 use punctual_queue_log::position::Position;
@@ -9,6 +10,7 @@ use punctual_queue_log::reader::Entry as LogEntry;
 use punctual_queue_wire::name::ChannelName;
 
 use super::checkpoint::{ChannelCheckpoint, Checkpoint};
+use super::load::Now;
 use super::record::{self, Change, ChannelNumber, Entry};
 use super::waypoints::Waypoints;
 use crate::channel::Progress;
@@ -38,6 +40,16 @@ pub(crate) struct RecoveredChannel {
     pub(crate) paused: bool,
     pub(crate) progress: Progress,
     pub(crate) attempts: HashMap<Sequence, u16>,
+    put_off: HashMap<Sequence, PutOff>,
+}
+
+/// A message that a consumer put off.
+#[derive(Debug, Clone, Copy)]
+struct PutOff {
+    /// When it was written down: nanoseconds since the Unix epoch.
+    written_ns: i64,
+    /// For how much longer, then.
+    left: Duration,
 }
 
 impl Recovered {
@@ -77,7 +89,11 @@ impl Recovered {
             paused: checkpoint.paused,
             next_channel: ChannelNumber(checkpoint.next_channel),
             waypoints: waypoints.map(|(s, p)| (Sequence(s), Position::from_u64(p))).collect(),
-            channels: checkpoint.channels.into_iter().map(RecoveredChannel::from_checkpoint).collect(),
+            channels: checkpoint
+                .channels
+                .into_iter()
+                .map(|channel| RecoveredChannel::from_checkpoint(channel, checkpoint.written_ns))
+                .collect(),
             damaged: 0,
             seen_end: announced_end,
         }
@@ -90,7 +106,7 @@ impl Recovered {
                 self.seen_end = self.seen_end.max(batch.end());
                 self.next = self.next.max(batch.end());
             }
-            Entry::Progress(channels) => {
+            Entry::Progress(channels, written_ns) => {
                 for (number, unwritten) in channels {
                     for range in &unwritten.finished {
                         self.next = self.next.max(range.end);
@@ -100,6 +116,9 @@ impl Recovered {
                         channel.progress.add_range(range);
                     }
                     channel.attempts.extend(unwritten.attempts);
+                    for (sequence, left) in unwritten.put_off {
+                        channel.put_off(sequence, PutOff { written_ns, left });
+                    }
                 }
             }
             Entry::Change(change) => self.apply_change(change),
@@ -120,6 +139,7 @@ impl Recovered {
                     paused: false,
                     progress: Progress::starting_at(start),
                     attempts: HashMap::new(),
+                    put_off: HashMap::new(),
                 });
                 self.announce();
             }
@@ -161,15 +181,39 @@ impl Recovered {
 }
 
 impl RecoveredChannel {
-    fn from_checkpoint(checkpoint: ChannelCheckpoint) -> (ChannelNumber, Self) {
+    fn from_checkpoint(checkpoint: ChannelCheckpoint, written_ns: i64) -> (ChannelNumber, Self) {
         let mut progress = Progress::starting_at(Sequence(checkpoint.floor));
         for (start, end) in checkpoint.finished {
             progress.add_range(Sequence(start)..Sequence(end));
         }
         let attempts = checkpoint.attempts.into_iter().map(|(s, attempts)| (Sequence(s), attempts));
-        let channel =
-            Self { name: checkpoint.name, paused: checkpoint.paused, progress, attempts: attempts.collect() };
+        let mut channel = Self {
+            name: checkpoint.name,
+            paused: checkpoint.paused,
+            progress,
+            attempts: attempts.collect(),
+            put_off: HashMap::new(),
+        };
+        for (sequence, left_ms) in checkpoint.put_off {
+            channel.put_off(Sequence(sequence), PutOff { written_ns, left: Duration::from_millis(left_ms) });
+        }
         (checkpoint.channel, channel)
+    }
+
+    fn put_off(&mut self, sequence: Sequence, put_off: PutOff) {
+        self.attempts.entry(sequence).or_insert(1); // who put it off had got it; how often is written later
+        self.put_off.insert(sequence, put_off);
+    }
+
+    /// Until when messages before `end` are put off that are not done and not due.
+    pub(crate) fn take_put_off(&mut self, end: Sequence, now: Now) -> HashMap<Sequence, Instant> {
+        let put_off = std::mem::take(&mut self.put_off).into_iter();
+        put_off
+            .filter(|(sequence, _)| *sequence < end && !self.progress.contains(*sequence))
+            .filter_map(|(sequence, put_off)| {
+                Some((sequence, now.instant_of(put_off.written_ns, put_off.left)?))
+            })
+            .collect()
     }
 
     /// The attempts of messages that are not done.

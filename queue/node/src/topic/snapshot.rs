@@ -1,8 +1,11 @@
 //! Writing a topic's checkpoint, and removing the segments nobody needs.
 
+use std::time::Instant;
+
 use punctual_queue_log::position::Position;
 
 use super::checkpoint::{ChannelCheckpoint, Checkpoint};
+use super::record::whole_ms;
 use super::{ChannelHandle, Topic};
 use crate::error::TopicError;
 
@@ -34,6 +37,7 @@ impl Topic {
         let lasting = core.channels.values().filter(|channel| !channel.name.is_ephemeral());
         let checkpoint = Checkpoint {
             position: position.to_u64(),
+            written_ns: self.context.unix_ns(),
             next: core.next.0,
             announced_end: core.announced_end.0,
             paused: core.paused,
@@ -52,6 +56,8 @@ impl ChannelHandle {
             let progress = channel.progress();
             let finished = progress.ranges().into_iter().map(|range| (range.start.0, range.end.0));
             let attempts = channel.all_attempts().into_iter().map(|(s, attempts)| (s.0, attempts));
+            let put_off = channel.all_put_off(Instant::now()).into_iter();
+            let put_off = put_off.map(|(sequence, left)| (sequence.0, whole_ms(left)));
             ChannelCheckpoint {
                 channel: self.number,
                 name: self.name.clone(),
@@ -59,6 +65,7 @@ impl ChannelHandle {
                 floor: progress.floor().0,
                 finished: finished.collect(),
                 attempts: attempts.collect(),
+                put_off: put_off.collect(),
             }
         })
     }

@@ -179,6 +179,46 @@ async fn a_deferred_publish_stays_deferred() {
     assert!(started.elapsed() >= Duration::from_millis(700), "{:?}", started.elapsed());
 }
 
+/// A message is put off; after a restart it is there, counted as it was, and not before its time.
+async fn check_requeue(how: How) {
+    let fixture = Fixture::new();
+    let node = fixture.start().await;
+    let mut consumer = node.subscribe("t", "c", 1).await;
+    node.publish("t", &["later", "next"]).await;
+    let later = consumer.expect_message("later").await;
+    let started = std::time::Instant::now();
+    consumer.requeue(&later, 1500).await;
+    let next = consumer.expect_message("next").await;
+    consumer.finish(&next).await;
+    node.wait_for("t", "c", "in_flight_count", 0).await;
+    tokio::time::sleep(Duration::from_millis(20)).await; // it is written a moment after it happens
+    match how {
+        How::Stopped => node.stop().await.unwrap(),
+        How::Killed => node.kill().await,
+    }
+
+    let node = fixture.start().await;
+    let stats = node.channel_stats("t", "c").await;
+    assert_eq!((&stats["deferred_count"], &stats["depth"]), (&1.into(), &0.into()));
+    let mut consumer = node.subscribe("t", "c", 1).await;
+    node.publish("t", &["other"]).await;
+    let other = consumer.expect_message("other").await;
+    consumer.finish(&other).await;
+    let again = consumer.expect_message("later").await;
+    assert!(started.elapsed() >= Duration::from_millis(1500), "{:?}", started.elapsed());
+    assert_eq!((again.id, again.attempts), (later.id, 2));
+}
+
+#[tokio::test]
+async fn a_requeued_message_is_not_delivered_before_its_time_by_a_stopped_node() {
+    check_requeue(How::Stopped).await;
+}
+
+#[tokio::test]
+async fn a_requeued_message_is_not_delivered_before_its_time_by_a_killed_node() {
+    check_requeue(How::Killed).await;
+}
+
 #[tokio::test]
 async fn what_was_deleted_stays_deleted() {
     let fixture = Fixture::new();
