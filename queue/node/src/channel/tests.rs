@@ -146,8 +146,8 @@ impl Bench {
     /// Time passes. What is due is back in the queue then, and nothing else is.
     fn advance(&mut self, by: Duration) {
         self.now += by;
-        let due: Vec<_> =
-            self.channel.deadlines.range(..=(self.now, Sequence(u64::MAX))).map(|d| d.1).collect();
+        let overdue = self.channel.in_flight.iter().filter(|held| held.deadline <= self.now);
+        let due: Vec<_> = overdue.map(|held| held.message.sequence).collect();
         let deferred: Vec<_> =
             self.channel.deferred.range(..=(self.now, Sequence(u64::MAX))).map(|(d, _)| d.1).collect();
         self.channel.handle_timeout(self.now);
@@ -268,7 +268,7 @@ impl Bench {
             self.step(Step::Advance(30));
             self.step(Step::Load);
             self.step(Step::Load);
-            let held: Vec<_> = self.channel.in_flight.keys().copied().collect();
+            let held: Vec<_> = self.channel.in_flight.iter().map(|held| held.message.sequence).collect();
             for sequence in held {
                 assert_eq!(self.channel.finish(id, sequence, self.now), Ok(()));
                 self.model.insert(sequence, State::Finished);

@@ -27,7 +27,7 @@ use crate::topic::{Mailbox, Topic};
 const MAGIC_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What is read at a time, from an idle connection and from a busy one.
-const MIN_READ_BYTES: usize = 4 * 1024;
+const MIN_READ_BYTES: usize = 512;
 const MAX_READ_BYTES: usize = 256 * 1024;
 
 /// How long to let a client read the error it is being closed for.
