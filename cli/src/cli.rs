@@ -1,12 +1,12 @@
 use clap::{Parser, Subcommand};
 use punctual_queue_lookup::options::LookupOptions;
-use punctual_queue_node::options::NodeOptions;
 use punctual_scheduler::SchedulerOptions;
 use punctual_worker::WorkerOptions;
 
 use crate::dev::DevArgs;
 use crate::failure::Failure;
 use crate::job::JobArgs;
+use crate::queue::QueueArgs;
 use crate::role::{MigrateArgs, RoleArgs};
 use crate::run::RunArgs;
 use crate::schedule::ScheduleArgs;
@@ -19,7 +19,8 @@ Exit codes:
   3  there is no such job or run
   4  no server could be reached in time
   5  not allowed: the token is missing, wrong or not enough
-  6  the run that was watched did not succeed";
+  6  the run that was watched did not succeed
+  7  a queue node's files are damaged";
 
 /// A distributed task scheduler on an NSQ-style queue, in one binary.
 #[derive(Debug, Parser)]
@@ -37,7 +38,7 @@ enum Command {
     /// Run a scheduler: gRPC and HTTP for people and workers, planning, publishing
     Scheduler(RoleArgs<SchedulerOptions>),
     /// Run a queue node: NSQ's protocol on a durable log
-    Queue(RoleArgs<NodeOptions>),
+    Queue(Box<QueueArgs>),
     /// Run a lookup: tells which queue nodes there are
     Lookup(RoleArgs<LookupOptions>),
     /// Run a worker: executes programs, as far as --allow-exec lets it

@@ -47,6 +47,8 @@ pub(crate) enum ExitStatus {
     NotAllowed = 5,
     /// 6: the run that was watched did not succeed.
     RunFailed = 6,
+    /// 7: a queue node's files are damaged.
+    Damaged = 7,
 }
 
 impl Failure {

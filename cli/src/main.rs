@@ -17,6 +17,7 @@ mod run;
 mod schedule;
 
 mod dev;
+mod queue;
 mod role;
 
 use std::process::ExitCode;

@@ -61,6 +61,7 @@ async fn help_is_for_people_and_wrong_words_are_a_usage_error() {
       4  no server could be reached in time
       5  not allowed: the token is missing, wrong or not enough
       6  the run that was watched did not succeed
+      7  a queue node's files are damaged
     ");
     assert_eq!(run(&["frobnicate"]).await.code, 2);
     assert_eq!(run(&["job", "list", "--server", "ftp://x"]).await.code, 2);

@@ -9,4 +9,5 @@ mod dev;
 mod failover;
 mod files;
 mod jobs;
+mod queue_files;
 mod runs;

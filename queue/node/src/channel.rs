@@ -250,6 +250,29 @@ impl Channel {
         self.end
     }
 
+    /// Drops what precedes `before` but for what is in flight.
+    pub(crate) fn expire(&mut self, before: Sequence) {
+        let before = before.min(self.end);
+        if before <= self.progress.floor() {
+            return;
+        }
+        let numbers = self.in_flight.iter().map(|held| held.message.sequence);
+        let mut in_flight: Vec<_> = numbers.filter(|held| *held < before).collect();
+        in_flight.sort_unstable();
+        let mut start = self.progress.floor();
+        for held in in_flight {
+            self.counts.expired += self.progress.add_range(start..held);
+            start = held.plus(1);
+        }
+        self.counts.expired += self.progress.add_range(start..before);
+        self.ready.retain(|message| message.sequence >= before);
+        self.again.retain(|again| again.sequence >= before);
+        self.deferred.retain(|(_, sequence), _| *sequence >= before);
+        self.put_off.retain(|sequence, _| *sequence >= before);
+        self.attempts.retain(|sequence, _| *sequence >= before);
+        self.loaded_to = self.loaded_to.max(before);
+    }
+
     // What time does.
 
     /// Delivers again what was in flight too long, and what was put off until now.

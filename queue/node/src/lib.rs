@@ -4,11 +4,14 @@
 //! be delivered again. An `OK` to a publish means that the message is on the disk.
 //!
 //! [`NodeOptions`](options::NodeOptions) says how a node is set up, [`Node`](node::Node) is one.
+//! [`check`] looks at the files of one that does not run.
 
 #![forbid(unsafe_code)]
 
 pub mod node;
 pub mod options;
+
+pub mod check;
 
 mod message;
 

@@ -59,6 +59,7 @@ pub(crate) fn refresh(topics: &[TopicStats]) {
         let name = topic.topic_name.to_string();
         counter!("punctual_queue_published_total", "topic" => name.clone()).absolute(topic.message_count);
         gauge!("punctual_queue_topic_depth", "topic" => name.clone()).set(topic.depth as f64);
+        counter!("punctual_queue_topic_expired_total", "topic" => name.clone()).absolute(topic.expired);
         for channel in &topic.channels {
             let labels = [("topic", name.clone()), ("channel", channel.channel_name.to_string())];
             gauge!("punctual_queue_channel_depth", &labels).set(channel.depth as f64);
@@ -67,6 +68,17 @@ pub(crate) fn refresh(topics: &[TopicStats]) {
             gauge!("punctual_queue_channel_consumers", &labels).set(channel.client_count as f64);
             counter!("punctual_queue_requeued_total", &labels).absolute(channel.requeue_count);
             counter!("punctual_queue_timed_out_total", &labels).absolute(channel.timeout_count);
+            let dropped = channel.dropped;
+            for (reason, count) in [
+                ("emptied", dropped.emptied),
+                ("sampled", dropped.sampled),
+                ("expired", dropped.expired),
+                ("corrupt", dropped.corrupt),
+            ] {
+                let [topic, channel] = labels.clone();
+                counter!("punctual_queue_dropped_total", &[topic, channel, ("reason", reason.to_owned())])
+                    .absolute(count);
+            }
         }
     }
 }

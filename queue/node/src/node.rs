@@ -26,7 +26,7 @@ use crate::lookup::{self, Advertised};
 use crate::metrics::NodeMetrics;
 use crate::options::NodeOptions;
 use crate::tcp;
-use crate::topics::Topics;
+use crate::topics::{self, Topics};
 
 /// How long the lookups may take to hear that the node leaves.
 const LEAVE_WITHIN: Duration = Duration::from_secs(2);
@@ -221,7 +221,7 @@ fn recover(disk: Arc<dyn Disk>, options: NodeOptions) -> Result<Recovered, NodeE
         node_id,
         topology: watch::Sender::new(0),
     });
-    let topics = Topics::open(dir.join("topics"), Arc::clone(&context))?;
+    let topics = Topics::open(dir.join(topics::DIR_NAME), Arc::clone(&context))?;
     Ok((topics, context, lock, failure))
 }
 

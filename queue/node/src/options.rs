@@ -24,6 +24,9 @@ pub struct NodeOptions {
     /// The directory that holds the messages; one node at a time uses it
     #[arg(long, env = "PUNCTUAL_QUEUE_DATA_PATH", default_value = "punctual-queue")]
     pub data_path: PathBuf,
+    /// How long messages are kept at most, counted from their publication; without it until every channel has finished them
+    #[arg(long, env = "PUNCTUAL_QUEUE_RETAIN", value_parser = parse_duration)]
+    pub retain: Option<Duration>,
     /// The address given to lookups for consumers to dial; by default the one it listens on, or the host name when it listens on all
     #[arg(long, env = "PUNCTUAL_QUEUE_BROADCAST_ADDRESS")]
     pub broadcast_address: Option<String>,

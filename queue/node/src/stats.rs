@@ -29,6 +29,9 @@ pub(crate) struct TopicStats {
     pub(crate) message_bytes: u64,
     pub(crate) paused: bool,
     pub(crate) e2e_processing_latency: Latency,
+    /// Messages that were too old before any channel had them; for `/metrics` only.
+    #[serde(skip)]
+    pub(crate) expired: u64,
 }
 
 /// One channel.
@@ -46,6 +49,18 @@ pub(crate) struct ChannelStats {
     pub(crate) clients: Option<Vec<ClientStats>>,
     pub(crate) paused: bool,
     pub(crate) e2e_processing_latency: Latency,
+    /// For `/metrics` only.
+    #[serde(skip)]
+    pub(crate) dropped: Dropped,
+}
+
+/// Messages that left a channel without being finished, by reason.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Dropped {
+    pub(crate) emptied: u64,
+    pub(crate) sampled: u64,
+    pub(crate) expired: u64,
+    pub(crate) corrupt: u64,
 }
 
 /// One connection.
@@ -126,6 +141,7 @@ fn topic_stats(
         message_bytes: counts.message_bytes,
         paused: counts.paused,
         e2e_processing_latency: Latency::default(),
+        expired: counts.expired,
     }
 }
 
@@ -163,6 +179,12 @@ fn channel_stats(
             clients: shown,
             paused: channel.is_paused(),
             e2e_processing_latency: Latency::default(),
+            dropped: Dropped {
+                emptied: counts.emptied,
+                sampled: counts.sampled_out,
+                expired: counts.expired,
+                corrupt: counts.corrupt,
+            },
         }
     })
 }

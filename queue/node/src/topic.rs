@@ -3,12 +3,16 @@
 mod channel_handle;
 mod channels;
 mod checkpoint;
+mod compaction;
 mod keeper;
 mod load;
 mod mailbox;
 mod record;
 mod recovery;
+mod retention;
+mod segments;
 mod snapshot;
+mod upkeep;
 mod waypoints;
 
 use std::collections::BTreeMap;
@@ -21,7 +25,8 @@ use parking_lot::Mutex;
 use punctual_queue_log::error::AppendError;
 use punctual_queue_log::log::{Durability, Log};
 use punctual_queue_log::options::LogOptions;
-use punctual_queue_log::position::Position;
+use punctual_queue_log::position::{Position, SegmentId};
+use punctual_queue_log::reader::DamagedRange;
 use punctual_queue_wire::bodies::Bodies;
 use punctual_queue_wire::name::{ChannelName, TopicName};
 use tokio::sync::{Notify, oneshot};
@@ -31,10 +36,13 @@ use crate::error::TopicError;
 use crate::message::{Batch, Sequence};
 use crate::node::Context;
 pub(crate) use channel_handle::{ChannelHandle, NotAdded};
-use checkpoint::Checkpoint;
+pub(crate) use checkpoint::Checkpoint;
+pub use checkpoint::CheckpointHealth;
 pub(crate) use mailbox::Mailbox;
+pub(crate) use record::count_messages;
 use record::{Change, ChannelNumber};
 use recovery::Recovered;
+use segments::Segments;
 use waypoints::Waypoints;
 
 /// One topic. Its messages are in the log; here is what has happened to them.
@@ -68,6 +76,11 @@ struct Core {
     channels: BTreeMap<ChannelName, Arc<ChannelHandle>>,
     next_channel: ChannelNumber,
     waypoints: Waypoints,
+    segments: Segments,
+    /// When the last message was published that is on the disk: nanoseconds since the Unix epoch.
+    last_published_ns: i64,
+    /// Messages that were too old before any channel had them.
+    expired: u64,
     /// Since the process started.
     message_count: u64,
     message_bytes: u64,
@@ -79,6 +92,7 @@ pub(crate) struct TopicCounts {
     pub(crate) depth: u64,
     pub(crate) message_count: u64,
     pub(crate) message_bytes: u64,
+    pub(crate) expired: u64,
     pub(crate) paused: bool,
 }
 
@@ -105,11 +119,16 @@ impl Topic {
                 "dropped the end of the log: an append that was never acknowledged",
             );
         }
-        let recovered = Recovered::read(&log, checkpoint)?;
-        context.metrics.corrupt_records(recovered.damaged);
+        let known = checkpoint.as_ref().map(|checkpoint| checkpoint.damage.clone()).unwrap_or_default();
+        for (segment, from, to) in known {
+            log.note_damage(DamagedRange { segment: SegmentId(segment), from, to }); // it was reported then
+        }
+        let mut recovered = Recovered::read(&log, checkpoint, context.options.retain)?;
+        context.metrics.corrupt_records(recovered.unknown);
+        let damage = recovery.damage.into_iter().chain(std::mem::take(&mut recovered.damage));
         let keeper = Arc::new(Notify::new());
         let core = Core::from_recovered(recovered, &keeper, &context);
-        Ok(Arc::new(Self {
+        let topic = Arc::new(Self {
             name,
             dir,
             log,
@@ -118,7 +137,21 @@ impl Topic {
             committed: Mutex::default(),
             keeper,
             wants_checkpoint: AtomicBool::new(false),
-        }))
+        });
+        damage.for_each(|range| topic.report_damage(range));
+        Ok(topic)
+    }
+
+    /// A part of the log cannot be read. It is stepped over, and its segment kept for a person to look at.
+    fn report_damage(&self, range: DamagedRange) {
+        if self.log.note_damage(range) {
+            self.context.metrics.corrupt_records(1);
+            self.want_checkpoint(); // so that it is known as long as the segment is there
+            tracing::error!(
+                topic = %self.name, log.segment = %range.segment, log.from = range.from, log.to = range.to,
+                "a part of the log cannot be read; it is left out, and its segment is kept",
+            );
+        }
     }
 
     /// Publishes messages, all or none. The receipt says `Ok` once they are on the disk.
@@ -190,6 +223,7 @@ impl Topic {
             depth: core.committed_end.0 - core.announced_end.0,
             message_count: core.message_count,
             message_bytes: core.message_bytes,
+            expired: core.expired,
             paused: core.paused,
         }
     }
@@ -224,6 +258,7 @@ impl Topic {
 impl Core {
     fn from_recovered(recovered: Recovered, keeper: &Arc<Notify>, context: &Context) -> Self {
         let Recovered { next, announced_end, paused, next_channel, waypoints, channels, .. } = recovered;
+        let Recovered { segments, last_published_ns, .. } = recovered;
         let now = load::Now::of(context);
         let channels = channels.into_iter().map(|(number, mut recovered)| {
             let attempts = recovered.take_attempts();
@@ -250,6 +285,9 @@ impl Core {
             deleted: false,
             next_channel,
             waypoints,
+            segments,
+            last_published_ns,
+            expired: 0,
             message_count: 0,
             message_bytes: 0,
         }

@@ -13,6 +13,9 @@ use crate::error::{NodeError, TopicError};
 use crate::node::Context;
 use crate::topic::{ChannelHandle, Topic};
 
+/// Where topics are, within the data directory.
+pub(crate) const DIR_NAME: &str = "topics";
+
 const TOPIC_SUFFIX: &str = ".topic";
 const DELETED_SUFFIX: &str = ".deleted";
 
@@ -41,7 +44,7 @@ impl Topics {
         let mut by_name = BTreeMap::new();
         for entry in disk.list(&dir).map_err(failed("list"))? {
             let path = dir.join(&entry);
-            let name = entry.strip_suffix(TOPIC_SUFFIX).and_then(|name| name.parse::<TopicName>().ok());
+            let name = topic_of(&entry);
             if entry.ends_with(DELETED_SUFFIX) || name.as_ref().is_some_and(TopicName::is_ephemeral) {
                 disk.remove_dir_all(&path).map_err(failed("clear"))?;
             } else if let Some(name) = name {
@@ -170,6 +173,11 @@ impl Topics {
             }
         }
     }
+}
+
+/// The topic whose directory has this name.
+pub(crate) fn topic_of(entry: &str) -> Option<TopicName> {
+    entry.strip_suffix(TOPIC_SUFFIX)?.parse().ok()
 }
 
 /// Runs something that waits for the disk where that holds nobody up.

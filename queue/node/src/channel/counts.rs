@@ -13,6 +13,8 @@ pub(crate) struct Counts {
     pub(crate) emptied: u64,
     /// Dropped because the consumer whose turn it was wanted a sample only.
     pub(crate) sampled_out: u64,
+    /// Dropped because they were kept as long as messages are.
+    pub(crate) expired: u64,
     /// Could not be read from the disk.
     pub(crate) corrupt: u64,
 }

@@ -110,6 +110,10 @@ impl InFlight {
         self.held.values()
     }
 
+    pub(super) fn messages_mut(&mut self) -> impl Iterator<Item = &mut StoredMessage> {
+        self.held.values_mut().map(|held| &mut held.message)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.held.len()
     }

@@ -102,6 +102,23 @@ impl Channel {
         self.load_not_before = Some(now + LOAD_RETRY);
     }
 
+    /// Records have moved within the log, as `map` says. Nothing may be under way that is read from there.
+    pub(crate) fn moved(&mut self, map: impl Fn(Position) -> Position) {
+        let ready = self.ready.iter_mut();
+        let again = self.again.iter_mut().filter_map(|again| again.message.as_mut());
+        let in_flight = self.in_flight.messages_mut();
+        for message in ready.chain(again).chain(in_flight) {
+            message.position = map(message.position);
+        }
+        for again in &mut self.again {
+            again.position = map(again.position);
+        }
+        for position in self.deferred.values_mut().flatten() {
+            *position = map(*position);
+        }
+        self.load_from = map(self.load_from);
+    }
+
     fn may_load(&mut self, now: Instant) -> bool {
         self.loading.is_none()
             && self.load_not_before.is_none_or(|not_before| not_before <= now)

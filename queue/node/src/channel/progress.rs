@@ -74,6 +74,17 @@ impl Progress {
         self.floor = Sequence(floor);
     }
 
+    /// Takes from `numbers`, all of which are below `end`, those it is not done with.
+    pub(crate) fn retain_done(&self, numbers: &mut RoaringTreemap, end: Sequence) {
+        if self.floor >= end {
+            return;
+        }
+        let mut done = &*numbers & &self.above;
+        numbers.remove_range(self.floor.0..);
+        done |= std::mem::take(numbers);
+        *numbers = done;
+    }
+
     /// The finished messages above the floor, as ranges in order.
     pub(crate) fn ranges(&self) -> Vec<Range<Sequence>> {
         ranges_of(self.above.iter())
@@ -123,6 +134,9 @@ mod tests {
                 for n in 0..130 {
                     prop_assert_eq!(progress.contains(Sequence(n)), model.contains(&n));
                 }
+                let mut numbers: RoaringTreemap = (10..70).collect();
+                progress.retain_done(&mut numbers, Sequence(70));
+                prop_assert!(numbers.iter().eq(model.range(10..70).copied()));
                 let within = model.range(20..70).count() as u64;
                 prop_assert_eq!(progress.count_within(Sequence(20)..Sequence(70)), within);
             }

@@ -18,6 +18,13 @@ enum State {
     Deferred,
     Finished,
     Emptied,
+    Expired,
+}
+
+impl State {
+    fn is_done(self) -> bool {
+        matches!(self, Self::Finished | Self::Emptied | Self::Expired)
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -33,6 +40,8 @@ enum Step {
     FinishOfAnother(prop::sample::Index),
     Pause(bool),
     Empty,
+    /// Everything but so many goes that is not in flight.
+    Expire(u64),
     Advance(u64),
     Load,
     Restart,
@@ -51,6 +60,7 @@ fn a_step() -> impl Strategy<Value = Step> {
         1 => index().prop_map(Step::FinishOfAnother),
         1 => any::<bool>().prop_map(Step::Pause),
         1 => Just(Step::Empty),
+        1 => (0..9_u64).prop_map(Step::Expire),
         3 => (1..15_u64).prop_map(Step::Advance),
         5 => Just(Step::Load),
         1 => Just(Step::Restart),
@@ -63,6 +73,7 @@ struct Bench {
     log: Vec<Batch>,
     model: BTreeMap<Sequence, State>,
     attempts: HashMap<Sequence, u16>,
+    expired_before_restart: u64,
     now: Instant,
 }
 
@@ -74,6 +85,7 @@ impl Bench {
             log: Vec::new(),
             model: BTreeMap::new(),
             attempts: HashMap::new(),
+            expired_before_restart: 0,
             now: Instant::now(),
         }
     }
@@ -123,14 +135,28 @@ impl Bench {
             Step::Pause(paused) => self.channel.set_paused(paused),
             Step::Empty => {
                 self.channel.empty();
-                self.all_become(|state| state != State::Finished && state != State::Emptied, State::Emptied);
+                self.all_become(|state| !state.is_done(), State::Emptied);
             }
+            Step::Expire(kept) => self.expire(kept),
             Step::Advance(seconds) => self.advance(Duration::from_secs(seconds)),
             Step::Load => self.load(),
             Step::Restart => self.restart(),
         }
         self.deliver();
         self.check();
+    }
+
+    fn expire(&mut self, kept: u64) {
+        let end = self.log.last().map_or(Sequence::FIRST, Batch::end);
+        let before = Sequence(end.0.saturating_sub(kept));
+        self.channel.expire(before);
+        for (_, state) in self.model.range_mut(..before) {
+            if matches!(state, State::Waiting | State::Deferred) {
+                *state = State::Expired;
+            }
+        }
+        let expired = self.model.values().filter(|state| **state == State::Expired).count();
+        assert_eq!(self.channel.counts().expired + self.expired_before_restart, expired as u64);
     }
 
     fn publish(&mut self, count: u8) {
@@ -196,6 +222,7 @@ impl Bench {
         origin.attempts = self.channel.all_attempts().into_iter().collect();
         let put_off = self.channel.all_put_off(self.now).into_iter();
         origin.put_off = put_off.map(|(sequence, left)| (sequence, self.now + left)).collect();
+        self.expired_before_restart += self.channel.counts().expired;
         self.channel = Channel::new(origin);
         self.all_become(|state| matches!(state, State::InFlight(_)), State::Waiting);
     }
@@ -227,8 +254,7 @@ impl Bench {
             let held = self.model.values().filter(|state| **state == State::InFlight(id)).count();
             assert_eq!(consumer.in_flight as usize, held, "in flight at {id:?}");
         }
-        let finished =
-            self.model.iter().filter(|(_, state)| matches!(state, State::Finished | State::Emptied));
+        let finished = self.model.iter().filter(|(_, state)| state.is_done());
         assert!(finished.clone().all(|(sequence, _)| self.channel.progress().contains(*sequence)));
         let open = self.model.len() - finished.count();
         let end = self.log.last().map_or(Sequence::FIRST, Batch::end);
@@ -274,11 +300,7 @@ impl Bench {
                 self.model.insert(sequence, State::Finished);
             }
         }
-        let left: Vec<_> = self
-            .model
-            .iter()
-            .filter(|(_, state)| !matches!(state, State::Finished | State::Emptied))
-            .collect();
+        let left: Vec<_> = self.model.iter().filter(|(_, state)| !state.is_done()).collect();
         assert!(left.is_empty(), "never delivered: {left:?}");
     }
 }

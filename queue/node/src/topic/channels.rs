@@ -91,6 +91,7 @@ impl Topic {
             (handle, receipt)
         };
         handle.delete();
+        self.keeper.notify_one(); // what it alone wanted may go
         self.context.topology_changed();
         if let Some(receipt) = receipt {
             received(receipt).await?;
@@ -135,6 +136,7 @@ impl Topic {
             let end = handle.with(|channel, _| channel.empty());
             self.record(&Change::ChannelEmptied { channel: handle.number, end: end.0 })
         };
+        self.keeper.notify_one();
         received(receipt).await
     }
 }

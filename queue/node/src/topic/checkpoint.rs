@@ -1,13 +1,17 @@
 //! A topic's state as of a place in its log, so that recovery reads only what follows.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use punctual_queue_log::disk::{Disk, read_file, replace_file};
+use punctual_queue_log::position::{Position, SegmentId};
 use punctual_queue_wire::name::ChannelName;
 use serde::{Deserialize, Serialize};
 
 use super::record::ChannelNumber;
+use super::segments::Contents;
+use super::waypoints::{Waypoint, Waypoints};
 use crate::error::TopicError;
+use crate::message::Sequence;
 
 const FILE_NAME: &str = "checkpoint";
 
@@ -18,15 +22,34 @@ pub(crate) struct Checkpoint {
     /// All records before this place are contained; later ones may be.
     pub(crate) position: u64,
     /// When it was made: nanoseconds since the Unix epoch.
-    #[serde(default)]
     pub(crate) written_ns: i64,
     pub(crate) next: u64,
     pub(crate) announced_end: u64,
+    /// When the last message was published: nanoseconds since the Unix epoch.
+    pub(crate) last_published_ns: i64,
     pub(crate) paused: bool,
     pub(crate) next_channel: u32,
-    pub(crate) waypoints: Vec<(u64, u64)>,
+    pub(crate) waypoints: Vec<WaypointCheckpoint>,
+    pub(crate) segments: Vec<(u32, Contents)>,
+    /// What is known to be unreadable: segment, from, to.
+    pub(crate) damage: Vec<(u32, u32, u32)>,
     pub(crate) channels: Vec<ChannelCheckpoint>,
 }
+
+/// What became of a checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckpointHealth {
+    /// It can be read.
+    Sound,
+    /// There is none; the whole log is read.
+    Missing,
+    /// It cannot be read; the whole log is read instead.
+    Damaged,
+}
+
+/// One message's number, place, and time of publication.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WaypointCheckpoint(u64, u64, i64);
 
 /// One channel's part of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,11 +62,32 @@ pub(crate) struct ChannelCheckpoint {
     pub(crate) finished: Vec<(u64, u64)>,
     pub(crate) attempts: Vec<(u64, u16)>,
     /// Messages that consumers put off, and for how many milliseconds more.
-    #[serde(default)]
     pub(crate) put_off: Vec<(u64, u64)>,
 }
 
+impl From<(Sequence, Waypoint)> for WaypointCheckpoint {
+    fn from((sequence, waypoint): (Sequence, Waypoint)) -> Self {
+        Self(sequence.0, waypoint.position.to_u64(), waypoint.published_ns)
+    }
+}
+
+impl From<WaypointCheckpoint> for (Sequence, Waypoint) {
+    fn from(WaypointCheckpoint(sequence, position, published_ns): WaypointCheckpoint) -> Self {
+        (Sequence(sequence), Waypoint { position: Position::from_u64(position), published_ns })
+    }
+}
+
 impl Checkpoint {
+    /// Makes it true of a segment whose records move: of places in it, its start alone is one.
+    pub(crate) fn collapse(&mut self, segment: SegmentId) {
+        let mut waypoints: Waypoints = self.waypoints.iter().copied().map(Into::into).collect();
+        waypoints.collapse(segment);
+        self.waypoints = waypoints.iter().map(WaypointCheckpoint::from).collect();
+        if Position::from_u64(self.position).segment == segment {
+            self.position = Position { segment, offset: 0 }.to_u64();
+        }
+    }
+
     /// Replaces the checkpoint of the topic in `dir`, durably.
     pub(crate) fn store(&self, disk: &dyn Disk, dir: &Path) -> Result<(), TopicError> {
         let json = serde_json::to_vec(self).expect("names and numbers always have a JSON form");
@@ -62,6 +106,30 @@ impl Checkpoint {
             tracing::error!(topic.dir = %dir.display(), "the checkpoint is damaged; the whole log is read instead");
         }
         Ok(checkpoint)
+    }
+
+    /// Whether the topic in `dir` has a checkpoint, and a good one.
+    pub(crate) fn health(disk: &dyn Disk, dir: &Path) -> Result<CheckpointHealth, TopicError> {
+        let content =
+            read_file(disk, &dir.join(FILE_NAME)).map_err(TopicError::io("read the checkpoint of"))?;
+        Ok(match content.map(|content| Self::decode(&content)) {
+            None => CheckpointHealth::Missing,
+            Some(None) => CheckpointHealth::Damaged,
+            Some(Some(_)) => CheckpointHealth::Sound,
+        })
+    }
+
+    /// Moves the checkpoint out of the way, so that the whole log is read; returns where it was and where it is.
+    pub(crate) fn set_aside(disk: &dyn Disk, dir: &Path) -> Result<(PathBuf, PathBuf), TopicError> {
+        let (file, aside) = (dir.join(FILE_NAME), dir.join(FILE_NAME).with_extension("damaged"));
+        disk.rename(&file, &aside).map_err(TopicError::io("set aside the checkpoint of"))?;
+        disk.sync_dir(dir).map_err(TopicError::io("sync the directory of"))?;
+        Ok((file, aside))
+    }
+
+    /// The segment is no longer damaged.
+    pub(crate) fn forget_damage(&mut self, segment: SegmentId) {
+        self.damage.retain(|(damaged, ..)| *damaged != segment.0);
     }
 
     fn decode(content: &[u8]) -> Option<Self> {

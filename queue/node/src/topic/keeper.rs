@@ -2,41 +2,34 @@
 //! time-outs, and writes down how far they are.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use punctual_queue_log::error::LogError;
-use punctual_queue_log::log::Durability;
+use punctual_queue_log::log::{Damage, Durability};
 use punctual_queue_log::position::Position;
 use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
-use super::snapshot::Checkpointed;
-use super::{ChannelHandle, Topic, load, record};
+use super::upkeep::Upkeep;
+use super::{ChannelHandle, Topic, load, record, retention};
 use crate::channel::{Load, Loaded};
-use crate::error::TopicError;
 use crate::message::{Sequence, StoredMessage};
-
-/// Checkpoints are this far apart at least, however fast segments fill.
-const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long to wait for anything when nothing is due.
 const IDLE: Duration = Duration::from_secs(3600);
 
-/// Something that was done on a thread that may block.
+/// What was read on a thread that may block, and what could not be.
 enum Done {
-    Next(Arc<ChannelHandle>, Result<Loaded, LogError>),
-    Again(Arc<ChannelHandle>, Vec<(Sequence, Position)>, Result<Vec<StoredMessage>, LogError>),
-    Checkpoint(Result<Checkpointed, TopicError>),
+    Next(Arc<ChannelHandle>, Result<(Loaded, Damage), LogError>),
+    Again(Arc<ChannelHandle>, Vec<(Sequence, Position)>, Result<(Vec<StoredMessage>, Damage), LogError>),
 }
 
 struct Keeper {
     topic: Arc<Topic>,
-    jobs: JoinSet<Done>,
-    checkpointing: bool,
-    last_checkpoint: Option<Checkpointed>,
-    checkpoint_not_before: Instant,
+    loads: JoinSet<Done>,
+    upkeep: Upkeep,
+    expire_at: Option<Instant>,
 }
 
 impl Topic {
@@ -44,21 +37,21 @@ impl Topic {
     pub(crate) async fn keep(self: Arc<Self>, stop: CancellationToken) {
         let mut keeper = Keeper {
             topic: Arc::clone(&self),
-            jobs: JoinSet::new(),
-            checkpointing: false,
-            last_checkpoint: None,
-            checkpoint_not_before: Instant::now() + CHECKPOINT_INTERVAL,
+            loads: JoinSet::new(),
+            upkeep: Upkeep::new(Arc::clone(&self)),
+            expire_at: self.context.options.retain.map(|_| Instant::now()),
         };
         while !self.is_retired() {
             let wake_at = keeper.tend();
             tokio::select! {
                 () = self.keeper.notified() => {}
                 () = sleep_until(wake_at.into()) => {}
-                Some(done) = keeper.jobs.join_next() => {
+                Some(done) = keeper.loads.join_next() => {
                     if let Ok(done) = done {
                         keeper.on_done(done);
                     }
                 }
+                Some(done) = keeper.upkeep.next() => keeper.upkeep.on_done(done),
                 () = stop.cancelled() => break,
             }
         }
@@ -72,7 +65,8 @@ impl Keeper {
         let topic = Arc::clone(&self.topic);
         topic.distribute();
         let now = Instant::now();
-        let mut wake_at = now + IDLE;
+        let mut wake_at = self.expire(now).unwrap_or(now + IDLE);
+        let may_load = !self.upkeep.holds_up_loads();
         let mut unwritten = Vec::new();
         for handle in topic.channels() {
             let load = handle.with_for_keeper(|channel, now| {
@@ -80,7 +74,7 @@ impl Keeper {
                 if let Some(news) = channel.take_unwritten(now).filter(|_| !handle.name.is_ephemeral()) {
                     unwritten.push((handle.number, news));
                 }
-                channel.take_load(now)
+                if may_load { channel.take_load(now) } else { None }
             });
             wake_at = wake_at.min(handle.plan().unwrap_or(wake_at));
             if let Some(load) = load {
@@ -90,22 +84,24 @@ impl Keeper {
         if !unwritten.is_empty() {
             topic.write_progress(&unwritten);
         }
-        if self.wants_checkpoint() && !self.checkpointing {
-            if now >= self.checkpoint_not_before {
-                self.checkpointing = true;
-                topic.wants_checkpoint.store(false, Ordering::Relaxed);
-                self.jobs.spawn_blocking(move || Done::Checkpoint(topic.checkpoint()));
-            } else {
-                wake_at = wake_at.min(self.checkpoint_not_before);
-            }
+        let upkeep_at = self.upkeep.tend(now, !self.loads.is_empty());
+        wake_at.min(upkeep_at.unwrap_or(wake_at))
+    }
+
+    /// Drops what is too old, if it is time to look; says when it is next.
+    fn expire(&mut self, now: Instant) -> Option<Instant> {
+        let retain = self.topic.context.options.retain?;
+        if self.expire_at.is_none_or(|at| at <= now) {
+            self.topic.expire(retain);
+            self.expire_at = Some(now + retention::look_every(retain));
         }
-        wake_at
+        self.expire_at
     }
 
     fn start(&mut self, handle: Arc<ChannelHandle>, load: Load) {
         let log = self.topic.log.clone();
         let now = load::Now::of(&self.topic.context);
-        self.jobs.spawn_blocking(move || match load {
+        self.loads.spawn_blocking(move || match load {
             Load::Next { from, end } => Done::Next(handle, load::next(&log, from, end, now)),
             Load::Again(wanted) => {
                 let messages = load::again(&log, &wanted);
@@ -116,11 +112,12 @@ impl Keeper {
 
     fn on_done(&mut self, done: Done) {
         match done {
-            Done::Next(handle, Ok(loaded)) => {
-                self.topic.context.metrics.corrupt_records(u64::from(loaded.damaged));
+            Done::Next(handle, Ok((loaded, damage))) => {
+                damage.into_iter().for_each(|range| self.topic.report_damage(range));
                 handle.with(|channel, now| channel.loaded(loaded, now));
             }
-            Done::Again(handle, wanted, Ok(messages)) => {
+            Done::Again(handle, wanted, Ok((messages, damage))) => {
+                damage.into_iter().for_each(|range| self.topic.report_damage(range));
                 handle.with(|channel, _| channel.reloaded(&wanted, messages));
             }
             Done::Next(handle, Err(e)) | Done::Again(handle, _, Err(e)) => {
@@ -128,49 +125,16 @@ impl Keeper {
                 tracing::error!(%topic, %channel, error = %e, "could not read messages; trying again");
                 handle.with(|channel, now| channel.load_failed(now));
             }
-            Done::Checkpoint(result) => {
-                self.checkpointing = false;
-                self.checkpoint_not_before = Instant::now() + CHECKPOINT_INTERVAL;
-                match result {
-                    Ok(checkpointed) => self.last_checkpoint = Some(checkpointed),
-                    Err(e) => {
-                        let topic = &self.topic.name;
-                        tracing::warn!(%topic, error = %e, "could not write a checkpoint; trying again");
-                        self.topic.want_checkpoint();
-                    }
-                }
-            }
         }
-    }
-
-    /// Whether a segment was filled since the last checkpoint, or one could be removed.
-    fn wants_checkpoint(&self) -> bool {
-        let topic = &self.topic;
-        if topic.wants_checkpoint.load(Ordering::Relaxed) {
-            return true;
-        }
-        let (first, end) = (topic.log.first_segment(), topic.log.end());
-        let covered = self.last_checkpoint.map(|last| last.position.segment);
-        let filled = covered.is_some_and(|covered| covered < end.segment)
-            || covered.is_none() && first.is_some_and(|first| first < end.segment);
-        filled || first.is_some_and(|first| first < end.segment) && first < Some(topic.needed().segment)
     }
 
     /// The last words before the process ends.
     async fn finish(mut self) {
-        while self.jobs.join_next().await.is_some() {}
-        if self.topic.is_retired() {
-            return;
+        while self.loads.join_next().await.is_some() {}
+        if !self.topic.is_retired() {
+            self.topic.distribute();
         }
-        self.topic.distribute();
-        let topic = Arc::clone(&self.topic);
-        self.jobs.spawn_blocking(move || Done::Checkpoint(topic.checkpoint()));
-        while let Some(done) = self.jobs.join_next().await {
-            if let Ok(Done::Checkpoint(Err(e))) = done {
-                // The log has it all; the next start only takes longer.
-                tracing::warn!(topic = %self.topic.name, error = %e, "could not write the last checkpoint");
-            }
-        }
+        self.upkeep.finish().await;
     }
 }
 
@@ -178,10 +142,13 @@ impl Topic {
     /// Hands what has reached the disk to the channels.
     fn distribute(&self) {
         let batches = std::mem::take(&mut *self.committed.lock());
+        let noted_every = self.context.options.retain.map(retention::noted_every);
         let mut core = self.core.lock();
         let before = core.committed_end;
         for batch in &batches {
-            core.waypoints.note(batch.first, batch.position);
+            core.waypoints.note(batch, noted_every);
+            core.segments.note(batch);
+            core.last_published_ns = core.last_published_ns.max(batch.timestamp_ns);
             core.committed_end = core.committed_end.max(batch.end());
             core.message_count += batch.bodies.len() as u64;
             core.message_bytes += batch.bodies.body_bytes() as u64;
@@ -223,7 +190,7 @@ impl Topic {
     }
 
     /// From where on the log holds messages that are wanted.
-    fn needed(&self) -> Position {
+    pub(super) fn needed(&self) -> Position {
         let core = self.core.lock();
         core.waypoints.before(core.floor())
     }

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use punctual_queue_log::error::LogError;
-use punctual_queue_log::log::Log;
+use punctual_queue_log::log::{Damage, Log};
 use punctual_queue_log::position::Position;
 use punctual_queue_log::reader::Entry as LogEntry;
 
 use super::record::{self, Entry};
 use crate::channel::Loaded;
-use crate::message::{Sequence, StoredMessage};
+use crate::message::{Batch, Sequence, StoredMessage};
 use crate::node::Context;
 
 /// How much is read for a channel at a time, once the last record that begins in it is complete.
@@ -44,7 +44,8 @@ impl Now {
 }
 
 /// Reads messages that precede `end`.
-pub(super) fn next(log: &Log, from: Position, end: Sequence, now: Now) -> Result<Loaded, LogError> {
+pub(super) fn next(log: &Log, from: Position, end: Sequence, now: Now) -> Result<(Loaded, Damage), LogError> {
+    let mut damage = Damage::new();
     let mut reader = log.read_from(from, READ_AHEAD_BYTES);
     let mut loaded = Loaded { batches: Vec::new(), next: from, read_to: None, damaged: false };
     let (mut messages, mut bytes) = (0, 0);
@@ -54,42 +55,70 @@ pub(super) fn next(log: &Log, from: Position, end: Sequence, now: Now) -> Result
             break;
         };
         match entry {
-            LogEntry::Damaged(_) => loaded.damaged = true,
+            LogEntry::Damaged(range) => {
+                loaded.damaged = true;
+                damage.push(range);
+            }
             LogEntry::Record { position, record } => {
                 bytes += record.len();
-                if let Entry::Messages(mut batch, delay) = record::decode(position, record) {
-                    batch.due = now.instant_of(batch.timestamp_ns, delay);
-                    if batch.first >= end {
-                        loaded.read_to = Some(end);
-                        break;
+                let count = loaded.batches.len();
+                let delay = match record::decode(position, record) {
+                    Entry::Messages(batch, delay) => {
+                        loaded.batches.push(batch);
+                        delay
                     }
+                    Entry::Rest(batches, delay) => {
+                        loaded.batches.extend(batches);
+                        delay
+                    }
+                    Entry::Progress(..) | Entry::Change(_) | Entry::Unknown => Duration::ZERO,
+                };
+                let read = &mut loaded.batches[count..];
+                if read.first().is_some_and(|batch| batch.first >= end) {
+                    loaded.batches.truncate(count);
+                    loaded.read_to = Some(end);
+                    break;
+                }
+                for batch in read {
+                    batch.due = now.instant_of(batch.timestamp_ns, delay);
                     messages += batch.bodies.len();
-                    loaded.batches.push(batch);
                 }
             }
         }
         loaded.next = reader.position();
     }
-    Ok(loaded)
+    Ok((loaded, damage))
 }
 
 /// Reads single messages. Those that cannot be read are missing from the result.
-pub(super) fn again(log: &Log, wanted: &[(Sequence, Position)]) -> Result<Vec<StoredMessage>, LogError> {
+pub(super) fn again(
+    log: &Log,
+    wanted: &[(Sequence, Position)],
+) -> Result<(Vec<StoredMessage>, Damage), LogError> {
     let mut by_record: BTreeMap<Position, Vec<Sequence>> = BTreeMap::new();
     for (sequence, position) in wanted {
         by_record.entry(*position).or_default().push(*sequence);
     }
     let mut messages = Vec::with_capacity(wanted.len());
+    let mut damage = Damage::new();
     for (at, sequences) in by_record {
-        let entry = log.read_from(at, 0).next_entry()?;
-        if let Some(LogEntry::Record { position, record }) = entry
-            && position == at
-            && let Entry::Messages(batch, _) = record::decode(position, record)
-        {
-            messages.extend(batch.messages().filter(|message| sequences.contains(&message.sequence)));
-        }
+        let record = match log.read_from(at, 0).next_entry()? {
+            Some(LogEntry::Record { position, record }) if position == at => record,
+            Some(LogEntry::Damaged(range)) => {
+                damage.push(range);
+                continue;
+            }
+            Some(LogEntry::Record { .. }) | None => continue,
+        };
+        let batches = match record::decode(at, record) {
+            Entry::Messages(batch, _) => vec![batch],
+            Entry::Rest(batches, _) => batches,
+            Entry::Progress(..) | Entry::Change(_) | Entry::Unknown => continue,
+        };
+        let all = batches.iter().flat_map(Batch::messages);
+        messages.extend(all.filter(|message| sequences.contains(&message.sequence)));
     }
-    Ok(messages)
+    Ok((messages, damage))
 }
 
 #[cfg(test)]

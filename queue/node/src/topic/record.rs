@@ -3,6 +3,8 @@
 //! A record begins with one byte for its kind. Messages and progress, of which there are many, are packed; the rest
 //! is JSON.
 
+mod varint;
+
 use std::ops::Range;
 use std::time::Duration;
 
@@ -15,12 +17,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::channel::Unwritten;
 use crate::message::{Batch, Sequence};
+use varint::{put_varint, take_varint};
 
 const MESSAGES: u8 = 1;
 const PROGRESS: u8 = 2;
 const CHANGE: u8 = 3;
 const DEFERRED_MESSAGES: u8 = 4;
 const PROGRESS_WITH_DELAYS: u8 = 5;
+const REST: u8 = 6;
 
 /// Bytes before the first message of a record: kind, delay, first number, timestamp, count.
 const MESSAGES_HEADER_BYTES: usize = 1 + 8 + 8 + 8 + 4;
@@ -34,6 +38,8 @@ pub(crate) struct ChannelNumber(pub(crate) u32);
 pub(crate) enum Entry {
     /// Messages, and how long after their publication they are due. The batch itself does not say when that is.
     Messages(Batch, Duration),
+    /// What a rewriting kept of such messages, in runs.
+    Rest(Vec<Batch>, Duration),
     /// What channels did, and when that was written: nanoseconds since the Unix epoch; 0 where nothing was put off.
     Progress(Vec<(ChannelNumber, Unwritten)>, i64),
     Change(Change),
@@ -66,6 +72,29 @@ pub(crate) fn messages(first: Sequence, timestamp_ns: i64, delay: Duration, bodi
     header.put_i64(timestamp_ns);
     header.put_u32(u32::try_from(bodies.len()).expect("each takes bytes of a body far below 4 GiB"));
     Record::new(vec![header.freeze(), bodies.packed().clone()])
+}
+
+/// The record of those of the messages published together that are left: one run of numbers or more.
+pub(crate) fn rest(runs: &[Batch], delay: Duration) -> Record {
+    if let [run] = runs {
+        return messages(run.first, run.timestamp_ns, delay, &run.bodies);
+    }
+    let mut parts = Vec::new();
+    let mut out = BytesMut::new();
+    out.put_u8(REST);
+    out.put_u64(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
+    out.put_i64(runs.first().map_or(0, |run| run.timestamp_ns));
+    put_varint(&mut out, runs.len() as u64);
+    let mut last = Sequence(0);
+    for run in runs {
+        put_varint(&mut out, run.first.0 - last.0);
+        put_varint(&mut out, run.bodies.len() as u64);
+        put_varint(&mut out, run.bodies.packed().len() as u64);
+        parts.push(out.split().freeze());
+        parts.push(run.bodies.packed().clone());
+        last = run.end();
+    }
+    Record::new(parts)
 }
 
 /// The record of what channels did since the last one, as of `now_ns`.
@@ -115,7 +144,7 @@ pub(crate) fn change(change: &Change) -> Record {
     Record::from(Bytes::from(out))
 }
 
-/// Reads what [`messages`], [`progress`] and [`change`] made.
+/// Reads what [`messages`], [`rest`], [`progress`] and [`change`] made.
 pub(crate) fn decode(position: Position, mut record: Bytes) -> Entry {
     let kind = record.try_get_u8().unwrap_or(0);
     let entry = match kind {
@@ -128,10 +157,21 @@ pub(crate) fn decode(position: Position, mut record: Bytes) -> Entry {
             .try_get_i64()
             .ok()
             .and_then(|written_ns| Some(Entry::Progress(take_progress(&mut record, true)?, written_ns))),
+        REST => take_rest(position, record),
         CHANGE => serde_json::from_slice(&record).ok().map(Entry::Change),
         _ => None,
     };
     entry.unwrap_or(Entry::Unknown)
+}
+
+/// How many messages a record holds; `None` when it has no meaning.
+pub(crate) fn count_messages(position: Position, record: Bytes) -> Option<u64> {
+    match decode(position, record) {
+        Entry::Messages(batch, _) => Some(batch.bodies.len() as u64),
+        Entry::Rest(runs, _) => Some(runs.iter().map(|run| run.bodies.len() as u64).sum()),
+        Entry::Progress(..) | Entry::Change(_) => Some(0),
+        Entry::Unknown => None,
+    }
 }
 
 fn take_messages(position: Position, mut record: Bytes) -> Option<Batch> {
@@ -140,6 +180,23 @@ fn take_messages(position: Position, mut record: Bytes) -> Option<Batch> {
     let count = record.try_get_u32().ok()?;
     let bodies = Bodies::parse(record, count)?;
     Some(Batch { position, first, timestamp_ns, due: None, bodies })
+}
+
+fn take_rest(position: Position, mut record: Bytes) -> Option<Entry> {
+    let delay = Duration::from_millis(record.try_get_u64().ok()?);
+    let timestamp_ns = record.try_get_i64().ok()?;
+    let mut runs = Vec::new();
+    let mut last = 0_u64;
+    for _ in 0..take_varint(&mut record)? {
+        let first = last.checked_add(take_varint(&mut record)?)?;
+        let count = u32::try_from(take_varint(&mut record)?).ok()?;
+        let packed_bytes = usize::try_from(take_varint(&mut record)?).ok()?;
+        let packed = (packed_bytes <= record.len()).then(|| record.split_to(packed_bytes))?;
+        let bodies = Bodies::parse(packed, count)?;
+        last = first.checked_add(bodies.len() as u64)?;
+        runs.push(Batch { position, first: Sequence(first), timestamp_ns, due: None, bodies });
+    }
+    Some(Entry::Rest(runs, delay))
 }
 
 fn take_progress(record: &mut Bytes, with_delays: bool) -> Option<Vec<(ChannelNumber, Unwritten)>> {
@@ -176,94 +233,5 @@ pub(super) fn whole_ms(delay: Duration) -> u64 {
     u64::try_from(delay.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
-/// Seven bits a byte, the lowest first; the top bit says that more follow.
-fn put_varint(out: &mut BytesMut, mut number: u64) {
-    while number >= 0x80 {
-        out.put_u8(number as u8 | 0x80);
-        number >>= 7;
-    }
-    out.put_u8(number as u8);
-}
-
-fn take_varint(input: &mut Bytes) -> Option<u64> {
-    let mut number = 0;
-    for shift in (0..64).step_by(7) {
-        let byte = input.try_get_u8().ok()?;
-        number |= u64::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            return Some(number);
-        }
-    }
-    None
-}
-
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn bytes_of(record: &Record) -> Bytes {
-        record.to_bytes()
-    }
-
-    #[test]
-    fn changes_survive() {
-        let channel = ChannelNumber(7);
-        for expected in [
-            Change::ChannelCreated { channel, name: "c#ephemeral".parse().unwrap(), start: 9 },
-            Change::ChannelDeleted { channel },
-            Change::ChannelPaused { channel, paused: true },
-            Change::ChannelEmptied { channel, end: u64::MAX },
-            Change::TopicPaused { paused: false },
-            Change::TopicEmptied { start: 1, end: 2 },
-        ] {
-            let entry = decode(Position::START, bytes_of(&change(&expected)));
-            assert_eq!(entry, Entry::Change(expected));
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn messages_survive(
-            first in any::<u64>(),
-            timestamp_ns in any::<i64>(),
-            delay_ms in prop_oneof![Just(0), any::<u64>()],
-            bodies in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..50), 1..20),
-        ) {
-            let bodies: Bodies = bodies.iter().collect();
-            let first = Sequence(first);
-            let delay = Duration::from_millis(delay_ms);
-            let record = messages(first, timestamp_ns, delay, &bodies);
-            let position = Position::from_u64(77);
-            let entry = decode(position, bytes_of(&record));
-            let batch = Batch { position, first, timestamp_ns, due: None, bodies };
-            prop_assert_eq!(entry, Entry::Messages(batch, delay));
-        }
-
-        #[test]
-        fn progress_survives(
-            channel in any::<u32>(),
-            finished in prop::collection::btree_set(0..10_000_u64, 0..100),
-            attempts in prop::collection::btree_map(any::<u64>(), any::<u16>(), 0..100),
-            put_off in prop::collection::btree_map(any::<u64>(), any::<u64>(), 0..3),
-            now_ns in any::<i64>(),
-        ) {
-            let as_put_off = |(n, left)| (Sequence(n), Duration::from_millis(left));
-            let unwritten = Unwritten {
-                finished: crate::channel::ranges_of(finished.into_iter()),
-                attempts: attempts.into_iter().map(|(n, a)| (Sequence(n), a)).collect(),
-                put_off: put_off.into_iter().map(as_put_off).collect(),
-            };
-            let written_ns = if unwritten.put_off.is_empty() { 0 } else { now_ns };
-            let channels = vec![(ChannelNumber(channel), unwritten), (ChannelNumber(7), Unwritten::default())];
-            let record = progress(&channels, now_ns);
-            prop_assert_eq!(decode(Position::START, bytes_of(&record)), Entry::Progress(channels, written_ns));
-        }
-
-        #[test]
-        fn any_bytes_are_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            decode(Position::START, bytes.into());
-        }
-    }
-}
+mod tests;

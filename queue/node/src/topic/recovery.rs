@@ -5,17 +5,19 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use punctual_queue_log::log::Log;
-use punctual_queue_log::position::Position;
-use punctual_queue_log::reader::Entry as LogEntry;
+use punctual_queue_log::position::{Position, SegmentId};
+use punctual_queue_log::reader::{DamagedRange, Entry as LogEntry};
 use punctual_queue_wire::name::ChannelName;
 
 use super::checkpoint::{ChannelCheckpoint, Checkpoint};
 use super::load::Now;
 use super::record::{self, Change, ChannelNumber, Entry};
+use super::retention;
+use super::segments::Segments;
 use super::waypoints::Waypoints;
 use crate::channel::Progress;
 use crate::error::TopicError;
-use crate::message::Sequence;
+use crate::message::{Batch, Sequence};
 
 const READ_AHEAD_BYTES: usize = 1024 * 1024;
 
@@ -27,9 +29,15 @@ pub(crate) struct Recovered {
     pub(crate) paused: bool,
     pub(crate) next_channel: ChannelNumber,
     pub(crate) waypoints: Waypoints,
+    pub(crate) segments: Segments,
+    pub(crate) last_published_ns: i64,
     pub(crate) channels: BTreeMap<ChannelNumber, RecoveredChannel>,
-    /// Stretches of the log that could not be read.
-    pub(crate) damaged: u64,
+    /// Records that have no meaning.
+    pub(crate) unknown: u64,
+    /// What could not be read.
+    pub(crate) damage: Vec<DamagedRange>,
+    /// How far apart the messages are whose age is noted.
+    noted_every: Option<Duration>,
     /// The number after the last message come across.
     seen_end: Sequence,
 }
@@ -53,24 +61,23 @@ struct PutOff {
 }
 
 impl Recovered {
-    /// Reads the log from the checkpoint's place to its end.
-    pub(crate) fn read(log: &Log, checkpoint: Option<Checkpoint>) -> Result<Self, TopicError> {
+    /// Reads the log from the checkpoint's place to its end. Messages are kept for `retain`.
+    pub(crate) fn read(
+        log: &Log,
+        checkpoint: Option<Checkpoint>,
+        retain: Option<Duration>,
+    ) -> Result<Self, TopicError> {
         let from =
             checkpoint.as_ref().map_or(Position::START, |checkpoint| Position::from_u64(checkpoint.position));
         let mut recovered = Self::from_checkpoint(checkpoint.unwrap_or_default());
+        recovered.noted_every = retain.map(retention::noted_every);
         let mut reader = log.read_from(from, READ_AHEAD_BYTES);
         while let Some(entry) = reader.next_entry()? {
             match entry {
                 LogEntry::Record { position, record } => {
                     recovered.apply(position, record::decode(position, record));
                 }
-                LogEntry::Damaged(range) => {
-                    recovered.damaged += 1;
-                    tracing::error!(
-                        log.segment = %range.segment, log.from = range.from, log.to = range.to,
-                        "a part of the log cannot be read; it is left out and kept on the disk",
-                    );
-                }
+                LogEntry::Damaged(range) => recovered.damage.push(range),
             }
         }
         if !recovered.paused && !recovered.channels.is_empty() {
@@ -81,31 +88,32 @@ impl Recovered {
 
     fn from_checkpoint(checkpoint: Checkpoint) -> Self {
         let first = Sequence::FIRST;
-        let waypoints = checkpoint.waypoints.into_iter();
+        let (waypoints, segments) = (checkpoint.waypoints.into_iter(), checkpoint.segments.into_iter());
         let announced_end = Sequence(checkpoint.announced_end).max(first);
         Self {
             next: Sequence(checkpoint.next).max(first),
             announced_end,
             paused: checkpoint.paused,
             next_channel: ChannelNumber(checkpoint.next_channel),
-            waypoints: waypoints.map(|(s, p)| (Sequence(s), Position::from_u64(p))).collect(),
+            waypoints: waypoints.map(Into::into).collect(),
+            segments: segments.map(|(segment, contents)| (SegmentId(segment), contents)).collect(),
+            last_published_ns: checkpoint.last_published_ns,
             channels: checkpoint
                 .channels
                 .into_iter()
                 .map(|channel| RecoveredChannel::from_checkpoint(channel, checkpoint.written_ns))
                 .collect(),
-            damaged: 0,
+            unknown: 0,
+            damage: Vec::new(),
+            noted_every: None,
             seen_end: announced_end,
         }
     }
 
     fn apply(&mut self, position: Position, entry: Entry) {
         match entry {
-            Entry::Messages(batch, _) => {
-                self.waypoints.note(batch.first, position);
-                self.seen_end = self.seen_end.max(batch.end());
-                self.next = self.next.max(batch.end());
-            }
+            Entry::Messages(batch, _) => self.apply_messages(&batch),
+            Entry::Rest(batches, _) => batches.iter().for_each(|batch| self.apply_messages(batch)),
             Entry::Progress(channels, written_ns) => {
                 for (number, unwritten) in channels {
                     for range in &unwritten.finished {
@@ -123,10 +131,18 @@ impl Recovered {
             }
             Entry::Change(change) => self.apply_change(change),
             Entry::Unknown => {
-                self.damaged += 1;
+                self.unknown += 1;
                 tracing::error!(log.position = %position, "a record of the log has no meaning; it is left out");
             }
         }
+    }
+
+    fn apply_messages(&mut self, batch: &Batch) {
+        self.waypoints.note(batch, self.noted_every);
+        self.segments.note(batch);
+        self.last_published_ns = self.last_published_ns.max(batch.timestamp_ns);
+        self.seen_end = self.seen_end.max(batch.end());
+        self.next = self.next.max(batch.end());
     }
 
     fn apply_change(&mut self, change: Change) {

@@ -1,72 +1,113 @@
 //! Writing a topic's checkpoint, and removing the segments nobody needs.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use punctual_queue_log::position::Position;
+use punctual_queue_wire::name::ChannelName;
 
-use super::checkpoint::{ChannelCheckpoint, Checkpoint};
-use super::record::whole_ms;
+use super::checkpoint::{ChannelCheckpoint, Checkpoint, WaypointCheckpoint};
+use super::compaction::Survey;
+use super::record::{ChannelNumber, whole_ms};
+use super::upkeep::Checkpointed;
 use super::{ChannelHandle, Topic};
+use crate::channel::Progress;
 use crate::error::TopicError;
-
-/// What a checkpoint left behind.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Checkpointed {
-    /// The log before this place is contained in it.
-    pub(super) position: Position,
-}
+use crate::message::Sequence;
 
 impl Topic {
     /// Writes a checkpoint and removes the segments that neither a channel nor recovery needs. Blocks on the disk.
     pub(super) fn checkpoint(&self) -> Result<Checkpointed, TopicError> {
         // The place is taken first: what is recorded while the state is copied is then read again, which is harmless.
         let position = self.log.end();
-        let (checkpoint, floor) = self.snapshot(position);
+        let Snapshot { mut checkpoint, channels, floor, survey } = self.snapshot(position);
+        checkpoint.channels = channels.into_iter().map(ChannelState::into_checkpoint).collect();
+        let plan = survey.plan();
+        for rewrite in &plan {
+            // The checkpoint must be true of the segment before and after.
+            self.core.lock().waypoints.collapse(rewrite.segment);
+            checkpoint.collapse(rewrite.segment);
+        }
         checkpoint.store(self.context.committer.disk().as_ref(), &self.dir)?;
         let needed = floor.min(position);
         if self.log.remove_segments_before(needed)? > 0 {
-            self.core.lock().waypoints.forget_before(needed);
+            let mut core = self.core.lock();
+            core.waypoints.forget_before(needed);
+            core.segments.forget_before(needed);
         }
-        Ok(Checkpointed { position })
+        Ok(Checkpointed { position, plan })
     }
 
     /// The state, and from where on the log holds messages that are wanted.
-    fn snapshot(&self, position: Position) -> (Checkpoint, Position) {
+    fn snapshot(&self, position: Position) -> Snapshot {
+        let damage = self.log.damage();
         let core = self.core.lock();
-        let waypoints = core.waypoints.iter().map(|(sequence, place)| (sequence.0, place.to_u64()));
         let lasting = core.channels.values().filter(|channel| !channel.name.is_ephemeral());
         let checkpoint = Checkpoint {
             position: position.to_u64(),
             written_ns: self.context.unix_ns(),
             next: core.next.0,
             announced_end: core.announced_end.0,
+            last_published_ns: core.last_published_ns,
             paused: core.paused,
             next_channel: core.next_channel.0,
-            waypoints: waypoints.collect(),
-            channels: lasting.map(|channel| channel.snapshot()).collect(),
+            waypoints: core.waypoints.iter().map(WaypointCheckpoint::from).collect(),
+            segments: core.segments.iter().map(|(segment, contents)| (segment.0, contents)).collect(),
+            damage: damage.iter().map(|range| (range.segment.0, range.from, range.to)).collect(),
+            channels: Vec::new(),
         };
-        let floor = core.waypoints.before(core.floor());
-        (checkpoint, floor)
+        Snapshot {
+            checkpoint,
+            channels: lasting.map(|channel| channel.state()).collect(),
+            floor: core.waypoints.before(core.floor()),
+            survey: Survey::new(&self.log, &core, position),
+        }
     }
 }
 
+/// What is copied while the topic is locked.
+struct Snapshot {
+    /// Without its channels.
+    checkpoint: Checkpoint,
+    channels: Vec<ChannelState>,
+    floor: Position,
+    survey: Survey,
+}
+
+/// The same of one channel.
+struct ChannelState {
+    number: ChannelNumber,
+    name: ChannelName,
+    paused: bool,
+    progress: Progress,
+    attempts: Vec<(Sequence, u16)>,
+    put_off: Vec<(Sequence, Duration)>,
+}
+
 impl ChannelHandle {
-    fn snapshot(&self) -> ChannelCheckpoint {
-        self.look(|channel| {
-            let progress = channel.progress();
-            let finished = progress.ranges().into_iter().map(|range| (range.start.0, range.end.0));
-            let attempts = channel.all_attempts().into_iter().map(|(s, attempts)| (s.0, attempts));
-            let put_off = channel.all_put_off(Instant::now()).into_iter();
-            let put_off = put_off.map(|(sequence, left)| (sequence.0, whole_ms(left)));
-            ChannelCheckpoint {
-                channel: self.number,
-                name: self.name.clone(),
-                paused: channel.is_paused(),
-                floor: progress.floor().0,
-                finished: finished.collect(),
-                attempts: attempts.collect(),
-                put_off: put_off.collect(),
-            }
+    fn state(&self) -> ChannelState {
+        self.look(|channel| ChannelState {
+            number: self.number,
+            name: self.name.clone(),
+            paused: channel.is_paused(),
+            progress: channel.progress().clone(),
+            attempts: channel.all_attempts(),
+            put_off: channel.all_put_off(Instant::now()),
         })
+    }
+}
+
+impl ChannelState {
+    fn into_checkpoint(self) -> ChannelCheckpoint {
+        let finished = self.progress.ranges().into_iter().map(|range| (range.start.0, range.end.0));
+        let put_off = self.put_off.into_iter().map(|(sequence, left)| (sequence.0, whole_ms(left)));
+        ChannelCheckpoint {
+            channel: self.number,
+            name: self.name,
+            paused: self.paused,
+            floor: self.progress.floor().0,
+            finished: finished.collect(),
+            attempts: self.attempts.into_iter().map(|(sequence, attempts)| (sequence.0, attempts)).collect(),
+            put_off: put_off.collect(),
+        }
     }
 }

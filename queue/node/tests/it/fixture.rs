@@ -71,6 +71,14 @@ impl Fixture {
         let task = tokio::spawn(node.run(shutdown.clone()));
         Running { tcp, http, node_id, _dir: Arc::clone(&self.dir), shutdown, task }
     }
+
+    /// One that runs in another process, which whoever started it ends.
+    #[expect(clippy::disallowed_methods, reason = "there is nothing to await")]
+    pub(crate) fn running_elsewhere(&self, tcp: std::net::SocketAddr, http: std::net::SocketAddr) -> Running {
+        let (node_id, shutdown) = (uuid::Uuid::nil(), CancellationToken::new());
+        let task = tokio::spawn(std::future::pending());
+        Running { tcp, http, node_id, _dir: Arc::clone(&self.dir), shutdown, task }
+    }
 }
 
 impl Running {

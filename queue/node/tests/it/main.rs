@@ -5,7 +5,10 @@
 mod fixture;
 
 mod consuming;
+mod damage;
 mod http;
 mod lookups;
+mod process;
 mod protocol;
 mod restarting;
+mod retaining;

@@ -1,0 +1,145 @@
+//! A queue node: run, or its files looked at while it does not.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use comfy_table::Cell;
+use punctual_queue_node::check::{self, CheckpointHealth, Repair, TopicReport};
+use punctual_queue_node::options::NodeOptions;
+use serde_json::{Value, json};
+
+use crate::failure::{ExitStatus, Failure};
+use crate::output::{OutputArgs, Style, table};
+use crate::role::RoleArgs;
+
+/// Without a subcommand, the node runs.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct QueueArgs {
+    #[command(subcommand)]
+    command: Option<QueueCommand>,
+
+    #[command(flatten)]
+    node: RoleArgs<NodeOptions>,
+}
+
+#[derive(Debug, Subcommand)]
+enum QueueCommand {
+    /// Read all files of a stopped node and say what of them is damaged; exits with 7 if anything is
+    Check(FilesArgs),
+    /// Take what is damaged out of a stopped node's files, keeping each file as it was beside
+    Repair(FilesArgs),
+}
+
+/// The files of a node.
+#[derive(Debug, Args)]
+struct FilesArgs {
+    /// The node's data directory
+    dir: PathBuf,
+
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+impl QueueArgs {
+    /// Runs the node until a signal, or does the subcommand.
+    pub(crate) async fn run(self) -> Result<(), Failure> {
+        match self.command {
+            None => self.node.run().await,
+            Some(QueueCommand::Check(args)) => args.check(),
+            Some(QueueCommand::Repair(args)) => args.repair(),
+        }
+    }
+}
+
+impl FilesArgs {
+    fn check(self) -> Result<(), Failure> {
+        let reports = check::check(&self.dir).map_err(anyhow::Error::from)?;
+        let objects: Vec<_> = reports.iter().map(report_object).collect();
+        self.output.open().print(&objects, |style| report_text(style, &reports))?;
+        match reports.iter().any(TopicReport::is_damaged) {
+            true => Err(Failure::Said(ExitStatus::Damaged)),
+            false => Ok(()),
+        }
+    }
+
+    fn repair(self) -> Result<(), Failure> {
+        let repairs = check::repair(&self.dir).map_err(anyhow::Error::from)?;
+        let object = |repair: &Repair| json!({ "topic": repair.topic.as_str(), "file": repair.file, "kept_as": repair.kept });
+        let objects: Vec<_> = repairs.iter().map(object).collect();
+        self.output.open().print(&objects, |style| repair_text(style, &repairs))?;
+        Ok(())
+    }
+}
+
+fn health(report: &TopicReport) -> &'static str {
+    match report.checkpoint {
+        CheckpointHealth::Sound => "ok",
+        CheckpointHealth::Missing => "none",
+        CheckpointHealth::Damaged => "damaged",
+    }
+}
+
+fn report_object(report: &TopicReport) -> Value {
+    let ranges = report.segments.iter().flat_map(|segment| &segment.damage);
+    let damage: Vec<_> = ranges
+        .map(|range| json!({ "segment": range.segment.0, "from": range.from, "to": range.to }))
+        .collect();
+    json!({
+        "topic": report.topic.as_str(),
+        "segments": report.segments.len(),
+        "bytes": report.segments.iter().map(|segment| u64::from(segment.bytes)).sum::<u64>(),
+        "records": report.segments.iter().map(|segment| segment.records).sum::<u64>(),
+        "messages": report.messages,
+        "unknown_records": report.unknown_records,
+        "torn_bytes": report.segments.iter().map(|segment| segment.torn_bytes).sum::<u32>(),
+        "checkpoint": health(report),
+        "damage": damage,
+        "kept_aside": report.aside,
+    })
+}
+
+fn report_text(style: Style, reports: &[TopicReport]) -> String {
+    let headings = ["TOPIC", "SEGMENTS", "BYTES", "RECORDS", "MESSAGES", "CHECKPOINT", "TORN", "DAMAGED"];
+    let rows = reports.iter().map(|report| {
+        let sum =
+            |of: fn(&check::SegmentReport) -> u64| Cell::new(report.segments.iter().map(of).sum::<u64>());
+        let damaged =
+            sum(|segment| segment.damage.iter().map(|range| u64::from(range.to - range.from)).sum());
+        vec![
+            Cell::new(&report.topic),
+            Cell::new(report.segments.len()),
+            sum(|segment| segment.bytes.into()),
+            sum(|segment| segment.records),
+            Cell::new(report.messages),
+            Cell::new(health(report)),
+            sum(|segment| segment.torn_bytes.into()),
+            damaged,
+        ]
+    });
+    let mut text = table(style, &headings, rows);
+    for report in reports {
+        for range in report.segments.iter().flat_map(|segment| &segment.damage) {
+            let (topic, segment) = (&report.topic, range.segment);
+            text +=
+                &format!("damaged: topic {topic}, segment {segment}, bytes {} to {}\n", range.from, range.to);
+        }
+        if report.unknown_records > 0 {
+            text += &format!("not understood: topic {}, {} records\n", report.topic, report.unknown_records);
+        }
+        for aside in &report.aside {
+            text += &format!("kept aside earlier: {}\n", aside.display());
+        }
+    }
+    text
+}
+
+fn repair_text(style: Style, repairs: &[Repair]) -> String {
+    if repairs.is_empty() {
+        return "nothing to repair".to_owned();
+    }
+    let rows = repairs.iter().map(|repair| {
+        vec![Cell::new(&repair.topic), Cell::new(repair.file.display()), Cell::new(repair.kept.display())]
+    });
+    table(style, &["TOPIC", "REPAIRED", "AS IT WAS"], rows)
+}

@@ -1,0 +1,142 @@
+//! The files of a node that does not run: looked at, and mended.
+
+use std::path::{Path, PathBuf};
+
+pub use punctual_queue_log::check::SegmentReport;
+use punctual_queue_log::check::{self as log_check};
+use punctual_queue_log::disk::{Disk, RealDisk};
+use punctual_queue_wire::name::TopicName;
+use punctual_service::dir_lock::DirLock;
+
+use crate::error::{NodeError, TopicError};
+pub use crate::topic::CheckpointHealth;
+use crate::topic::{Checkpoint, count_messages};
+use crate::topics;
+
+/// What was found of one topic.
+#[derive(Debug, Clone)]
+pub struct TopicReport {
+    /// Which.
+    pub topic: TopicName,
+    /// Its segments, in order.
+    pub segments: Vec<SegmentReport>,
+    /// Messages that can be read, finished ones that are still there included.
+    pub messages: u64,
+    /// Records that can be read and have no meaning: written by a later release, perhaps.
+    pub unknown_records: u64,
+    /// What became of the checkpoint.
+    pub checkpoint: CheckpointHealth,
+    /// Files that were set aside earlier because a part of them cannot be read.
+    pub aside: Vec<PathBuf>,
+    dir: PathBuf,
+}
+
+impl TopicReport {
+    /// Whether anything cannot be read that was once written.
+    #[must_use]
+    pub fn is_damaged(&self) -> bool {
+        let in_segments = self.segments.iter().any(|segment| !segment.damage.is_empty());
+        in_segments || self.checkpoint == CheckpointHealth::Damaged || self.unknown_records > 0
+    }
+}
+
+/// A file that was mended or set aside.
+#[derive(Debug, Clone)]
+pub struct Repair {
+    /// Which topic it belongs to.
+    pub topic: TopicName,
+    /// The file.
+    pub file: PathBuf,
+    /// Where it is as it was before.
+    pub kept: PathBuf,
+}
+
+/// Reads every file of the node whose data directory is `data_path`, and changes none.
+///
+/// # Errors
+/// A node uses the directory, it is none, or a file cannot be read at all.
+pub fn check(data_path: &Path) -> Result<Vec<TopicReport>, NodeError> {
+    let (_lock, topics) = open(data_path)?;
+    topics.into_iter().map(|(topic, dir)| look(topic, dir)).collect()
+}
+
+/// Takes what cannot be read out of the node's files, so that it starts clean. Each file is kept beside as it was.
+///
+/// # Errors
+/// As [`check`], or a file cannot be written.
+pub fn repair(data_path: &Path) -> Result<Vec<Repair>, NodeError> {
+    let (_lock, topics) = open(data_path)?;
+    let mut repairs = Vec::new();
+    for (topic, dir) in topics {
+        let report = look(topic.clone(), dir)?;
+        mend(&report, &mut repairs).map_err(failed(&topic))?;
+    }
+    Ok(repairs)
+}
+
+fn open(data_path: &Path) -> Result<(DirLock, Vec<(TopicName, PathBuf)>), NodeError> {
+    let dir = data_path.join(topics::DIR_NAME);
+    let names =
+        RealDisk.list(&dir).map_err(|source| NodeError::Io { action: "list", path: dir.clone(), source })?;
+    let lock = DirLock::acquire(data_path)?;
+    let mut found: Vec<_> =
+        names.iter().filter_map(|name| Some((topics::topic_of(name)?, dir.join(name)))).collect();
+    found.retain(|(topic, _)| !topic.is_ephemeral()); // they end with the process
+    found.sort();
+    Ok((lock, found))
+}
+
+fn failed(topic: &TopicName) -> impl FnOnce(TopicError) -> NodeError {
+    let topic = topic.clone();
+    move |source| NodeError::Topic { topic, source }
+}
+
+fn look(topic: TopicName, dir: PathBuf) -> Result<TopicReport, NodeError> {
+    let of_topic = failed(&topic);
+    let find = || {
+        let (mut messages, mut unknown_records) = (0, 0);
+        let log = dir.join("log");
+        let segments = log_check::check(&log, &RealDisk, &mut |position, record| match count_messages(
+            position, record,
+        ) {
+            Some(count) => messages += count,
+            None => unknown_records += 1,
+        })?;
+        let checkpoint = Checkpoint::health(&RealDisk, &dir)?;
+        let mut aside = Vec::new();
+        for dir in [&dir, &log] {
+            let names = RealDisk.list(dir).map_err(TopicError::io("list"))?;
+            aside.extend(names.iter().filter(|name| name.ends_with(".damaged")).map(|name| dir.join(name)));
+        }
+        aside.sort();
+        Ok((segments, messages, unknown_records, checkpoint, aside))
+    };
+    let (segments, messages, unknown_records, checkpoint, aside) = find().map_err(of_topic)?;
+    Ok(TopicReport { topic, segments, messages, unknown_records, checkpoint, aside, dir })
+}
+
+fn mend(report: &TopicReport, repairs: &mut Vec<Repair>) -> Result<(), TopicError> {
+    let mut note = |file, kept| repairs.push(Repair { topic: report.topic.clone(), file, kept });
+    if report.checkpoint == CheckpointHealth::Damaged {
+        let (file, kept) = Checkpoint::set_aside(&RealDisk, &report.dir)?;
+        note(file, kept);
+    }
+    let damaged: Vec<_> = report.segments.iter().filter(|segment| !segment.damage.is_empty()).collect();
+    if damaged.is_empty() {
+        return Ok(());
+    }
+    // First, so that a crash in between leaves a checkpoint that is true of the segments before and after.
+    if let Some(mut checkpoint) = Checkpoint::load(&RealDisk, &report.dir)? {
+        for segment in &damaged {
+            checkpoint.collapse(segment.segment);
+            checkpoint.forget_damage(segment.segment);
+        }
+        checkpoint.store(&RealDisk, &report.dir)?;
+    }
+    let log = report.dir.join("log");
+    for segment in damaged {
+        let kept = log_check::repair(&log, &RealDisk, segment)?;
+        note(log.join(format!("{}.seg", segment.segment)), kept);
+    }
+    Ok(())
+}

@@ -1,0 +1,158 @@
+//! Bytes that are not what was written: noticed, stepped over, kept, reported and repaired.
+
+use std::path::{Path, PathBuf};
+
+use punctual_queue_node::check::{self, CheckpointHealth};
+use punctual_queue_node::error::NodeError;
+
+use crate::fixture::{Fixture, Running};
+
+fn topic_dir(fixture: &Fixture) -> PathBuf {
+    fixture.data_path().join("topics/t.topic")
+}
+
+fn segment(fixture: &Fixture, number: u32) -> PathBuf {
+    topic_dir(fixture).join(format!("log/{number:010}.seg"))
+}
+
+/// Flips one bit of the first place in a file where `needle` stands.
+fn flip(path: &Path, needle: &str) {
+    let mut content = std::fs::read(path).unwrap();
+    let at = content.windows(needle.len()).position(|window| window == needle.as_bytes()).unwrap();
+    content[at] ^= 0x10;
+    std::fs::write(path, content).unwrap();
+}
+
+/// Publishes numbered messages, enough to fill three segments; each body says its number.
+async fn publish_three_segments(node: &Running) -> Vec<String> {
+    let bodies: Vec<_> =
+        (100..250).map(|number| format!("message {number} {}", "x".repeat(30_000))).collect();
+    let mut producer = node.connect().await;
+    for body in &bodies {
+        producer.publish("t", body.as_bytes()).await;
+        producer.expect_ok().await; // one at a time, so that each gets a record of its own
+    }
+    bodies
+}
+
+async fn corrupt_count(node: &Running) -> String {
+    let metrics = node.get("/metrics").await.text().await.unwrap();
+    let line = metrics.lines().find(|line| line.starts_with("punctual_queue_corrupt_records_total"));
+    line.unwrap().rsplit(' ').next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_damaged_segment_is_counted_once_stepped_over_and_kept_when_all_is_finished() {
+    let fixture = Fixture::new();
+    let node = fixture.start().await;
+    let bodies = publish_three_segments(&node).await;
+    let path = segment(&fixture, 1);
+    flip(&path, "message 110");
+    let damaged = std::fs::read(&path).unwrap();
+    for channel in ["c", "d"] {
+        node.post(&format!("/channel/create?topic=t&channel={channel}")).await;
+    }
+    for channel in ["c", "d"] {
+        let mut consumer = node.subscribe("t", channel, 10).await;
+        let expected = if channel == "c" { &bodies[..] } else { &[] };
+        for body in expected.iter().filter(|body| !body.starts_with("message 110")) {
+            let message = consumer.expect_message(body).await;
+            consumer.finish(&message).await;
+        }
+        consumer.expect_silence().await;
+    }
+    assert_eq!(corrupt_count(&node).await, "1");
+    let aside = path.with_extension("damaged");
+    let kept = async {
+        while !aside.exists() || path.exists() {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(crate::fixture::PATIENCE, kept).await.expect("the segment is set aside");
+    assert_eq!(std::fs::read(aside).unwrap(), damaged);
+    node.stop().await.unwrap();
+
+    // Known from the first moment on, and nothing to repair: what could be read was delivered.
+    let reports = check::check(&fixture.data_path()).unwrap();
+    assert!(!reports[0].is_damaged());
+    assert_eq!(reports[0].aside.len(), 1);
+}
+
+#[tokio::test]
+async fn the_files_of_a_running_node_are_not_looked_at() {
+    let fixture = Fixture::new();
+    let node = fixture.start().await;
+    node.publish("t", &["a"]).await;
+    assert!(matches!(check::check(&fixture.data_path()), Err(NodeError::Lock(_))));
+    assert!(matches!(check::repair(&fixture.data_path()), Err(NodeError::Lock(_))));
+    node.stop().await.unwrap();
+    let reports = check::check(&fixture.data_path()).unwrap();
+    assert_eq!((reports.len(), reports[0].messages, reports[0].is_damaged()), (1, 1, false));
+    assert!(matches!(check::check(fixture.data_path().parent().unwrap()), Err(NodeError::Io { .. })));
+}
+
+#[tokio::test]
+async fn repaired_files_are_clean_and_everything_else_is_delivered() {
+    let fixture = Fixture::new();
+    let node = fixture.start().await;
+    let _channel = node.subscribe("t", "c", 0).await;
+    let bodies = publish_three_segments(&node).await;
+    node.stop().await.unwrap();
+    let last = (1..).take_while(|number| segment(&fixture, *number).exists()).last().unwrap();
+    assert!(last >= 3);
+    flip(&segment(&fixture, 1), "message 110");
+    flip(&segment(&fixture, 2), "PNCTLOG"); // the header
+    let in_last = std::fs::read(segment(&fixture, last)).unwrap();
+    let at = in_last.windows(8).position(|window| window == b"message ").unwrap();
+    let first_of_last = std::str::from_utf8(&in_last[at..at + 11]).unwrap().to_owned();
+    flip(&segment(&fixture, last), &first_of_last);
+
+    let before = check::check(&fixture.data_path()).unwrap();
+    assert!(before[0].is_damaged());
+    assert_eq!(before[0].messages, bodies.len() as u64 - 2);
+    assert_eq!(before[0].checkpoint, CheckpointHealth::Sound);
+    let damaged: Vec<_> =
+        before[0].segments.iter().filter(|s| !s.damage.is_empty()).map(|s| s.segment.0).collect();
+    assert_eq!(damaged, [1, 2, last]);
+    let repairs = check::repair(&fixture.data_path()).unwrap();
+    assert_eq!(repairs.len(), 3);
+    assert!(repairs.iter().all(|repair| repair.kept.exists() && repair.file.exists()));
+    let after = check::check(&fixture.data_path()).unwrap();
+    assert!(!after[0].is_damaged(), "{:?}", after[0]);
+    assert_eq!(after[0].messages, before[0].messages);
+
+    let node = fixture.start().await;
+    let mut consumer = node.subscribe("t", "c", 10).await;
+    let whole = bodies
+        .iter()
+        .filter(|body| !body.starts_with("message 110") && !body.starts_with(first_of_last.as_str()));
+    for body in whole {
+        let message = consumer.expect_message(body).await;
+        consumer.finish(&message).await;
+    }
+    node.publish("t", &["next"]).await;
+    consumer.expect_message("next").await;
+    assert_eq!(corrupt_count(&node).await, "0");
+}
+
+#[tokio::test]
+async fn a_damaged_checkpoint_is_set_aside_by_a_repair() {
+    let fixture = Fixture::new();
+    let node = fixture.start().await;
+    let _channel = node.subscribe("t", "c", 0).await;
+    node.publish("t", &["a"]).await;
+    node.stop().await.unwrap();
+    let checkpoint = topic_dir(&fixture).join("checkpoint");
+    flip(&checkpoint, "announced");
+    let reports = check::check(&fixture.data_path()).unwrap();
+    assert!(reports[0].is_damaged());
+    assert_eq!(reports[0].checkpoint, CheckpointHealth::Damaged);
+    check::repair(&fixture.data_path()).unwrap();
+    assert!(checkpoint.with_extension("damaged").exists());
+    let reports = check::check(&fixture.data_path()).unwrap();
+    assert_eq!(reports[0].checkpoint, CheckpointHealth::Missing);
+    assert!(!reports[0].is_damaged());
+    let node = fixture.start().await;
+    let mut consumer = node.subscribe("t", "c", 1).await;
+    consumer.expect_message("a").await;
+}
