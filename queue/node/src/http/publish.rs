@@ -10,9 +10,14 @@ use punctual_queue_wire::name::TopicName;
 
 use super::Served;
 use super::answer::Answer;
+use crate::error::TopicError;
 use crate::topic::received;
 
+/// nsqd's only word for what could not be stored.
 const EXITING: HttpError = HttpError::new(503, "EXITING");
+
+/// The same status, which clients take for "later or elsewhere", with the reason that a person needs.
+const DISK_FULL: HttpError = HttpError::new(503, "DISK_FULL");
 
 impl Served {
     pub(super) async fn publish(
@@ -61,10 +66,14 @@ impl Served {
     }
 
     async fn hand_in(&self, topic: &TopicName, bodies: Bodies, delay: Duration) -> Result<Answer, HttpError> {
-        let topic = self.shared.topics.get_or_create(topic).await.map_err(|_| EXITING)?;
-        received(topic.publish(bodies, delay)).await.map_err(|_| EXITING)?;
+        let topic = self.shared.topics.get_or_create(topic).await.map_err(|e| not_stored(&e))?;
+        received(topic.publish(bodies, delay)).await.map_err(|e| not_stored(&e))?;
         Ok(Answer::Text("OK".to_owned()))
     }
+}
+
+fn not_stored(error: &TopicError) -> HttpError {
+    if error.is_full() { DISK_FULL } else { EXITING }
 }
 
 fn topic_of(query: &Query) -> Result<TopicName, HttpError> {
