@@ -20,6 +20,7 @@ mod frame;
 mod recovery;
 mod scan;
 mod segment;
+mod sync;
 mod sync_pool;
 mod writer;
 

@@ -4,9 +4,6 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use parking_lot::Mutex;
 
 use crate::committer::{Committer, Queue, Request};
 use crate::disk::Disk;
@@ -17,6 +14,7 @@ use crate::reader::Reader;
 use crate::record::Record;
 pub use crate::recovery::{Damage, Recovery};
 use crate::segment;
+use crate::sync::{AtomicBool, Mutex, Ordering};
 use crate::writer::Writer;
 
 /// When an append is complete.

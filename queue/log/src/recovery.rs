@@ -4,9 +4,6 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-
-use parking_lot::Mutex;
 
 use crate::disk::{Disk, DiskFile, OpenMode, read_full_at};
 use crate::error::LogError;
@@ -17,6 +14,7 @@ use crate::position::{Position, SegmentId};
 use crate::reader::DamagedRange;
 use crate::scan::{Found, Scanner};
 use crate::segment::{self, SEGMENT_HEADER_BYTES, SegmentHeader};
+use crate::sync::{AtomicBool, Mutex};
 use crate::writer::{Active, Writer};
 
 const READ_AHEAD_BYTES: usize = 1024 * 1024;
