@@ -100,6 +100,12 @@ impl ModelLog {
         Pending { answer }
     }
 
+    /// Returns once the record of ten times `byte` at `position` would survive a power cut.
+    pub(crate) fn wait_until_durable(&self, position: Position, byte: u8) {
+        let (path, offset) = self.place(position);
+        self.disk.wait_until_durable(&path, offset, &[byte; 10]);
+    }
+
     /// Where the bytes of the record at `position` are on the disk.
     pub(crate) fn place(&self, position: Position) -> (PathBuf, usize) {
         (segment::path(&self.dir, position.segment), position.offset as usize + HEADER_BYTES)

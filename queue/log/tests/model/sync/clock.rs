@@ -40,6 +40,7 @@ impl std::ops::Add<Duration> for Instant {
 
 /// Lets so much time pass at once.
 pub(crate) fn advance(duration: Duration) {
+    shuttle::thread::sleep(duration); // others may run before, but for them that takes no time
     let sleepers = {
         let mut clock = CLOCK.lock().unwrap();
         clock.now += duration;
