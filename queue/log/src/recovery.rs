@@ -76,7 +76,8 @@ pub(crate) fn open(
         damage = tail.damage;
         writer = Writer::new(SegmentId(segment.0 + 1), options.capacity_after(capacity), 0);
         let file = Arc::clone(&last.file);
-        writer.active = Some(Active { segment, path, file, end: tail.end, zeroed_to: length, capacity });
+        let (end, leftovers) = (tail.end, false);
+        writer.active = Some(Active { segment, path, file, end, zeroed_to: length, leftovers, capacity });
         break;
     }
     sync_last(dir, disk.as_ref(), &segments)?;
