@@ -36,6 +36,8 @@ pub type Damage = Vec<DamagedRange>;
 struct SegmentOnDisk {
     file: Arc<dyn DiskFile>,
     header: Option<SegmentHeader>,
+    /// It has a header, and that is damaged beyond mending.
+    unreadable: bool,
 }
 
 pub(crate) fn open(
@@ -63,6 +65,15 @@ pub(crate) fn open(
         let path = segment::path(dir, segment);
         let from = if intact_before.segment == segment { intact_before.offset } else { 0 };
         let tail = scan_tail(last, FrameKey { salt, segment }, from).map_err(LogError::io("read", &path))?;
+        if last.unreadable && tail.is_empty() && tail.torn_bytes > 0 {
+            // Sectors are written whole: this one once held a header, and so the rest once held records. It is kept for
+            // a person to look at, and what is appended now goes into the next.
+            end = Position { segment, offset: tail.end + tail.torn_bytes };
+            damage = vec![DamagedRange { segment, from: tail.end, to: end.offset }];
+            let capacity = options.first_segment_bytes;
+            writer = Writer::new(SegmentId(segment.0 + 1), capacity, end.offset);
+            break;
+        }
         torn_bytes += tail.torn_bytes;
         if last.header.is_none() && tail.is_empty() {
             // It was being made when the process stopped; nothing in it was ever acknowledged.
@@ -107,7 +118,8 @@ fn find_segments(dir: &Path, disk: &dyn Disk) -> Result<BTreeMap<SegmentId, Segm
         let mut bytes = [0; SEGMENT_HEADER_BYTES as usize];
         read_full_at(file.as_ref(), &mut bytes, 0).map_err(LogError::io("read", &path))?;
         let header = SegmentHeader::decode(&bytes).filter(|header| header.segment == segment);
-        segments.insert(segment, SegmentOnDisk { file, header });
+        let unreadable = header.is_none() && bytes.iter().any(|&byte| byte != 0);
+        segments.insert(segment, SegmentOnDisk { file, header, unreadable });
     }
     Ok(segments)
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use bytes::Bytes;
 use punctual_queue_log::log::Recovery;
 use punctual_queue_log::options::LogOptions;
+use punctual_queue_log::position::SegmentId;
 use punctual_queue_log::reader::DamagedRange;
 
 use crate::fixture::{Fixture, append, read_all};
@@ -181,4 +182,34 @@ fn records_behind_the_header_of_one_that_was_refused_stay_readable() {
     expected.push(&[5; 100]);
     assert_eq!(read_all(&log).0, expected);
     assert_eq!(read_all(&machine.open().unwrap().0).0, expected);
+}
+
+#[test]
+fn any_flipped_bit_of_a_segments_header_costs_nothing() {
+    let whole = Whole::new(4 * 1024, 100);
+    for bit in 0..SEGMENT_HEADER_BYTES * 8 {
+        let mut flipped = whole.content.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        whole.check(&Machine::new(), flipped, |_, found, damaged| {
+            assert!(*found == whole.records[..], "bit {bit}");
+            assert_eq!(damaged, [], "bit {bit}");
+        });
+    }
+}
+
+#[test]
+fn a_segment_whose_header_cannot_be_read_is_kept_and_another_begun() {
+    let whole = Whole::new(4 * 1024, 100);
+    let mut overwritten = whole.content.clone();
+    overwritten[..SEGMENT_HEADER_BYTES].fill(0xaa);
+    let machine = Machine::new();
+    machine.disk.set(whole.image.clone().with_content(Path::new(SEGMENT), overwritten.clone()));
+    let (log, recovery) = machine.open_with(whole.options).unwrap();
+    let range = DamagedRange { segment: SegmentId(1), from: 32, to: 4 * 1024 };
+    assert_eq!((recovery.torn_bytes, recovery.damage), (0, vec![range]));
+    append(&log, b"next").unwrap();
+    for log in [log, machine.open_with(whole.options).unwrap().0] {
+        assert_eq!(read_all(&log), (vec![Bytes::from_static(b"next")], vec![range]));
+    }
+    assert_eq!(machine.disk.image().content(Path::new(SEGMENT)), overwritten);
 }
