@@ -5,16 +5,15 @@ mod observer;
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
-
-use parking_lot::{Condvar, Mutex};
+use std::time::Duration;
 
 use crate::disk::Disk;
 use crate::error::{AppendError, SyncFailure};
 use crate::log::{Completion, Durability, Shared};
 use crate::position::Position;
 use crate::record::Record;
+use crate::sync::thread::{self, JoinHandle};
+use crate::sync::{Condvar, Instant, Mutex};
 use crate::sync_pool::{DirtyFile, SyncPool};
 
 pub use observer::{Commit, Observer};
@@ -66,7 +65,7 @@ impl Committer {
             unsynced: HashMap::new(),
             sync_unsynced_at: None,
         };
-        let thread = std::thread::Builder::new().name("log-commit".into()).spawn(|| worker.run())?;
+        let thread = thread::Builder::new().name("log-commit".into()).spawn(|| worker.run())?;
         Ok(Self { disk, queue, thread: Mutex::new(Some(thread)) })
     }
 
@@ -114,7 +113,7 @@ impl Queue {
     }
 
     /// The first reason stays.
-    fn refuse(&self, reason: AppendError) -> Vec<Request> {
+    pub(crate) fn refuse(&self, reason: AppendError) -> Vec<Request> {
         let mut state = self.state.lock();
         let failed = matches!(reason, AppendError::SyncFailed);
         state.refuses.get_or_insert(reason);
@@ -123,7 +122,7 @@ impl Queue {
     }
 
     /// All that waits, as soon as there is some; empty at `deadline`; `None` when there will be no more.
-    fn take(&self, deadline: Option<Instant>) -> Option<Vec<Request>> {
+    pub(crate) fn take(&self, deadline: Option<Instant>) -> Option<Vec<Request>> {
         let mut state = self.state.lock();
         while state.requests.is_empty() {
             if state.refuses.is_some() {

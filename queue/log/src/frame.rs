@@ -5,8 +5,7 @@
 //! ```
 //!
 //! The mark ties the header to its place and to this log: a block that belongs elsewhere, or bytes inside a record
-//! that look like a frame, do not have it. It also makes the length trustworthy when only the record is damaged.
-//! Numbers are big-endian. A length of 0 is what was never written.
+//! that look like a frame, do not have it. Numbers are big-endian. A length of 0 is what was never written.
 
 use crate::position::SegmentId;
 

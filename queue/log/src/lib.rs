@@ -24,6 +24,7 @@ mod index;
 mod recovery;
 mod scan;
 mod segment;
+mod sync;
 mod sync_pool;
 mod writer;
 

@@ -2,9 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use parking_lot::Mutex;
 
 use crate::committer::{Committer, Queue, Request};
 use crate::disk::Disk;
@@ -16,6 +13,7 @@ use crate::reader::{DamagedRange, Reader};
 use crate::record::Record;
 pub use crate::recovery::{Damage, Recovery};
 use crate::segment;
+use crate::sync::{AtomicBool, Mutex, Ordering};
 use crate::writer::Writer;
 
 /// When an append is complete.

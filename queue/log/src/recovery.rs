@@ -4,9 +4,6 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-
-use parking_lot::Mutex;
 
 use crate::disk::{Disk, DiskFile, OpenMode, read_full_at};
 use crate::error::LogError;
@@ -18,6 +15,7 @@ use crate::position::{Position, SegmentId};
 use crate::reader::DamagedRange;
 use crate::scan::{Found, Scanner};
 use crate::segment::{self, SEGMENT_HEADER_BYTES, SegmentHeader};
+use crate::sync::{AtomicBool, Mutex};
 use crate::writer::{Active, Writer};
 
 const READ_AHEAD_BYTES: usize = 1024 * 1024;
@@ -39,6 +37,8 @@ pub type Damage = Vec<DamagedRange>;
 pub(crate) struct SegmentOnDisk {
     pub(crate) file: Arc<dyn DiskFile>,
     pub(crate) header: Option<SegmentHeader>,
+    /// It has a header, and that is damaged beyond mending.
+    unreadable: bool,
 }
 
 pub(crate) fn open(
@@ -53,8 +53,7 @@ pub(crate) fn open(
     }
     remove_leftovers(dir, disk.as_ref())?;
     let mut segments = find_segments(dir, disk.as_ref())?;
-    let known_salt = self::salt(&segments);
-    let salt = known_salt.unwrap_or_else(|| RandomState::new().hash_one(dir) as u32);
+    let salt = self::salt(&segments).unwrap_or_else(|| RandomState::new().hash_one(dir) as u32);
 
     let mut damage = Vec::new();
     let mut torn_bytes = 0;
@@ -64,17 +63,19 @@ pub(crate) fn open(
         let path = segment::path(dir, segment);
         let from = if intact_before.segment == segment { intact_before.offset } else { 0 };
         let tail = scan_tail(last, FrameKey { salt, segment }, from).map_err(LogError::io("read", &path))?;
+        if last.unreadable && tail.is_empty() && tail.torn_bytes > 0 {
+            // Sectors are written whole: this one once held a header, and so the rest once held records. It is kept for
+            // a person to look at, and what is appended now goes into the next.
+            end = Position { segment, offset: tail.end + tail.torn_bytes };
+            damage = vec![DamagedRange { segment, from: tail.end, to: end.offset }];
+            let capacity = options.first_segment_bytes;
+            writer = Writer::new(SegmentId(segment.0 + 1), capacity, end.offset);
+            break;
+        }
         torn_bytes += tail.torn_bytes;
         if last.header.is_none() && tail.is_empty() {
-            if known_salt.is_none() && tail.torn_bytes > 0 {
-                // All that could be read of the log was behind this header.
-                let aside = segment::set_aside(disk.as_ref(), dir, segment)
-                    .map_err(LogError::io("set aside", &path))?;
-                tracing::error!(segment.path = %aside.display(), "a log begins with a damaged header; kept it aside");
-            } else {
-                // It was being made when the process stopped; nothing in it was ever acknowledged.
-                disk.remove_file(&path).map_err(LogError::io("remove", &path))?;
-            }
+            // It was being made when the process stopped; nothing in it was ever acknowledged.
+            disk.remove_file(&path).map_err(LogError::io("remove", &path))?;
             segments.remove(&segment);
             continue;
         }
@@ -91,7 +92,8 @@ pub(crate) fn open(
         damage = tail.damage;
         writer = Writer::new(SegmentId(segment.0 + 1), options.capacity_after(capacity), 0);
         let file = Arc::clone(&last.file);
-        writer.active = Some(Active { segment, path, file, end: tail.end, zeroed_to: length, capacity });
+        let (end, leftovers) = (tail.end, false);
+        writer.active = Some(Active { segment, path, file, end, zeroed_to: length, leftovers, capacity });
         break;
     }
     sync_last(dir, disk.as_ref(), &segments)?;
@@ -159,7 +161,8 @@ pub(crate) fn find_segments(
         let mut bytes = [0; SEGMENT_HEADER_BYTES as usize];
         read_full_at(file.as_ref(), &mut bytes, 0).map_err(LogError::io("read", &path))?;
         let header = SegmentHeader::decode(&bytes).filter(|header| header.segment == segment);
-        segments.insert(segment, SegmentOnDisk { file, header });
+        let unreadable = header.is_none() && bytes.iter().any(|&byte| byte != 0);
+        segments.insert(segment, SegmentOnDisk { file, header, unreadable });
     }
     Ok(segments)
 }

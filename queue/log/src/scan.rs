@@ -15,7 +15,7 @@ pub(crate) enum Found {
         offset: u32,
         record: Bytes,
     },
-    /// Bytes that are no frame, with a good frame, or at least a good header, around them.
+    /// Bytes that are no frame, with a good header behind them.
     Damaged {
         from: u32,
         to: u32,
@@ -80,14 +80,15 @@ impl Scanner {
         if !self.fill(HEADER_BYTES + length)? {
             return self.search();
         }
+        if crc32fast::hash(&self.buffer[HEADER_BYTES..HEADER_BYTES + length]) != header.checksum {
+            // Not stepped over whole: the header may be all that is left of an append that was refused, and records
+            // that came in its place stand within its length.
+            return self.search();
+        }
         self.buffer.advance(HEADER_BYTES);
         let record = self.buffer.split_to(length).freeze();
         self.offset += HEADER_BYTES as u32 + header.length;
-        if crc32fast::hash(&record) == header.checksum {
-            Ok(Found::Record { offset, record })
-        } else {
-            Ok(Found::Damaged { from: offset, to: self.offset })
-        }
+        Ok(Found::Record { offset, record })
     }
 
     /// The header `ahead` bytes into the buffer, if it is one and its record would end before the limit.

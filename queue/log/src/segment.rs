@@ -43,8 +43,19 @@ impl SegmentHeader {
         bytes
     }
 
-    /// The header in `bytes`, unless it is damaged.
+    /// The header in `bytes`, though one of its bits has flipped: with it would go the salt, without which nothing in
+    /// a log of one segment can be told from garbage.
     pub(crate) fn decode(bytes: &[u8; SEGMENT_HEADER_BYTES as usize]) -> Option<Self> {
+        Self::decode_whole(bytes).or_else(|| {
+            (0..bytes.len() * 8).find_map(|bit| {
+                let mut mended = *bytes;
+                mended[bit / 8] ^= 1 << (bit % 8);
+                Self::decode_whole(&mended)
+            })
+        })
+    }
+
+    fn decode_whole(bytes: &[u8; SEGMENT_HEADER_BYTES as usize]) -> Option<Self> {
         let number = |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
         (bytes[..8] == MAGIC && number(28) == crc32fast::hash(&bytes[..28])).then(|| Self {
             segment: SegmentId(number(8)),

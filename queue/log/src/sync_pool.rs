@@ -2,11 +2,12 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, mpsc};
-use std::thread::JoinHandle;
+use std::sync::Arc;
 
 use crate::disk::DiskFile;
 use crate::error::SyncFailure;
+use crate::sync::mpsc;
+use crate::sync::thread::{self, JoinHandle};
 
 /// Helpers beside the calling thread. More than the disk's queue makes use of gains nothing.
 const HELPERS: usize = 3;
@@ -32,6 +33,7 @@ struct Helper {
     thread: Option<JoinHandle<()>>,
 }
 
+#[derive(Debug)]
 struct Job {
     files: Vec<(usize, DirtyFile)>,
     done: mpsc::Sender<Vec<Failed>>,
@@ -42,13 +44,12 @@ impl SyncPool {
         let helpers = (0..HELPERS)
             .map(|number| {
                 let (jobs, queue) = mpsc::channel::<Job>();
-                let thread =
-                    std::thread::Builder::new().name(format!("log-sync-{number}")).spawn(move || {
-                        for job in queue {
-                            // The other end waits for every answer before it goes on.
-                            let _ = job.done.send(sync_in_turn(&job.files));
-                        }
-                    })?;
+                let thread = thread::Builder::new().name(format!("log-sync-{number}")).spawn(move || {
+                    for job in queue {
+                        // The other end waits for every answer before it goes on.
+                        let _ = job.done.send(sync_in_turn(&job.files));
+                    }
+                })?;
                 Ok(Helper { jobs, thread: Some(thread) })
             })
             .collect::<io::Result<_>>()?;

@@ -43,6 +43,8 @@ pub(crate) struct Active {
     pub(crate) end: u32,
     /// Up to where the file's blocks have been written.
     pub(crate) zeroed_to: u32,
+    /// A part of a batch that was refused may stand behind `end`.
+    pub(crate) leftovers: bool,
     pub(crate) capacity: u32,
 }
 
@@ -130,26 +132,22 @@ impl Writer {
 
     /// Writes the batch at the end of the active segment. A batch that fails leaves nothing behind.
     fn flush(&mut self, shared: &Shared, batch: &mut Batch, results: &mut [Result<Position, AppendError>]) {
+        let cut = self.cut_leftovers();
         let Some(active) = self.active.as_mut().filter(|_| batch.bytes > 0) else {
             return;
         };
-        let written = write_all_at(active.file.as_ref(), &mut batch.slices(), u64::from(active.end));
-        let outcome = written.or_else(|e| {
-            // What did get written must not be taken for records later, beside those that come instead.
-            active.file.set_length(u64::from(active.end))?;
-            active.zeroed_to = active.end;
-            Err(e)
-        });
-        self.dirty
-            .entry(active.segment)
-            .or_insert_with(|| DirtyFile { path: active.path.clone(), file: Arc::clone(&active.file) });
-        match outcome {
+        self.dirty.entry(active.segment).or_insert_with(|| active.dirty_file());
+        let slices = &mut batch.slices();
+        match cut.and_then(|()| write_all_at(active.file.as_ref(), slices, u64::from(active.end))) {
             Ok(()) => {
                 active.end += batch.bytes;
                 active.write_zeros_ahead(shared);
                 shared.index.lock().end = Position { segment: active.segment, offset: active.end };
             }
             Err(e) => {
+                active.leftovers = true;
+                // Should it not succeed, it is tried again before anything else is written.
+                let _ = self.cut_leftovers();
                 let e = Arc::new(e);
                 for &index in &batch.placed {
                     results[index] = Err(AppendError::Refused(Arc::clone(&e)));
@@ -159,8 +157,22 @@ impl Writer {
         *batch = Batch::default();
     }
 
+    /// Cuts off what a batch that was refused left behind: beside records that come in its place it would be taken
+    /// for others.
+    fn cut_leftovers(&mut self) -> io::Result<()> {
+        let Some(active) = self.active.as_mut().filter(|active| active.leftovers) else {
+            return Ok(());
+        };
+        active.file.set_length(u64::from(active.end))?;
+        active.zeroed_to = active.end;
+        active.leftovers = false;
+        self.dirty.entry(active.segment).or_insert_with(|| active.dirty_file());
+        Ok(())
+    }
+
     /// Closes the active segment and begins the next, with room for a frame of `frame_bytes` at least.
     fn roll(&mut self, shared: &Shared, frame_bytes: u32) -> io::Result<()> {
+        self.cut_leftovers()?;
         let previous_end = self.active.as_ref().map_or(self.previous_end, |active| active.end);
         let segment = self.next_segment;
         let capacity = self.next_capacity.max(SEGMENT_HEADER_BYTES + frame_bytes);
@@ -183,7 +195,7 @@ impl Writer {
         self.directory_dirty = true;
         self.dirty.insert(segment, DirtyFile { path: path.clone(), file: Arc::clone(&file) });
         let end = SEGMENT_HEADER_BYTES;
-        self.active = Some(Active { segment, path, file, end, zeroed_to: end, capacity });
+        self.active = Some(Active { segment, path, file, end, zeroed_to: end, leftovers: false, capacity });
         let mut index = shared.index.lock();
         index.begin_segment(segment, previous_end, capacity);
         index.end = Position { segment, offset: end };
@@ -192,6 +204,10 @@ impl Writer {
 }
 
 impl Active {
+    fn dirty_file(&self) -> DirtyFile {
+        DirtyFile { path: self.path.clone(), file: Arc::clone(&self.file) }
+    }
+
     /// Has blocks written for the frames to come, so that their sync finds nothing to change but data.
     fn write_zeros_ahead(&mut self, shared: &Shared) {
         if self.end <= self.zeroed_to {

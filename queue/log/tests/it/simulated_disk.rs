@@ -4,6 +4,7 @@ mod image;
 
 use std::collections::BTreeSet;
 use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -38,8 +39,10 @@ pub(crate) struct SimulatedDisk {
 struct State {
     image: Image,
     events: Vec<Event>,
-    /// The event, counted from now, that fails instead.
-    fails_in: Option<usize>,
+    /// The calls that would be events and fail instead, by their number since it was switched on.
+    fails: Range<usize>,
+    /// How many of those calls there were.
+    calls: usize,
 }
 
 impl SimulatedDisk {
@@ -63,10 +66,10 @@ impl SimulatedDisk {
         self.lock().events.clone()
     }
 
-    /// The call that would be the `number`-th event from now, counted from 0, fails; those after it succeed. Of a write
-    /// that fails, the first half is done.
-    pub(crate) fn fail(&self, number: usize) {
-        self.lock().fails_in = Some(number);
+    /// Of the calls that would be events, counted from 0 since it was switched on, these fail; those after them succeed.
+    /// Of a write that fails, the first half is done.
+    pub(crate) fn fail(&self, calls: Range<usize>) {
+        self.lock().fails = calls;
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -80,17 +83,14 @@ impl SimulatedDisk {
 
 impl State {
     fn happen(&mut self, event: Event) -> io::Result<()> {
-        match self.fails_in {
-            Some(0) => {
-                self.fails_in = None;
-                if let Event::Write { file, offset, mut bytes } = event {
-                    bytes.truncate(bytes.len() / 2);
-                    self.change(Event::Write { file, offset, bytes });
-                }
-                return Err(io::Error::other("the disk does not want to"));
+        let call = self.calls;
+        self.calls += 1;
+        if self.fails.contains(&call) {
+            if let Event::Write { file, offset, mut bytes } = event {
+                bytes.truncate(bytes.len() / 2);
+                self.change(Event::Write { file, offset, bytes });
             }
-            Some(more) => self.fails_in = Some(more - 1),
-            None => {}
+            return Err(io::Error::other("the disk does not want to"));
         }
         self.change(event);
         Ok(())

@@ -19,7 +19,7 @@ fn segment(fixture: &Fixture, number: u32) -> PathBuf {
 fn flip(path: &Path, needle: &str) {
     let mut content = std::fs::read(path).unwrap();
     let at = content.windows(needle.len()).position(|window| window == needle.as_bytes()).unwrap();
-    content[at] ^= 0x10;
+    content[at] ^= 0x14; // two bits: with one, a header would be mended
     std::fs::write(path, content).unwrap();
 }
 

@@ -28,6 +28,17 @@ impl Image {
         Self { dirs: dirs.iter().map(PathBuf::from).collect(), ..Self::default() }
     }
 
+    /// What is in the file at `path`.
+    pub(crate) fn content(&self, path: &Path) -> &[u8] {
+        &self.files[&self.names[path]]
+    }
+
+    /// With something else in the file at `path`.
+    pub(crate) fn with_content(mut self, path: &Path, content: Vec<u8>) -> Self {
+        self.files.insert(self.names[path], content);
+        self
+    }
+
     /// The id of the next file to be made.
     pub(super) fn unused(&self) -> FileId {
         FileId(self.files.last_key_value().map_or(0, |(last, _)| last.0 + 1))
