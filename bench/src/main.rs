@@ -1,6 +1,7 @@
 //! Load generators for Punctual: real processes of the built binary, measured from outside.
 //!
-//! `cargo xtask bench` runs all of it on a release build; `cargo xtask bench latency herd` runs some.
+//! `cargo xtask bench` measures Punctual on a release build; `cargo xtask bench latency herd` measures some of it.
+//! Peers, soak and logs are measured when they are named.
 
 #![forbid(unsafe_code)]
 
@@ -9,19 +10,23 @@ mod cpu;
 mod figures;
 mod load;
 mod machine;
+mod pinned;
 mod system;
 
 mod herd;
 mod latency;
+mod peers;
 mod queue;
 mod throughput;
+
+use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 
 /// Measures Punctual on this machine
 #[derive(Debug, Parser)]
 struct Args {
-    /// What to measure; everything when missing
+    /// What to measure; when missing, all but peers, soak and logs
     names: Vec<Name>,
     /// How long each steady load lasts, in seconds
     #[arg(long, default_value_t = 20)]
@@ -32,6 +37,13 @@ struct Args {
     /// How many runs go through the whole system for throughput
     #[arg(long, default_value_t = 30_000)]
     runs: usize,
+    /// For queue: a running server of the NSQ protocol to measure, HOST:PORT, without its CPU and disk. Its topics
+    /// named bench-… stay
+    #[arg(long)]
+    address: Option<String>,
+    /// How long the soak lasts
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    minutes: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -44,26 +56,56 @@ enum Name {
     Throughput,
     /// A queue node over the bare protocol, beside bare writes to the same disk
     Queue,
+    /// The same loads on a queue node and on beanstalkd, NATS JetStream and Redis streams
+    Peers,
+    /// A queue node at 70 % of its load for --minutes; fails unless memory and descriptors stay flat
+    Soak,
+    /// Syncs of one file and of many, in turn and side by side
+    Logs,
+}
+
+impl Name {
+    /// What lasts for an hour, or is about others, must be named.
+    fn is_wanted(self, args: &Args) -> bool {
+        let usual = !matches!(self, Self::Peers | Self::Soak | Self::Logs);
+        args.names.contains(&self) || usual && args.names.is_empty()
+    }
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let args = Args::parse();
-    let wanted = |name| args.names.is_empty() || args.names.contains(&name);
+async fn main() -> ExitCode {
+    match measure_all(&Args::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("\nfailed: {failure:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn measure_all(args: &Args) -> anyhow::Result<()> {
     println!("{}", machine::layout()?);
-    if wanted(Name::Queue) {
-        // On a thread of its own, because it chooses its cores.
-        std::thread::scope(|threads| threads.spawn(|| queue::measure(&args)).join())
-            .unwrap_or_else(|_| anyhow::bail!("the measurement panicked"))?;
+    pinned(Name::Queue, args, queue::measure)?;
+    pinned(Name::Peers, args, peers::measure)?;
+    pinned(Name::Soak, args, queue::soak::measure)?;
+    pinned(Name::Logs, args, queue::logs::measure)?;
+    if Name::Latency.is_wanted(args) {
+        latency::measure(args).await?;
     }
-    if wanted(Name::Latency) {
-        latency::measure(&args).await?;
+    if Name::Herd.is_wanted(args) {
+        herd::measure(args).await?;
     }
-    if wanted(Name::Herd) {
-        herd::measure(&args).await?;
-    }
-    if wanted(Name::Throughput) {
-        throughput::measure(&args).await?;
+    if Name::Throughput.is_wanted(args) {
+        throughput::measure(args).await?;
     }
     Ok(())
+}
+
+/// What is wanted, on a thread of its own, because it chooses its cores.
+fn pinned(name: Name, args: &Args, measure: fn(&Args) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    if !name.is_wanted(args) {
+        return Ok(());
+    }
+    std::thread::scope(|threads| threads.spawn(|| measure(args)).join())
+        .unwrap_or_else(|_| anyhow::bail!("the measurement panicked"))
 }

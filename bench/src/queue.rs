@@ -1,14 +1,19 @@
 //! The queue node beside the machine's own limits, over the bare protocol: the server on one core, the load on the
 //! other.
 
+pub(crate) mod consume;
+pub(crate) mod link;
+pub(crate) mod publish;
+pub(crate) mod server;
+
+pub(crate) mod logs;
+pub(crate) mod soak;
+
 mod capacity;
-mod consume;
 mod latency;
 mod limits;
-mod link;
-mod publish;
-mod server;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use self::consume::Consumers;
@@ -17,12 +22,12 @@ use self::server::Server;
 use crate::Args;
 use crate::figures::{Sample, line, ms, per_second, rate, title};
 
-const BODY_BYTES: usize = 200;
-const ROUND: Duration = Duration::from_secs(2);
+pub(crate) const BODY_BYTES: usize = 200;
+pub(crate) const ROUND: Duration = Duration::from_secs(2);
 /// Messages of a backlog that is drained.
-const BACKLOG: usize = 1_000_000;
+pub(crate) const BACKLOG: usize = 1_000_000;
 
-const PATTERNS: [Pattern; 5] = [
+pub(crate) const PATTERNS: [Pattern; 5] = [
     Pattern {
         what: "PUB, 1 connection, one at a time",
         aim: "p50 <= 1.15 x (round trip + sync)",
@@ -59,8 +64,12 @@ const PATTERNS: [Pattern; 5] = [
 ];
 
 pub(crate) fn measure(args: &Args) -> anyhow::Result<()> {
+    let server = match &args.address {
+        Some(address) => format!("the server at {address} where it was put"),
+        None => "the node on core 0".to_owned(),
+    };
     title(&format!(
-        "Queue: messages of {BODY_BYTES} bytes, durable, {} rounds; the node on core 0, the load on core 1",
+        "Queue: messages of {BODY_BYTES} bytes, durable, {} rounds; {server}, the load on core 1",
         args.rounds
     ));
     limits()?;
@@ -87,8 +96,19 @@ pub(crate) fn measure(args: &Args) -> anyhow::Result<()> {
     for per_second in [5_000, 20_000, 50_000] {
         delivery(args, per_second)?;
     }
-    capacity::backlog(&body, 5_000_000)?;
-    capacity::idle()
+    if args.address.is_none() {
+        capacity::backlog(&body, 5_000_000)?;
+        capacity::idle()?;
+    }
+    Ok(())
+}
+
+/// The server that is measured and a beginning for topics' names that no measure before had: a server that runs
+/// already keeps them.
+fn server(args: &Args) -> anyhow::Result<(Server, String)> {
+    static MEASURES: AtomicUsize = AtomicUsize::new(0);
+    let measure = MEASURES.fetch_add(1, Ordering::Relaxed);
+    Ok((Server::at_or_start(args.address.as_deref())?, format!("bench-{}-{measure}", std::process::id())))
 }
 
 fn limits() -> anyhow::Result<()> {
@@ -113,11 +133,11 @@ fn limits() -> anyhow::Result<()> {
 fn publishes(args: &Args, pattern: Pattern, body: &[u8]) -> anyhow::Result<()> {
     let bare_us = limits::synced_writes(body.len() * pattern.batch, false)?.median();
     let bare = pattern.batch as f64 * 1e6 / bare_us;
-    let server = Server::start()?;
+    let (server, name) = server(args)?;
     let (mut rates, mut waits, mut messages) = (Vec::new(), Vec::new(), 0);
     let before = server.cpu();
     for round in 0..=args.rounds {
-        let published = publish::run(&server.address, pattern, &format!("bench-{round}"), body, ROUND)?;
+        let published = publish::run(&server.address, pattern, &format!("{name}-{round}"), body, ROUND)?;
         messages += published.messages;
         // The first round warms up.
         if round > 0 {
@@ -125,7 +145,7 @@ fn publishes(args: &Args, pattern: Pattern, body: &[u8]) -> anyhow::Result<()> {
             waits.extend(published.waits_us);
         }
     }
-    let cpu_us = (server.cpu() - before).as_secs_f64() * 1e6 / messages as f64;
+    let cpu = cpu_each(before, server.cpu(), messages);
     let waits = Sample::new(waits);
     let wait = match waits.len() {
         0 => String::new(),
@@ -133,40 +153,47 @@ fn publishes(args: &Args, pattern: Pattern, body: &[u8]) -> anyhow::Result<()> {
     };
     let rates = Sample::new(rates);
     let ratio = format!("{:.2} x the {bare:.0}/s of bare appends", rates.median() / bare);
-    line(pattern.what, &format!("{}, {ratio}, {cpu_us:.2} us CPU each{wait}", rate(&rates)), pattern.aim);
+    line(pattern.what, &format!("{}, {ratio}{cpu}{wait}", rate(&rates)), pattern.aim);
     Ok(())
 }
 
 fn drains(args: &Args, what: &str, aim: &str, consumers: Consumers, body: &[u8]) -> anyhow::Result<()> {
-    let server = Server::start()?;
-    let (mut rates, mut deliveries, mut cpu, mut filled) = (Vec::new(), 0, Duration::ZERO, 0);
+    let (server, name) = server(args)?;
+    let (mut rates, mut deliveries, mut cpu, mut filled) = (Vec::new(), 0, Some(Duration::ZERO), 0);
     for round in 0..=args.rounds {
-        let name = format!("drain-{round}");
+        let name = format!("{name}-{round}");
         let topic = format!("{name}-0");
         consume::make_channels(&server.address, &topic, consumers.channels)?;
         let messages = consume::fill(&server.address, &name, body, BACKLOG / consumers.channels)?;
         filled += messages;
-        let disk = server.disk()?;
+        let disk = server.disk();
         let before = server.cpu();
         let (count, took) = consume::drain(&server.address, &topic, consumers, messages)?;
-        cpu += server.cpu() - before;
+        cpu = cpu.zip(server.cpu()).zip(before).map(|((sum, after), before)| sum + after - before);
         deliveries += count;
         if round > 0 {
             rates.push(per_second(count, took));
-        } else {
+        } else if let Some(disk) = disk {
             line(what, &format!("{:.0} bytes on disk each", disk as f64 / filled as f64), "<= 260");
         }
     }
-    let cpu_us = cpu.as_secs_f64() * 1e6 / deliveries as f64;
-    line(what, &format!("{}, {cpu_us:.2} us CPU each", rate(&Sample::new(rates))), aim);
+    let cpu = cpu_each(Some(Duration::ZERO), cpu, deliveries);
+    line(what, &format!("{}{cpu}", rate(&Sample::new(rates))), aim);
     Ok(())
 }
 
+/// Of the server's processor time; nothing where that is unknown.
+fn cpu_each(before: Option<Duration>, after: Option<Duration>, messages: usize) -> String {
+    before.zip(after).map_or_else(String::new, |(before, after)| {
+        format!(", {:.2} us CPU each", (after - before).as_secs_f64() * 1e6 / messages as f64)
+    })
+}
+
 fn publish_and_consume(args: &Args, body: &[u8]) -> anyhow::Result<()> {
-    let server = Server::start()?;
+    let (server, name) = server(args)?;
     let mut rates = Vec::new();
     for round in 0..=args.rounds {
-        let (count, took) = consume::both(&server.address, &format!("both-{round}"), body, ROUND)?;
+        let (count, took) = consume::both(&server.address, &format!("{name}-{round}"), body, ROUND)?;
         if round > 0 {
             rates.push(per_second(count, took));
         }
@@ -176,9 +203,9 @@ fn publish_and_consume(args: &Args, body: &[u8]) -> anyhow::Result<()> {
 }
 
 fn delivery(args: &Args, per_second: usize) -> anyhow::Result<()> {
-    let server = Server::start()?;
+    let (server, topic) = server(args)?;
     let lasting = Duration::from_secs(args.seconds.min(10));
-    let times = latency::measure(&server.address, "latency", BODY_BYTES, per_second, lasting)?;
+    let times = latency::measure(&server.address, &topic, BODY_BYTES, per_second, lasting)?;
     let value = format!("p50 {}, p99 {}", ms(times.median()), ms(times.quantile(0.99)));
     line(&format!("due to be sent to received, {per_second}/s"), &value, "p50 <= 0.6 ms, p99 <= 2 ms");
     Ok(())

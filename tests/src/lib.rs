@@ -5,16 +5,20 @@
 //! [`cluster::Cluster::stop`]; one that ends otherwise leaves its logs, data and history behind and says where.
 
 pub mod cluster;
+pub mod queue_node;
 pub mod topology;
 
 pub mod client;
 pub mod definition;
 pub mod export;
+pub mod lossy_disk;
 pub mod nemesis;
+pub mod queue_load;
 pub mod recorder;
 pub mod witness;
 
 pub mod database;
+pub mod effort;
 pub mod port;
 pub mod process;
 pub mod programs;

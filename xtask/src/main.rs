@@ -19,7 +19,7 @@ use clap::Parser;
 enum Chore {
     /// Run all tests, on a Postgres of their own
     Test {
-        /// Include what takes many minutes
+        /// Include what takes many minutes, or needs root and /dev/fuse
         #[arg(long)]
         full: bool,
         /// Only tests whose name contains one of these

@@ -26,11 +26,15 @@ pub(crate) fn run(full: bool, filters: &[String]) -> anyhow::Result<ExitCode> {
     };
     if has_nextest() {
         let mut nextest = cargo(["nextest", "run", "--workspace", "--no-tests=warn"]);
+        if full {
+            nextest.args(["--run-ignored", "all"]); // those that need more than a user's rights
+        }
         return prepared(nextest.args(filters)).map(exit_code);
     }
+    let ignored = if full { ["--include-ignored"].as_slice() } else { &[] };
     let mut each = cargo(["test", "--workspace", "--no-fail-fast", "--bins", "--lib", "--tests"]);
-    let each = prepared(each.args(["--exclude", WHOLE_SYSTEM, "--"]).args(filters))?;
+    let each = prepared(each.args(["--exclude", WHOLE_SYSTEM, "--"]).args(ignored).args(filters))?;
     let mut whole = cargo(["test", "--package", WHOLE_SYSTEM, "--no-fail-fast", "--tests"]);
-    let whole = prepared(whole.args(["--", "--test-threads=1"]).args(filters))?;
+    let whole = prepared(whole.args(["--", "--test-threads=1"]).args(ignored).args(filters))?;
     Ok(exit_code(if each.success() { whole } else { each }))
 }

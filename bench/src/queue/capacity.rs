@@ -15,9 +15,9 @@ pub(super) fn backlog(body: &[u8], messages: usize) -> anyhow::Result<()> {
     let mut server = Server::start()?;
     make_channels(&server.address, "backlog-0", 1)?;
     let filled = consume::fill(&server.address, "backlog", body, messages)?;
-    let memory = server.memory()? as f64 / 1e6;
+    let memory = server.process()?.memory()? as f64 / 1e6;
     line(&format!("memory with {filled} messages queued"), &format!("{memory:.0} MB"), "<= 60 MB");
-    let disk = server.disk()? as f64 / filled as f64;
+    let disk = server.disk().unwrap_or_default() as f64 / filled as f64;
     line("disk, one channel", &format!("{disk:.0} bytes each"), "");
     let listens = server.restart()?;
     let started = Instant::now();
@@ -39,15 +39,15 @@ pub(super) fn backlog(body: &[u8], messages: usize) -> anyhow::Result<()> {
 /// Memory and processor time of connections that do nothing but answer heartbeats never asked for.
 pub(super) fn idle() -> anyhow::Result<()> {
     let server = Server::start()?;
-    let before = server.memory()?;
+    let before = server.process()?.memory()?;
     let links: Vec<_> =
         (0..IDLE_CONNECTIONS).map(|_| Link::open(&server.address)).collect::<anyhow::Result<_>>()?;
-    let each = server.memory()?.saturating_sub(before) as f64 / links.len() as f64 / 1e3;
-    let cpu = server.cpu();
+    let each = server.process()?.memory()?.saturating_sub(before) as f64 / links.len() as f64 / 1e3;
+    let cpu = server.process()?.cpu();
     let started = Instant::now();
     #[expect(clippy::disallowed_methods, reason = "the time that passes is what is measured over")]
     std::thread::sleep(WATCHED);
-    let share = (server.cpu() - cpu).as_secs_f64() / started.elapsed().as_secs_f64() * 100.0;
+    let share = (server.process()?.cpu() - cpu).as_secs_f64() / started.elapsed().as_secs_f64() * 100.0;
     let what = format!("{IDLE_CONNECTIONS} idle connections");
     line(&what, &format!("{each:.1} kB each, {share:.1} % of a core"), "<= 8 kB, <= 1 %");
     Ok(())

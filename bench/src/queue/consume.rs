@@ -7,15 +7,15 @@ use super::link::{Arrival, Link};
 use super::publish::{self, Pattern};
 
 /// Messages that each consumer lets be in flight.
-const READY: usize = 2500;
+pub(crate) const READY: usize = 2500;
 /// The last messages are not counted: a last timer must not blur the rate.
-const COUNTED: f64 = 0.98;
+pub(crate) const COUNTED: f64 = 0.98;
 
 /// Publishers go on this much longer than consumers, so that none of these waits for a message in vain.
-const LONGER: Duration = Duration::from_millis(300);
+pub(crate) const LONGER: Duration = Duration::from_millis(300);
 
 /// How a backlog is made.
-pub(super) const FILL: Pattern = Pattern {
+pub(crate) const FILL: Pattern = Pattern {
     what: "MPUB of 200, 2 connections, 8 in flight",
     aim: "",
     connections: 2,
@@ -42,7 +42,7 @@ pub(super) fn fill(address: &str, name: &str, body: &[u8], messages: usize) -> a
 }
 
 /// Makes the channels, so that they have what is published from now on.
-pub(super) fn make_channels(address: &str, topic: &str, channels: usize) -> anyhow::Result<()> {
+pub(crate) fn make_channels(address: &str, topic: &str, channels: usize) -> anyhow::Result<()> {
     for channel in 0..channels {
         Link::subscribe(address, topic, &format!("channel-{channel}"), 0)?;
     }
@@ -81,7 +81,7 @@ pub(super) fn drain(
 }
 
 /// Finishes messages for as long as `goes_on` with so many says so; how many it were.
-fn consume(
+pub(super) fn consume(
     address: &str,
     topic: &str,
     channel: &str,

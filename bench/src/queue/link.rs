@@ -14,7 +14,7 @@ const SILENCE: Duration = Duration::from_secs(30);
 const MESSAGE_HEAD: usize = 26;
 
 /// A connection.
-pub(super) struct Link {
+pub(crate) struct Link {
     stream: TcpStream,
     input: Vec<u8>,
     /// What has arrived and was not taken yet.
@@ -23,7 +23,7 @@ pub(super) struct Link {
 }
 
 /// What a server sends.
-pub(super) enum Arrival<'a> {
+pub(crate) enum Arrival<'a> {
     /// `OK` and the like.
     Answer,
     /// A message's id, as FIN wants it, and its body.
@@ -32,7 +32,7 @@ pub(super) enum Arrival<'a> {
 
 impl Link {
     /// Connects and asks for few heartbeats: servers refuse consumers that want none.
-    pub(super) fn open(address: &str) -> anyhow::Result<Self> {
+    pub(crate) fn open(address: &str) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(SILENCE))?;
@@ -45,7 +45,7 @@ impl Link {
     }
 
     /// Consumes a channel, `ready` messages at a time.
-    pub(super) fn subscribe(address: &str, topic: &str, channel: &str, ready: usize) -> anyhow::Result<Self> {
+    pub(crate) fn subscribe(address: &str, topic: &str, channel: &str, ready: usize) -> anyhow::Result<Self> {
         let mut link = Self::open(address)?;
         link.send(format!("SUB {topic} {channel}\n").as_bytes())?;
         link.answers(1)?;
@@ -53,22 +53,22 @@ impl Link {
         Ok(link)
     }
 
-    pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.write_all(bytes)
     }
 
     /// A second handle, to send while another thread receives.
-    pub(super) fn sender(&self) -> io::Result<TcpStream> {
+    pub(crate) fn sender(&self) -> io::Result<TcpStream> {
         self.stream.try_clone()
     }
 
     /// How long [`receive`](Self::receive) waits before it fails with `WouldBlock`.
-    pub(super) fn set_patience(&self, patience: Duration) -> io::Result<()> {
+    pub(crate) fn set_patience(&self, patience: Duration) -> io::Result<()> {
         self.stream.set_read_timeout(Some(patience))
     }
 
     /// Waits for something to arrive, then hands over all that has; says how much that was.
-    pub(super) fn receive(&mut self, mut take: impl FnMut(Arrival<'_>)) -> anyhow::Result<usize> {
+    pub(crate) fn receive(&mut self, mut take: impl FnMut(Arrival<'_>)) -> anyhow::Result<usize> {
         let mut taken = 0;
         while taken == 0 {
             self.fill()?;
@@ -87,7 +87,7 @@ impl Link {
     }
 
     /// Waits for at least one answer, at most `limit`; how many came.
-    pub(super) fn answers(&mut self, limit: usize) -> anyhow::Result<usize> {
+    pub(crate) fn answers(&mut self, limit: usize) -> anyhow::Result<usize> {
         let came = self.receive(|_| {})?;
         ensure!(came <= limit, "{came} answers to {limit} commands");
         Ok(came)
@@ -127,7 +127,7 @@ fn arrival(frame: &[u8]) -> anyhow::Result<Option<Arrival<'_>>> {
 }
 
 /// A PUB of one body, an MPUB of several.
-pub(super) fn publish(topic: &str, body: &[u8], batch: usize) -> Vec<u8> {
+pub(crate) fn publish(topic: &str, body: &[u8], batch: usize) -> Vec<u8> {
     let length = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX).to_be_bytes();
     let framed = [&length(body.len())[..], body].concat();
     if batch == 1 {

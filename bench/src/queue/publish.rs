@@ -6,28 +6,28 @@ use super::link::{self, Link};
 
 /// How messages are published.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Pattern {
-    pub(super) what: &'static str,
-    pub(super) aim: &'static str,
-    pub(super) connections: usize,
+pub(crate) struct Pattern {
+    pub(crate) what: &'static str,
+    pub(crate) aim: &'static str,
+    pub(crate) connections: usize,
     /// Commands on each connection that wait for their answer.
-    pub(super) in_flight: usize,
+    pub(crate) in_flight: usize,
     /// Messages of a command.
-    pub(super) batch: usize,
+    pub(crate) batch: usize,
     /// Each connection publishes to these in turn.
-    pub(super) topics: usize,
+    pub(crate) topics: usize,
 }
 
 /// What one round gave.
-pub(super) struct Published {
-    pub(super) messages: usize,
-    pub(super) took: Duration,
+pub(crate) struct Published {
+    pub(crate) messages: usize,
+    pub(crate) took: Duration,
     /// From a command to its answer, in microseconds; only with one in flight.
-    pub(super) waits_us: Vec<f64>,
+    pub(crate) waits_us: Vec<f64>,
 }
 
 /// Publishes bodies of `body` bytes for as long as `round`; the topics' names begin with `topic`.
-pub(super) fn run(
+pub(crate) fn run(
     address: &str,
     pattern: Pattern,
     topic: &str,

@@ -4,10 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::future::join_all;
-use punctual_queue_wire::{
-    command::{Command, MPUB_ITEM_BYTES},
-    name::TopicName,
-};
+use punctual_queue_wire::{bodies::SIZE_BYTES, command::Command, name::TopicName};
 use tokio::{
     sync::{Semaphore, mpsc, watch},
     task::JoinSet,
@@ -203,12 +200,12 @@ impl Producer {
     fn commands(&self, topic: &TopicName, bodies: Vec<Bytes>) -> Vec<Command> {
         let mut commands = Vec::with_capacity(1);
         let mut part = Vec::with_capacity(bodies.len());
-        let mut part_bytes = MPUB_ITEM_BYTES;
+        let mut part_bytes = 4;
         for body in bodies {
-            let body_bytes = MPUB_ITEM_BYTES + body.len();
+            let body_bytes = SIZE_BYTES + body.len();
             if part_bytes + body_bytes > self.options.max_body_bytes && !part.is_empty() {
                 commands.push(command(topic, std::mem::take(&mut part)));
-                part_bytes = MPUB_ITEM_BYTES;
+                part_bytes = 4;
             }
             part_bytes += body_bytes;
             part.push(body);
@@ -242,7 +239,7 @@ fn command(topic: &TopicName, mut bodies: Vec<Bytes>) -> Command {
         Some(body) if bodies.is_empty() => Command::Pub { topic, body },
         last => {
             bodies.extend(last);
-            Command::Mpub { topic, bodies }
+            Command::Mpub { topic, bodies: bodies.iter().collect() }
         }
     }
 }

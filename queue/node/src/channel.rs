@@ -5,11 +5,12 @@
 
 mod consumers;
 mod counts;
+mod in_flight;
 mod loading;
 mod progress;
 mod unsaved;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use punctual_queue_log::position::Position;
@@ -18,6 +19,7 @@ use punctual_queue_wire::error::NotHeld;
 use crate::message::{Batch, Sequence, StoredMessage};
 pub(crate) use consumers::{ConnectionId, Consumer, Consumers};
 pub(crate) use counts::Counts;
+use in_flight::{Held, InFlight};
 use loading::Loading;
 pub(crate) use loading::{Load, Loaded};
 pub(crate) use progress::{Progress, ranges_of};
@@ -41,8 +43,7 @@ pub(crate) struct Channel {
     ready: VecDeque<StoredMessage>,
     /// Messages to be delivered again, those without a body after reading it again.
     again: VecDeque<Again>,
-    in_flight: HashMap<Sequence, InFlight>,
-    deadlines: BTreeSet<(Instant, Sequence)>,
+    in_flight: InFlight,
     /// Messages that are not due yet; without a place until they are read from the log, after a restart.
     deferred: BTreeMap<(Instant, Sequence), Option<Position>>,
     /// When those without a place are due.
@@ -67,17 +68,6 @@ struct Again {
     sequence: Sequence,
     position: Position,
     message: Option<StoredMessage>,
-}
-
-/// A message at a consumer.
-#[derive(Debug)]
-struct InFlight {
-    message: StoredMessage,
-    owner: ConnectionId,
-    deadline: Instant,
-    /// No touch moves the deadline beyond this.
-    latest_deadline: Instant,
-    attempts: u16,
 }
 
 /// A message on its way to a consumer.
@@ -111,8 +101,7 @@ impl Channel {
             load_from: origin.load_from,
             ready: VecDeque::new(),
             again: VecDeque::new(),
-            in_flight: HashMap::new(),
-            deadlines: BTreeSet::new(),
+            in_flight: InFlight::default(),
             deferred: origin.put_off.iter().map(|(sequence, until)| ((*until, *sequence), None)).collect(),
             put_off: origin.put_off,
             attempts: origin.attempts,
@@ -180,17 +169,8 @@ impl Channel {
         if self.consumers.remove(id).is_none() || hold {
             return;
         }
-        let mut held: Vec<_> = self
-            .in_flight
-            .iter()
-            .filter(|(_, held)| held.owner == id)
-            .map(|(sequence, _)| *sequence)
-            .collect();
-        held.sort_unstable();
-        for sequence in held {
-            if let Some(held) = self.take_in_flight(sequence) {
-                self.deliver_again(held);
-            }
+        for held in self.in_flight.take_all_of(id) {
+            self.deliver_again(held);
         }
     }
 
@@ -204,8 +184,11 @@ impl Channel {
         sequence: Sequence,
         now: Instant,
     ) -> Result<(), NotHeld> {
-        self.take_held(id, sequence)?;
-        self.consumers.update(id, |consumer| consumer.finish_count += 1);
+        self.in_flight.take(id, sequence)?;
+        self.consumers.update(id, |consumer| {
+            consumer.gave_back_one();
+            consumer.finish_count += 1;
+        });
         self.counts.finished += 1;
         self.done_with(sequence, now);
         Ok(())
@@ -218,8 +201,11 @@ impl Channel {
         delay: Duration,
         now: Instant,
     ) -> Result<(), NotHeld> {
-        let held = self.take_held(id, sequence)?;
-        self.consumers.update(id, |consumer| consumer.requeue_count += 1);
+        let held = self.in_flight.take(id, sequence)?;
+        self.consumers.update(id, |consumer| {
+            consumer.gave_back_one();
+            consumer.requeue_count += 1;
+        });
         self.counts.requeued += 1;
         if delay.is_zero() {
             self.deliver_again(held);
@@ -237,12 +223,8 @@ impl Channel {
         sequence: Sequence,
         now: Instant,
     ) -> Result<(), NotHeld> {
-        let held = self.in_flight.get_mut(&sequence).ok_or(NotHeld::NotInFlight)?;
-        let consumer = self.consumers.get(id).filter(|_| held.owner == id).ok_or(NotHeld::OtherOwner)?;
-        self.deadlines.remove(&(held.deadline, sequence));
-        held.deadline = (now + consumer.message_timeout).min(held.latest_deadline);
-        self.deadlines.insert((held.deadline, sequence));
-        Ok(())
+        let timeout = self.consumers.get(id).map_or(Duration::ZERO, |consumer| consumer.message_timeout);
+        self.in_flight.touch(id, sequence, timeout, now)
     }
 
     // What operators do.
@@ -258,7 +240,6 @@ impl Channel {
         self.ready.clear();
         self.again.clear();
         self.in_flight.clear();
-        self.deadlines.clear();
         self.deferred.clear();
         self.put_off.clear();
         self.attempts.clear();
@@ -275,7 +256,8 @@ impl Channel {
         if before <= self.progress.floor() {
             return;
         }
-        let mut in_flight: Vec<_> = self.in_flight.keys().copied().filter(|held| *held < before).collect();
+        let numbers = self.in_flight.iter().map(|held| held.message.sequence);
+        let mut in_flight: Vec<_> = numbers.filter(|held| *held < before).collect();
         in_flight.sort_unstable();
         let mut start = self.progress.floor();
         for held in in_flight {
@@ -295,16 +277,10 @@ impl Channel {
 
     /// Delivers again what was in flight too long, and what was put off until now.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        while let Some(&(deadline, sequence)) = self.deadlines.first()
-            && deadline <= now
-        {
-            match self.take_in_flight(sequence) {
-                Some(held) => {
-                    self.counts.timed_out += 1;
-                    self.deliver_again(held);
-                }
-                None => self.deadlines.retain(|(_, stale)| *stale != sequence),
-            }
+        while let Some(held) = self.in_flight.take_overdue(now) {
+            self.counts.timed_out += 1;
+            self.consumers.update(held.owner, Consumer::gave_back_one);
+            self.deliver_again(held);
         }
         self.load_not_before = self.load_not_before.filter(|not_before| *not_before > now);
         while let Some(entry) = self.deferred.first_entry()
@@ -320,16 +296,20 @@ impl Channel {
     }
 
     /// When the channel next has something to do without anyone asking.
-    pub(crate) fn next_timeout(&self) -> Option<Instant> {
-        let deadline = self.deadlines.first().map(|(deadline, _)| *deadline);
+    pub(crate) fn next_timeout(&mut self) -> Option<Instant> {
+        let deadline = self.in_flight.first_deadline();
+        self.first_of(deadline)
+    }
+
+    fn first_of(&self, deadline: Option<Instant>) -> Option<Instant> {
         let due = self.deferred.first_key_value().map(|((due, _), _)| *due);
         [deadline, due, self.unsaved.due(), self.load_not_before].into_iter().flatten().min()
     }
 
     /// Whether the keeper is needed before the time it planned.
     pub(crate) fn needs_keeper(&mut self, now: Instant) -> bool {
-        let sooner =
-            self.next_timeout().is_some_and(|next| self.planned.is_none_or(|planned| next < planned));
+        let next = self.first_of(self.in_flight.before_first_deadline());
+        let sooner = next.is_some_and(|next| self.planned.is_none_or(|planned| next < planned));
         sooner || self.wants_next(now) || self.wants_again(now)
     }
 
@@ -343,26 +323,29 @@ impl Channel {
 
     /// Gives out what is ready to those who want it, in turn.
     pub(crate) fn deliver(&mut self, now: Instant, out: &mut Vec<Delivery>) {
-        while !self.paused && self.consumers.next().is_some() {
+        while !self.paused
+            && let Some((id, consumer)) = self.consumers.next()
+        {
+            let (timeout, sample_rate) = (consumer.message_timeout, consumer.sample_rate);
             let Some(message) = self.next_message() else { return };
             let sequence = message.sequence;
-            let Some((id, consumer)) = self.consumers.next() else { return };
-            if is_sampled_out(sequence, consumer.sample_rate) {
+            if is_sampled_out(sequence, sample_rate) {
                 self.attempts.remove(&sequence);
                 self.counts.sampled_out += 1;
                 self.done_with(sequence, now);
                 continue;
             }
-            consumer.in_flight += 1;
-            consumer.message_count += 1;
-            let deadline = now + consumer.message_timeout;
-            self.consumers.pass();
-            let attempts = self.attempts.remove(&sequence).unwrap_or(0).saturating_add(1);
-            let latest_deadline = now + self.max_message_timeout;
-            self.deadlines.insert((deadline, sequence));
+            self.consumers.serve();
+            let before = if self.attempts.is_empty() { None } else { self.attempts.remove(&sequence) };
+            let attempts = before.unwrap_or(0).saturating_add(1);
             self.unsaved.delivered(sequence, now);
-            let held = InFlight { message: message.clone(), owner: id, deadline, latest_deadline, attempts };
-            self.in_flight.insert(sequence, held);
+            self.in_flight.insert(Held {
+                message: message.clone(),
+                owner: id,
+                deadline: now + timeout,
+                latest_deadline: now + self.max_message_timeout,
+                attempts,
+            });
             out.push(Delivery { consumer: id, message, attempts });
         }
     }
@@ -370,10 +353,7 @@ impl Channel {
     /// What the log should know by now of what was finished and delivered.
     pub(crate) fn take_unwritten(&mut self, now: Instant) -> Option<Unwritten> {
         let (in_flight, waiting) = (&self.in_flight, &self.attempts);
-        let attempts = |sequence| {
-            let held: Option<&InFlight> = in_flight.get(&sequence);
-            held.map(|held| held.attempts).or_else(|| waiting.get(&sequence).copied())
-        };
+        let attempts = |sequence| in_flight.attempts(sequence).or_else(|| waiting.get(&sequence).copied());
         let waits = |sequence, until| until > now && self.deferred.contains_key(&(until, sequence));
         self.unsaved.take(now, attempts, waits)
     }
@@ -415,7 +395,7 @@ impl Channel {
 
     /// How often the messages were delivered that it is not done with; those never delivered are left out.
     pub(crate) fn all_attempts(&self) -> Vec<(Sequence, u16)> {
-        let in_flight = self.in_flight.iter().map(|(sequence, held)| (*sequence, held.attempts));
+        let in_flight = self.in_flight.iter().map(|held| (held.message.sequence, held.attempts));
         let waiting = self.attempts.iter().map(|(sequence, attempts)| (*sequence, *attempts));
         in_flight.chain(waiting).collect()
     }
@@ -443,23 +423,8 @@ impl Channel {
         self.ready.pop_front()
     }
 
-    fn take_held(&mut self, id: ConnectionId, sequence: Sequence) -> Result<InFlight, NotHeld> {
-        match self.in_flight.get(&sequence) {
-            None => Err(NotHeld::NotInFlight),
-            Some(held) if held.owner != id => Err(NotHeld::OtherOwner),
-            Some(_) => self.take_in_flight(sequence).ok_or(NotHeld::NotInFlight),
-        }
-    }
-
-    fn take_in_flight(&mut self, sequence: Sequence) -> Option<InFlight> {
-        let held = self.in_flight.remove(&sequence)?;
-        self.deadlines.remove(&(held.deadline, sequence));
-        self.consumers.update(held.owner, |owner| owner.in_flight = owner.in_flight.saturating_sub(1));
-        Some(held)
-    }
-
-    fn deliver_again(&mut self, held: InFlight) {
-        let InFlight { message, attempts, .. } = held;
+    fn deliver_again(&mut self, held: Held) {
+        let Held { message, attempts, .. } = held;
         self.attempts.insert(message.sequence, attempts);
         let (sequence, position) = (message.sequence, message.position);
         self.again.push_back(Again { sequence, position, message: Some(message) });

@@ -81,6 +81,17 @@ impl From<LogError> for TopicError {
 }
 
 impl TopicError {
+    /// Whether there was no room, on the disk or in a quota.
+    pub(crate) fn is_full(&self) -> bool {
+        let full = |kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        match self {
+            Self::Append(error) => error.is_full(),
+            Self::Io { source, .. } => full(source.kind()),
+            Self::Log(error) => matches!(&**error, LogError::Io { source, .. } if full(source.kind())),
+            Self::Deleted | Self::Exiting => false,
+        }
+    }
+
     pub(crate) fn io(action: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { action, source: std::sync::Arc::new(source) }
     }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use punctual_queue_log::position::Position;
+use punctual_queue_wire::bodies::Bodies;
 use punctual_queue_wire::message::MessageId;
 
 /// A message's number within its topic: counts up from 1 and is never reused. Its hex digits are the message's id.
@@ -43,7 +44,7 @@ pub(crate) struct Batch {
     pub(crate) timestamp_ns: i64,
     /// Not to be delivered before; `None` for at once.
     pub(crate) due: Option<Instant>,
-    pub(crate) bodies: Vec<Bytes>,
+    pub(crate) bodies: Bodies,
 }
 
 impl Batch {
@@ -58,7 +59,7 @@ impl Batch {
             sequence: Sequence(number),
             position: self.position,
             timestamp_ns: self.timestamp_ns,
-            body: body.clone(),
+            body,
         })
     }
 }

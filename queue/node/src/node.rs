@@ -1,6 +1,8 @@
 //! The node as a whole: opened, served, stopped.
 
+use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -196,7 +198,7 @@ fn recover(disk: Arc<dyn Disk>, options: NodeOptions) -> Result<Recovered, NodeE
         path: options.data_path.clone(),
         source,
     })?;
-    disk.create_dir_all(&dir).map_err(|source| NodeError::Io {
+    create_durably(disk.as_ref(), &dir).map_err(|source| NodeError::Io {
         action: "create",
         path: dir.clone(),
         source,
@@ -223,6 +225,24 @@ fn recover(disk: Arc<dyn Disk>, options: NodeOptions) -> Result<Recovered, NodeE
     });
     let topics = Topics::open(dir.join(topics::DIR_NAME), Arc::clone(&context))?;
     Ok((topics, context, lock, failure))
+}
+
+/// Makes `dir` and what is missing above it, and syncs the directories that name them: without its own name, all that
+/// is synced in `dir` would be lost with the power.
+fn create_durably(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
+    let is_missing = |dir: &&Path| matches!(disk.list(dir), Err(e) if e.kind() == io::ErrorKind::NotFound);
+    let missing: Vec<&Path> = dir.ancestors().take_while(is_missing).collect();
+    disk.create_dir_all(dir)?;
+    // The node's own directory also when it was there: it may have been made just before a kill.
+    let made = if missing.is_empty() { vec![dir] } else { missing };
+    for parent in made.into_iter().filter_map(Path::parent) {
+        match disk.sync_dir(parent) {
+            // Then somebody else made the directory, and saw to it.
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {}
+            synced => synced?,
+        }
+    }
+    Ok(())
 }
 
 /// Notes what the committer does.

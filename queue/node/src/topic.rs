@@ -21,13 +21,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use parking_lot::Mutex;
 use punctual_queue_log::error::AppendError;
 use punctual_queue_log::log::{Durability, Log};
 use punctual_queue_log::options::LogOptions;
 use punctual_queue_log::position::{Position, SegmentId};
 use punctual_queue_log::reader::DamagedRange;
+use punctual_queue_wire::bodies::Bodies;
 use punctual_queue_wire::name::{ChannelName, TopicName};
 use tokio::sync::{Notify, oneshot};
 
@@ -156,7 +156,7 @@ impl Topic {
 
     /// Publishes messages, all or none. The receipt says `Ok` once they are on the disk.
     /// They are delivered once `delay` is over.
-    pub(crate) fn publish(self: &Arc<Self>, bodies: Vec<Bytes>, delay: Duration) -> Receipt {
+    pub(crate) fn publish(self: &Arc<Self>, bodies: Bodies, delay: Duration) -> Receipt {
         let (done, receipt) = oneshot::channel();
         let timestamp_ns = self.context.unix_ns();
         let due = (!delay.is_zero()).then(|| Instant::now() + delay);

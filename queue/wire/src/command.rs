@@ -9,6 +9,7 @@ use std::{fmt, time::Duration};
 use bytes::{Bytes, BytesMut};
 
 use crate::{
+    bodies::Bodies,
     error::ProtocolError,
     message::MessageId,
     name::{ChannelName, TopicName},
@@ -19,7 +20,6 @@ mod encode;
 mod head;
 
 pub use body::{BodyOf, PendingBody};
-pub use encode::MPUB_ITEM_BYTES;
 pub use head::Head;
 
 /// The longest command line in bytes, its `\n` included.
@@ -125,7 +125,7 @@ pub enum Command {
         /// Where to.
         topic: TopicName,
         /// The messages, at least one, none of them empty.
-        bodies: Vec<Bytes>,
+        bodies: Bodies,
     },
     /// Publishes one message to be delivered later.
     Dpub {

@@ -13,6 +13,8 @@ pub mod message;
 
 pub mod frame;
 
+pub mod bodies;
+
 pub mod command;
 
 pub mod identify;

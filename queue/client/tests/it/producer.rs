@@ -42,7 +42,7 @@ async fn one_message_is_a_pub_and_several_are_an_mpub() -> anyhow::Result<()> {
         assert_eq!(first, Command::Pub { topic: topic(), body: Bytes::from("a") });
         peer.respond(OK).await?;
         let second = peer.command().await?;
-        assert_eq!(second, Command::Mpub { topic: topic(), bodies: bodies(["b", "c"]) });
+        assert_eq!(second, Command::Mpub { topic: topic(), bodies: ["b", "c"].into_iter().collect() });
         peer.respond(OK).await
     };
     let client = async {
@@ -136,7 +136,10 @@ async fn what_exceeds_a_body_goes_out_as_several() -> anyhow::Result<()> {
     let topic = topic();
     let node = async {
         let first = peer.command().await?;
-        assert_eq!(first, Command::Mpub { topic: topic.clone(), bodies: bodies(["aaa", "bbb"]) });
+        assert_eq!(
+            first,
+            Command::Mpub { topic: topic.clone(), bodies: ["aaa", "bbb"].into_iter().collect() }
+        );
         let second = peer.command().await?;
         assert_eq!(second, Command::Pub { topic: topic.clone(), body: Bytes::from("ccc") });
         peer.respond(OK).await?;

@@ -3,6 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
+
 /// A connection, for as long as the process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ConnectionId(pub(crate) u64);
@@ -36,6 +38,11 @@ impl Consumer {
         }
     }
 
+    /// It finished or requeued a message, or held one too long.
+    pub(super) fn gave_back_one(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+    }
+
     fn wants_more(&self) -> bool {
         self.in_flight < self.ready_count
     }
@@ -44,7 +51,7 @@ impl Consumer {
 /// All consumers of a channel. Those that want messages are served in turn.
 #[derive(Debug, Default)]
 pub(crate) struct Consumers {
-    by_id: HashMap<ConnectionId, Consumer>,
+    by_id: HashMap<ConnectionId, Consumer, RandomState>,
     /// Everyone that may want a message, once; some may not any more when their turn comes.
     turns: VecDeque<ConnectionId>,
 }
@@ -90,21 +97,27 @@ impl Consumers {
     }
 
     /// Whose turn it is; `None` while nobody wants a message.
-    pub(crate) fn next(&mut self) -> Option<(ConnectionId, &mut Consumer)> {
-        while let Some(&id) = self.turns.front() {
-            let consumer = self.by_id.get_mut(&id)?;
-            if consumer.wants_more() {
-                break;
+    pub(crate) fn next(&mut self) -> Option<(ConnectionId, &Consumer)> {
+        loop {
+            let id = *self.turns.front()?;
+            let wants_more = self.by_id.get(&id).is_some_and(Consumer::wants_more);
+            if wants_more {
+                return Some((id, self.by_id.get(&id)?));
             }
-            consumer.queued = false;
+            if let Some(consumer) = self.by_id.get_mut(&id) {
+                consumer.queued = false;
+            }
             self.turns.pop_front();
         }
-        let id = *self.turns.front()?;
-        Some((id, self.by_id.get_mut(&id)?))
     }
 
-    /// The one whose turn it was has got a message; the next one follows.
-    pub(crate) fn pass(&mut self) {
-        self.turns.rotate_left(usize::from(!self.turns.is_empty()));
+    /// The one whose turn it is gets a message; the next one follows.
+    pub(crate) fn serve(&mut self) {
+        let Some(id) = self.turns.pop_front() else { return };
+        if let Some(consumer) = self.by_id.get_mut(&id) {
+            consumer.in_flight += 1;
+            consumer.message_count += 1;
+        }
+        self.turns.push_back(id);
     }
 }

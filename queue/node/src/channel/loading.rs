@@ -106,7 +106,7 @@ impl Channel {
     pub(crate) fn moved(&mut self, map: impl Fn(Position) -> Position) {
         let ready = self.ready.iter_mut();
         let again = self.again.iter_mut().filter_map(|again| again.message.as_mut());
-        let in_flight = self.in_flight.values_mut().map(|held| &mut held.message);
+        let in_flight = self.in_flight.messages_mut();
         for message in ready.chain(again).chain(in_flight) {
             message.position = map(message.position);
         }

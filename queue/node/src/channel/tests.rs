@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use proptest::prelude::*;
 use punctual_queue_log::position::Position;
 
@@ -163,7 +162,7 @@ impl Bench {
     fn publish(&mut self, count: u8) {
         let end = self.log.last().map_or(Sequence::FIRST, Batch::end);
         let position = Position::from_u64(self.log.len() as u64 + 1);
-        let bodies = (0..u64::from(count)).map(|n| Bytes::from(end.plus(n).to_string())).collect();
+        let bodies = (0..u64::from(count)).map(|n| end.plus(n).to_string()).collect();
         let batch = Batch { position, first: end, timestamp_ns: 0, due: None, bodies };
         self.model.extend(batch.messages().map(|message| (message.sequence, State::Waiting)));
         self.channel.published(&batch, end, self.now);
@@ -173,8 +172,8 @@ impl Bench {
     /// Time passes. What is due is back in the queue then, and nothing else is.
     fn advance(&mut self, by: Duration) {
         self.now += by;
-        let due: Vec<_> =
-            self.channel.deadlines.range(..=(self.now, Sequence(u64::MAX))).map(|d| d.1).collect();
+        let overdue = self.channel.in_flight.iter().filter(|held| held.deadline <= self.now);
+        let due: Vec<_> = overdue.map(|held| held.message.sequence).collect();
         let deferred: Vec<_> =
             self.channel.deferred.range(..=(self.now, Sequence(u64::MAX))).map(|(d, _)| d.1).collect();
         self.channel.handle_timeout(self.now);
@@ -295,7 +294,7 @@ impl Bench {
             self.step(Step::Advance(30));
             self.step(Step::Load);
             self.step(Step::Load);
-            let held: Vec<_> = self.channel.in_flight.keys().copied().collect();
+            let held: Vec<_> = self.channel.in_flight.iter().map(|held| held.message.sequence).collect();
             for sequence in held {
                 assert_eq!(self.channel.finish(id, sequence, self.now), Ok(()));
                 self.model.insert(sequence, State::Finished);

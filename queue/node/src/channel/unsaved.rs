@@ -75,11 +75,12 @@ impl Unsaved {
         }
         if self.delivered_due.is_some_and(|due| due <= now) {
             self.delivered_due = None;
-            let mut delivered = std::mem::take(&mut self.delivered);
-            delivered.sort_unstable();
-            delivered.dedup();
-            unwritten.attempts =
-                delivered.into_iter().filter_map(|sequence| Some((sequence, attempts(sequence)?))).collect();
+            // Most are finished by now and need no words.
+            let delivered = std::mem::take(&mut self.delivered).into_iter();
+            let counted = delivered.filter_map(|sequence| Some((sequence, attempts(sequence)?)));
+            unwritten.attempts = counted.collect();
+            unwritten.attempts.sort_unstable();
+            unwritten.attempts.dedup();
         }
         if self.put_off_due.is_some_and(|due| due <= now) {
             self.put_off_due = None;

@@ -4,14 +4,20 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use bytes::Buf;
+use punctual_queue_wire::bodies::{Bodies, Packing};
 use punctual_queue_wire::http::{HttpError, Query};
 use punctual_queue_wire::name::TopicName;
 
 use super::Served;
 use super::answer::Answer;
+use crate::error::TopicError;
 use crate::topic::received;
 
+/// nsqd's only word for what could not be stored.
 const EXITING: HttpError = HttpError::new(503, "EXITING");
+
+/// The same status, which clients take for "later or elsewhere", with the reason that a person needs.
+const DISK_FULL: HttpError = HttpError::new(503, "DISK_FULL");
 
 impl Served {
     pub(super) async fn publish(
@@ -34,7 +40,7 @@ impl Served {
         if delay > limits.max_requeue_delay {
             return Err(invalid_delay);
         }
-        self.hand_in(&topic, vec![body], delay).await
+        self.hand_in(&topic, Bodies::from_iter([body]), delay).await
     }
 
     pub(super) async fn publish_many(
@@ -59,16 +65,15 @@ impl Served {
         self.hand_in(&topic, bodies, Duration::ZERO).await
     }
 
-    async fn hand_in(
-        &self,
-        topic: &TopicName,
-        bodies: Vec<Bytes>,
-        delay: Duration,
-    ) -> Result<Answer, HttpError> {
-        let topic = self.shared.topics.get_or_create(topic).await.map_err(|_| EXITING)?;
-        received(topic.publish(bodies, delay)).await.map_err(|_| EXITING)?;
+    async fn hand_in(&self, topic: &TopicName, bodies: Bodies, delay: Duration) -> Result<Answer, HttpError> {
+        let topic = self.shared.topics.get_or_create(topic).await.map_err(|e| not_stored(&e))?;
+        received(topic.publish(bodies, delay)).await.map_err(|e| not_stored(&e))?;
         Ok(Answer::Text("OK".to_owned()))
     }
+}
+
+fn not_stored(error: &TopicError) -> HttpError {
+    if error.is_full() { DISK_FULL } else { EXITING }
 }
 
 fn topic_of(query: &Query) -> Result<TopicName, HttpError> {
@@ -81,24 +86,24 @@ async fn read(body: Body, max_bytes: u32, too_big: &'static str) -> Result<Bytes
     axum::body::to_bytes(body, max_bytes as usize).await.map_err(|_| HttpError::new(413, too_big))
 }
 
-fn text_bodies(body: &Bytes, max_bytes: usize) -> Result<Vec<Bytes>, HttpError> {
+fn text_bodies(body: &[u8], max_bytes: usize) -> Result<Bodies, HttpError> {
     let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     lines
         .map(|line| {
             if line.len() > max_bytes {
                 return Err(HttpError::new(413, "MSG_TOO_BIG"));
             }
-            Ok(body.slice_ref(line))
+            Ok(line)
         })
         .collect()
 }
 
-fn binary_bodies(mut body: Bytes, max_count: u32, max_bytes: usize) -> Result<Vec<Bytes>, HttpError> {
+fn binary_bodies(mut body: Bytes, max_count: u32, max_bytes: usize) -> Result<Bodies, HttpError> {
     const BAD_BODY: HttpError = HttpError::new(413, "BAD_BODY");
     const BAD_MESSAGE: HttpError = HttpError::new(413, "BAD_MESSAGE");
     let count = body.try_get_i32().map_err(|_| BAD_BODY)?;
     let count = u32::try_from(count).ok().filter(|count| (1..=max_count).contains(count)).ok_or(BAD_BODY)?;
-    let mut bodies = Vec::new();
+    let mut bodies = Packing::default();
     for _ in 0..count {
         let size = body.try_get_i32().map_err(|_| BAD_MESSAGE)?;
         let size =
@@ -106,7 +111,7 @@ fn binary_bodies(mut body: Bytes, max_count: u32, max_bytes: usize) -> Result<Ve
         if size > body.len() {
             return Err(BAD_MESSAGE);
         }
-        bodies.push(body.split_to(size));
+        bodies.push(&body.split_to(size));
     }
-    Ok(bodies)
+    Ok(bodies.finish())
 }

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
+use punctual_queue_wire::bodies::Packing;
 use punctual_queue_wire::command::{Command, CommandName, CommandReader, ConnectionState, Standing};
 use punctual_queue_wire::error::ProtocolError;
 use punctual_queue_wire::frame::{self, MAGIC_V2};
@@ -26,7 +27,7 @@ use crate::topic::{Mailbox, Topic};
 const MAGIC_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What is read at a time, from an idle connection and from a busy one.
-const MIN_READ_BYTES: usize = 4 * 1024;
+const MIN_READ_BYTES: usize = 512;
 const MAX_READ_BYTES: usize = 256 * 1024;
 
 /// How long to let a client read the error it is being closed for.
@@ -62,7 +63,7 @@ pub(super) enum Gathered {
     #[default]
     Nothing,
     /// PUBs to the connection's current topic.
-    Bodies(Vec<Bytes>),
+    Bodies(Packing),
     /// RDY, FIN, REQ and TOUCH.
     ForChannel(Vec<Command>),
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use punctual_queue_wire::bodies::{Bodies, Packing};
 use punctual_queue_wire::command::{Command, CommandName, ConnectionState};
 use punctual_queue_wire::error::{NotHeld, ProtocolError};
 use punctual_queue_wire::frame;
@@ -37,7 +38,9 @@ impl Connection {
             Command::Nop => {}
             Command::Pub { topic, body } => self.gather_body(&topic, body).await,
             Command::Mpub { topic, bodies } => self.publish(name, &topic, bodies, Duration::ZERO).await,
-            Command::Dpub { topic, delay, body } => self.publish(name, &topic, vec![body], delay).await,
+            Command::Dpub { topic, delay, body } => {
+                self.publish(name, &topic, Bodies::from_iter([body]), delay).await
+            }
             Command::Rdy(_) | Command::Fin(_) | Command::Req { .. } | Command::Touch(_) => {
                 match &mut self.gathered {
                     Gathered::ForChannel(commands) => commands.push(command),
@@ -58,7 +61,7 @@ impl Connection {
             Gathered::Bodies(bodies) => {
                 let count = bodies.len();
                 if let Some(topic) = self.topic.clone() {
-                    self.hand_to(&topic, CommandName::Pub, count, bodies, Duration::ZERO);
+                    self.hand_to(&topic, CommandName::Pub, count, bodies.finish(), Duration::ZERO);
                 }
             }
             Gathered::ForChannel(commands) => self.apply_all(&commands),
@@ -71,11 +74,13 @@ impl Connection {
         }
         let full = match &mut self.gathered {
             Gathered::Bodies(bodies) => {
-                bodies.push(body);
-                bodies.iter().map(Bytes::len).sum::<usize>() >= GATHERED_BYTES || bodies.len() >= 1024
+                bodies.push(&body);
+                bodies.bytes() >= GATHERED_BYTES || bodies.len() >= 1024
             }
             other => {
-                *other = Gathered::Bodies(vec![body]);
+                let mut bodies = Packing::default();
+                bodies.push(&body);
+                *other = Gathered::Bodies(bodies);
                 false
             }
         };
@@ -84,13 +89,7 @@ impl Connection {
         }
     }
 
-    async fn publish(
-        &mut self,
-        command: CommandName,
-        topic: &TopicName,
-        bodies: Vec<Bytes>,
-        delay: Duration,
-    ) {
+    async fn publish(&mut self, command: CommandName, topic: &TopicName, bodies: Bodies, delay: Duration) {
         if let Some(topic) = self.current_topic(command, topic).await {
             self.hand_to(&topic, command, 1, bodies, delay);
         }
@@ -101,10 +100,10 @@ impl Connection {
         topic: &Arc<Topic>,
         command: CommandName,
         commands: usize,
-        bodies: Vec<Bytes>,
+        bodies: Bodies,
         delay: Duration,
     ) {
-        let bytes = bodies.iter().map(Bytes::len).sum();
+        let bytes = bodies.packed().len();
         self.shared.clients.published(self.id, &topic.name, bodies.len() as u64);
         let receipt = topic.publish(bodies, delay);
         self.answers.publish(receipt, command, commands, bytes);

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 use punctual_queue_wire::name::ChannelName;
 use tokio::sync::Notify;
@@ -25,7 +26,7 @@ pub(crate) struct ChannelHandle {
 #[derive(Debug)]
 struct Live {
     channel: Channel,
-    mailboxes: HashMap<ConnectionId, Arc<Mailbox>>,
+    mailboxes: HashMap<ConnectionId, Arc<Mailbox>, RandomState>,
     deleted: bool,
 }
 
@@ -45,7 +46,7 @@ impl ChannelHandle {
         channel: Channel,
         keeper: Arc<Notify>,
     ) -> Self {
-        let live = Live { channel, mailboxes: HashMap::new(), deleted: false };
+        let live = Live { channel, mailboxes: HashMap::default(), deleted: false };
         Self { name, number, live: Mutex::new(live), keeper }
     }
 

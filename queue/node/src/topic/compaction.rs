@@ -7,6 +7,7 @@ use punctual_queue_log::log::Log;
 use punctual_queue_log::position::{Position, SegmentId};
 use punctual_queue_log::record::Record;
 use punctual_queue_log::rewrite::Rewritten;
+use punctual_queue_wire::bodies::Packing;
 use roaring::RoaringTreemap;
 
 use super::record::{self, Entry};
@@ -141,18 +142,26 @@ impl Rewrite {
 
     /// The wanted messages of a batch, those with numbers in a row together.
     fn runs_of(&self, batch: &Batch) -> Vec<Batch> {
-        let mut runs: Vec<Batch> = Vec::new();
+        let mut runs: Vec<(Sequence, Packing)> = Vec::new();
         for message in batch.messages().filter(|message| !self.unwanted.contains(message.sequence.0)) {
-            match runs.last_mut() {
-                Some(run) if run.end() == message.sequence => run.bodies.push(message.body),
-                Some(_) | None => {
-                    let (first, bodies) = (message.sequence, vec![message.body]);
-                    let (position, timestamp_ns) = (batch.position, batch.timestamp_ns);
-                    runs.push(Batch { position, first, timestamp_ns, due: None, bodies });
-                }
+            let goes_on =
+                runs.last().is_some_and(|(first, run)| first.plus(run.len() as u64) == message.sequence);
+            if !goes_on {
+                runs.push((message.sequence, Packing::default()));
+            }
+            if let Some((_, run)) = runs.last_mut() {
+                run.push(&message.body);
             }
         }
-        runs
+        let (position, timestamp_ns) = (batch.position, batch.timestamp_ns);
+        let run = |(first, run): (_, Packing)| Batch {
+            position,
+            first,
+            timestamp_ns,
+            due: None,
+            bodies: run.finish(),
+        };
+        runs.into_iter().map(run).collect()
     }
 }
 

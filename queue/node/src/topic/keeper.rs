@@ -151,7 +151,7 @@ impl Topic {
             core.last_published_ns = core.last_published_ns.max(batch.timestamp_ns);
             core.committed_end = core.committed_end.max(batch.end());
             core.message_count += batch.bodies.len() as u64;
-            core.message_bytes += batch.bodies.iter().map(|body| body.len() as u64).sum::<u64>();
+            core.message_bytes += batch.bodies.body_bytes() as u64;
         }
         if core.paused || core.channels.is_empty() {
             return;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use punctual_queue_log::position::Position;
 use punctual_queue_log::record::Record;
+use punctual_queue_wire::bodies::Bodies;
 use punctual_queue_wire::name::ChannelName;
 use serde::{Deserialize, Serialize};
 
@@ -59,24 +60,18 @@ pub(crate) enum Change {
 }
 
 /// The record of messages published together.
-pub(crate) fn messages(first: Sequence, timestamp_ns: i64, delay: Duration, bodies: &[Bytes]) -> Record {
-    let mut parts = Vec::with_capacity(1 + bodies.len() * 2);
-    let mut sizes = BytesMut::with_capacity(MESSAGES_HEADER_BYTES + bodies.len() * 4);
+pub(crate) fn messages(first: Sequence, timestamp_ns: i64, delay: Duration, bodies: &Bodies) -> Record {
+    let mut header = BytesMut::with_capacity(MESSAGES_HEADER_BYTES);
     if delay.is_zero() {
-        sizes.put_u8(MESSAGES);
+        header.put_u8(MESSAGES);
     } else {
-        sizes.put_u8(DEFERRED_MESSAGES);
-        sizes.put_u64(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
+        header.put_u8(DEFERRED_MESSAGES);
+        header.put_u64(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
     }
-    sizes.put_u64(first.0);
-    sizes.put_i64(timestamp_ns);
-    sizes.put_u32(length(bodies.len()));
-    for body in bodies {
-        sizes.put_u32(length(body.len()));
-        parts.push(sizes.split().freeze());
-        parts.push(body.clone());
-    }
-    Record::new(parts)
+    header.put_u64(first.0);
+    header.put_i64(timestamp_ns);
+    header.put_u32(u32::try_from(bodies.len()).expect("each takes bytes of a body far below 4 GiB"));
+    Record::new(vec![header.freeze(), bodies.packed().clone()])
 }
 
 /// The record of those of the messages published together that are left: one run of numbers or more.
@@ -94,11 +89,9 @@ pub(crate) fn rest(runs: &[Batch], delay: Duration) -> Record {
     for run in runs {
         put_varint(&mut out, run.first.0 - last.0);
         put_varint(&mut out, run.bodies.len() as u64);
-        for body in &run.bodies {
-            put_varint(&mut out, body.len() as u64);
-            parts.push(out.split().freeze());
-            parts.push(body.clone());
-        }
+        put_varint(&mut out, run.bodies.packed().len() as u64);
+        parts.push(out.split().freeze());
+        parts.push(run.bodies.packed().clone());
         last = run.end();
     }
     Record::new(parts)
@@ -184,15 +177,8 @@ pub(crate) fn count_messages(position: Position, record: Bytes) -> Option<u64> {
 fn take_messages(position: Position, mut record: Bytes) -> Option<Batch> {
     let first = Sequence(record.try_get_u64().ok()?);
     let timestamp_ns = record.try_get_i64().ok()?;
-    let count = record.try_get_u32().ok()? as usize;
-    let mut bodies = Vec::with_capacity(count.min(record.len() / 5));
-    for _ in 0..count {
-        let size = record.try_get_u32().ok()? as usize;
-        if size > record.len() {
-            return None;
-        }
-        bodies.push(record.split_to(size));
-    }
+    let count = record.try_get_u32().ok()?;
+    let bodies = Bodies::parse(record, count)?;
     Some(Batch { position, first, timestamp_ns, due: None, bodies })
 }
 
@@ -203,14 +189,10 @@ fn take_rest(position: Position, mut record: Bytes) -> Option<Entry> {
     let mut last = 0_u64;
     for _ in 0..take_varint(&mut record)? {
         let first = last.checked_add(take_varint(&mut record)?)?;
-        let mut bodies = Vec::new();
-        for _ in 0..take_varint(&mut record)? {
-            let size = usize::try_from(take_varint(&mut record)?).ok()?;
-            if size > record.len() {
-                return None;
-            }
-            bodies.push(record.split_to(size));
-        }
+        let count = u32::try_from(take_varint(&mut record)?).ok()?;
+        let packed_bytes = usize::try_from(take_varint(&mut record)?).ok()?;
+        let packed = (packed_bytes <= record.len()).then(|| record.split_to(packed_bytes))?;
+        let bodies = Bodies::parse(packed, count)?;
         last = first.checked_add(bodies.len() as u64)?;
         runs.push(Batch { position, first: Sequence(first), timestamp_ns, due: None, bodies });
     }
@@ -249,10 +231,6 @@ fn take_progress(record: &mut Bytes, with_delays: bool) -> Option<Vec<(ChannelNu
 /// A delay in milliseconds, rounded up: nothing comes before its time.
 pub(super) fn whole_ms(delay: Duration) -> u64 {
     u64::try_from(delay.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
-}
-
-fn length(count: usize) -> u32 {
-    u32::try_from(count).expect("bodies are bounded by the message and body limits, far below 4 GiB")
 }
 
 #[cfg(test)]

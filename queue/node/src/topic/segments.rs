@@ -10,9 +10,6 @@ use crate::message::{Batch, Sequence};
 /// Bytes a record of messages takes beside their bodies, about.
 const RECORD_BYTES: u64 = 41;
 
-/// Bytes a message takes in a record beside its body.
-const MESSAGE_BYTES: u64 = 4;
-
 /// The segments with messages in them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Segments(BTreeMap<SegmentId, Contents>);
@@ -70,9 +67,8 @@ impl Contents {
     }
 
     pub(crate) fn add(&mut self, batch: &Batch) {
-        let bodies: u64 = batch.bodies.iter().map(|body| body.len() as u64 + MESSAGE_BYTES).sum();
         self.messages += batch.bodies.len() as u64;
-        self.bytes += bodies + RECORD_BYTES;
+        self.bytes += batch.bodies.packed().len() as u64 + RECORD_BYTES;
     }
 
     /// What of it would be left of `bytes` when only `live` of its numbers are wanted.

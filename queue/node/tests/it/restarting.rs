@@ -294,6 +294,8 @@ async fn a_full_disk_refuses_publishes_and_lets_consumers_go_on() {
     producer.publish("t", &vec![b'x'; 500_000]).await; // more than the room kept for it
     producer.expect_error("E_PUB_FAILED PUB failed the disk refused the write: no storage space").await;
     producer.expect_end().await;
+    let refused = node.post_body("/pub?topic=t", vec![b'x'; 500_000]).await;
+    assert_eq!(refused, (503, r#"{"message":"DISK_FULL"}"#.to_owned()));
     assert_eq!(node.get("/ping").await.status(), 500);
     let a = consumer.expect_message("a").await;
     consumer.finish(&a).await;

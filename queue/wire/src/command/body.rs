@@ -5,10 +5,16 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 
 use super::{Command, CommandName, Limits};
-use crate::{error::ProtocolError, name::TopicName, split};
+use crate::{
+    bodies::{Bodies, SIZE_BYTES},
+    error::ProtocolError,
+    name::TopicName,
+    split,
+};
 
-/// Memory reserved for the list of an MPUB's messages before they have arrived. The count is the client's word only.
-const RESERVED_MESSAGES: usize = 1_024;
+/// An MPUB's messages of at least so many bytes share the input's memory. Fewer are copied: they may be kept for long, and
+/// would keep all that was read with them.
+const SHARED_BYTES: usize = 8 * 1024;
 
 /// What a body belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,18 +53,19 @@ enum Progress {
     Size,
     Bytes(usize),
     Count(TopicName),
-    ItemSize(Items),
-    Item(Items, usize),
+    Items(TopicName, Items),
 }
 
-/// What has arrived of an MPUB.
+/// What has arrived of an MPUB's messages. They stay where they are until the last is there, so as to be one piece.
 #[derive(Debug, PartialEq, Eq)]
 struct Items {
-    topic: TopicName,
     expected: u32,
-    bodies: Vec<Bytes>,
-    /// What a body of exactly these messages would have.
-    body_bytes: u64,
+    /// How many have arrived whole.
+    seen: u32,
+    /// Bytes up to the one that has not, or up to its body where its size is known.
+    scanned: usize,
+    /// The size of the one that has not.
+    size: Option<usize>,
 }
 
 impl PendingBody {
@@ -71,7 +78,7 @@ impl PendingBody {
         &self.of
     }
 
-    /// Takes what has arrived off the front of `input` and gives the command once it is whole. Bodies share
+    /// Takes what has arrived off the front of `input` and gives the command once it is whole. Large bodies share
     /// `input`'s memory; nothing is reserved for a size that is only claimed.
     ///
     /// An MPUB's size is checked but does not decide where the command ends: its count of messages does, as in NSQ.
@@ -108,22 +115,19 @@ impl PendingBody {
                 None => Step::Short(Progress::Bytes(size)),
             },
             Progress::Count(topic) => match split::take_i32(input) {
-                Some(count) => Step::Read(Progress::ItemSize(Items::new(topic, count, limits)?)),
+                Some(count) => Step::Read(Progress::Items(topic, Items::new(count, limits)?)),
                 None => Step::Short(Progress::Count(topic)),
             },
-            Progress::ItemSize(mut items) => match split::take_i32(input) {
-                Some(size) => {
-                    let size = items.on_size(size, limits)?;
-                    Step::Read(Progress::Item(items, size))
+            Progress::Items(topic, mut items) => match items.scan(input, limits)? {
+                true => {
+                    let packed = input.split_to(items.scanned);
+                    let packed = match packed.len() < SHARED_BYTES {
+                        true => Bytes::copy_from_slice(&packed),
+                        false => packed.freeze(),
+                    };
+                    Step::Whole(Command::Mpub { topic, bodies: Bodies::checked(packed, items.expected) })
                 }
-                None => Step::Short(Progress::ItemSize(items)),
-            },
-            Progress::Item(mut items, size) => match split::take_bytes(input, size) {
-                Some(body) => {
-                    items.bodies.push(body);
-                    items.next()
-                }
-                None => Step::Short(Progress::Item(items, size)),
+                false => Step::Short(Progress::Items(topic, items)),
             },
         })
     }
@@ -139,10 +143,12 @@ impl PendingBody {
                 ProtocolError::BodySizeMissing(command)
             }
             (Progress::Bytes(_), BodyOf::Identify | BodyOf::Auth) => ProtocolError::BodyMissing(command),
-            (Progress::Bytes(_) | Progress::Item(..), _) => ProtocolError::MessageMissing(command),
+            (Progress::Bytes(_) | Progress::Items(_, Items { size: Some(_), .. }), _) => {
+                ProtocolError::MessageMissing(command)
+            }
             (Progress::Count(_), _) => ProtocolError::MessageCountMissing,
-            (Progress::ItemSize(items), _) => {
-                ProtocolError::MessageSizeMissing { command, item: items.index() }
+            (Progress::Items(_, items), _) => {
+                ProtocolError::MessageSizeMissing { command, item: Some(items.seen) }
             }
         }
     }
@@ -166,7 +172,9 @@ impl PendingBody {
             BodyOf::Auth => Command::Auth(body),
             BodyOf::Pub { topic } => Command::Pub { topic: topic.clone(), body },
             BodyOf::Dpub { topic, delay } => Command::Dpub { topic: topic.clone(), delay: *delay, body },
-            BodyOf::Mpub { topic } => Command::Mpub { topic: topic.clone(), bodies: vec![body] },
+            BodyOf::Mpub { topic } => {
+                Command::Mpub { topic: topic.clone(), bodies: Bodies::from_iter([body]) }
+            }
         }
     }
 }
@@ -179,40 +187,50 @@ enum Step {
 }
 
 impl Items {
-    fn new(topic: TopicName, count: i32, limits: &Limits) -> Result<Self, ProtocolError> {
+    fn new(count: i32, limits: &Limits) -> Result<Self, ProtocolError> {
         let expected = u32::try_from(count)
             .ok()
             .filter(|count| (1..=limits.max_mpub_messages()).contains(count))
             .ok_or(ProtocolError::BadMessageCount(count))?;
-        let bodies = Vec::with_capacity(RESERVED_MESSAGES.min(expected as usize));
-        Ok(Self { topic, expected, bodies, body_bytes: 4 })
+        Ok(Self { expected, seen: 0, scanned: 0, size: None })
     }
 
-    fn index(&self) -> Option<u32> {
-        u32::try_from(self.bodies.len()).ok()
+    /// Looks at what has arrived since; says whether all messages have.
+    fn scan(&mut self, input: &[u8], limits: &Limits) -> Result<bool, ProtocolError> {
+        while self.seen < self.expected {
+            let size = match self.size {
+                Some(size) => size,
+                None => {
+                    let Some(size) = input.get(self.scanned..).and_then(<[u8]>::first_chunk::<SIZE_BYTES>)
+                    else {
+                        return Ok(false);
+                    };
+                    let size = self.on_size(i32::from_be_bytes(*size), limits)?;
+                    self.scanned += SIZE_BYTES;
+                    self.size = Some(size);
+                    size
+                }
+            };
+            if input.len() - self.scanned < size {
+                return Ok(false);
+            }
+            self.scanned += size;
+            self.seen += 1;
+            self.size = None;
+        }
+        Ok(true)
     }
 
     /// Checks one message, and the sum so far: the size given for the whole may have been a lie, and what is held
     /// in memory has to end somewhere.
-    fn on_size(&mut self, size: i32, limits: &Limits) -> Result<usize, ProtocolError> {
+    fn on_size(&self, size: i32, limits: &Limits) -> Result<usize, ProtocolError> {
         let command = CommandName::Mpub;
-        let size = message_size(command, self.index(), size, limits)?;
-        self.body_bytes += 4 + size as u64;
-        if self.body_bytes > u64::from(limits.max_body_bytes) {
-            return Err(ProtocolError::BodyTooBig {
-                command,
-                size: self.body_bytes,
-                max: limits.max_body_bytes,
-            });
+        let size = message_size(command, Some(self.seen), size, limits)?;
+        let body_bytes = (4 + self.scanned + SIZE_BYTES + size) as u64;
+        if body_bytes > u64::from(limits.max_body_bytes) {
+            return Err(ProtocolError::BodyTooBig { command, size: body_bytes, max: limits.max_body_bytes });
         }
         Ok(size)
-    }
-
-    fn next(self) -> Step {
-        if self.bodies.len() < self.expected as usize {
-            return Step::Read(Progress::ItemSize(self));
-        }
-        Step::Whole(Command::Mpub { topic: self.topic, bodies: self.bodies })
     }
 }
 

@@ -3,10 +3,8 @@
 use bytes::{BufMut, BytesMut};
 
 use super::{Command, CommandName};
+use crate::bodies::Bodies;
 use crate::frame::wire_size;
-
-/// What each message of an MPUB adds to its body beside its own bytes.
-pub const MPUB_ITEM_BYTES: usize = 4;
 
 impl Command {
     /// Appends the command as it stands on the wire.
@@ -78,12 +76,10 @@ fn put_body(body: &[u8], out: &mut BytesMut) {
     out.put_slice(body);
 }
 
-fn put_bodies(bodies: &[bytes::Bytes], out: &mut BytesMut) {
-    let total = bodies.iter().map(|body| MPUB_ITEM_BYTES + body.len()).sum::<usize>() + 4;
+fn put_bodies(bodies: &Bodies, out: &mut BytesMut) {
+    let total = 4 + bodies.packed().len();
     out.reserve(4 + total);
     out.put_i32(wire_size(total));
     out.put_i32(wire_size(bodies.len()));
-    for body in bodies {
-        put_body(body, out);
-    }
+    out.put_slice(bodies.packed());
 }

@@ -67,7 +67,7 @@ fn commands_with_a_body_wait_for_it() {
     let delay = Duration::from_millis(1_500);
     let deferred = Command::Dpub { topic: topic(), delay, body: body.clone() };
     check(b"DPUB t 1500\n\0\0\0\x04body", CLOSING, deferred);
-    let several = Command::Mpub { topic: topic(), bodies: vec![body, Bytes::from_static(b"x")] };
+    let several = Command::Mpub { topic: topic(), bodies: [&b"body"[..], b"x"].into_iter().collect() };
     check(b"MPUB t\n\0\0\0\x11\0\0\0\x02\0\0\0\x04body\0\0\0\x01x", CONNECTED, several);
     for incomplete in
         [&b"PUB t"[..], b"PUB t\n\0\0", b"PUB t\n\0\0\0\x04bod", b"MPUB t\n\0\0\0\x09\0\0\0\x01"]
@@ -81,7 +81,7 @@ fn an_mpub_ends_where_its_count_says_not_its_size() {
     let mut input = BytesMut::from(&b"MPUB t\n\0\0\0\x30\0\0\0\x01\0\0\0\x01xNOP\n"[..]);
     let mut reader = CommandReader::default();
     let first = reader.next(&mut input, CONNECTED, &limits());
-    assert_eq!(first, Ok(Some(Command::Mpub { topic: topic(), bodies: vec![Bytes::from_static(b"x")] })));
+    assert_eq!(first, Ok(Some(Command::Mpub { topic: topic(), bodies: [b"x"].into_iter().collect() })));
     assert_eq!(reader.next(&mut input, CONNECTED, &limits()), Ok(Some(Command::Nop)));
 }
 
@@ -218,7 +218,8 @@ fn any_command() -> impl Strategy<Value = (Command, Standing)> {
         (topic(), name)
             .prop_map(|(topic, channel)| Command::Sub { topic, channel: channel.parse().unwrap() }),
         (topic(), any_body()).prop_map(|(topic, body)| Command::Pub { topic, body }),
-        (topic(), bodies).prop_map(|(topic, bodies)| Command::Mpub { topic, bodies }),
+        (topic(), bodies)
+            .prop_map(|(topic, bodies)| Command::Mpub { topic, bodies: bodies.iter().collect() }),
         (topic(), delay(), any_body()).prop_map(|(topic, delay, body)| Command::Dpub { topic, delay, body }),
         Just(Command::Nop),
     ];

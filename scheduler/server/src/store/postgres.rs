@@ -20,6 +20,7 @@ mod lease;
 mod live;
 mod namespaces;
 mod nodes;
+mod overlap;
 mod partitions;
 mod plan;
 mod read;

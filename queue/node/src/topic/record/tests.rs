@@ -30,7 +30,7 @@ proptest! {
         delay_ms in prop_oneof![Just(0), any::<u64>()],
         bodies in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..50), 1..20),
     ) {
-        let bodies: Vec<Bytes> = bodies.into_iter().map(Bytes::from).collect();
+        let bodies: Bodies = bodies.iter().collect();
         let first = Sequence(first);
         let delay = Duration::from_millis(delay_ms);
         let record = messages(first, timestamp_ns, delay, &bodies);
@@ -51,7 +51,7 @@ proptest! {
         let mut first = Sequence::FIRST;
         let mut batches = Vec::new();
         for (gap, bodies) in runs {
-            let bodies = bodies.iter().map(|body| Bytes::copy_from_slice(body)).collect();
+            let bodies = bodies.iter().collect();
             let run = Batch { position, first: first.plus(gap), timestamp_ns, due: None, bodies };
             first = run.end();
             batches.push(run);

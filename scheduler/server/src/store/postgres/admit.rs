@@ -14,7 +14,7 @@ use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
 use super::conclude::{Conclusion, conclude};
-use super::{PostgresStore, interval, millis, rows, shard_numbers, workers};
+use super::{PostgresStore, interval, millis, overlap, rows, shard_numbers, workers};
 use crate::store::lease::ADOPTED_BEFORE_END;
 use crate::store::{
     AdmitRequest, Admitted, Dispatch, DueLane, EndedReplica, LaneId, NodeId, Redispatch, StoreError,
@@ -77,13 +77,14 @@ pub(super) async fn admit_due_runs(
     let budgets = budgets(store, request).await?;
     let rooms = rooms(&request.lanes, &budgets, request.limit);
     let mut tx = store.steady.begin().await?;
-    let due = lock_due_runs(store, &mut tx, request, &rooms).await?;
+    let mut due = lock_due_runs(store, &mut tx, request, &rooms).await?;
     let Some(now) = due.now else {
         tx.rollback().await?;
         return Ok(Admitted::default());
     };
     let more = due.candidates.len() >= usize::try_from(request.limit).unwrap_or(usize::MAX);
-    let mut admitted = Admitted { more, ..Default::default() };
+    let waiting = overlap::defer_unclear(&mut tx, &mut due.candidates).await?;
+    let mut admitted = Admitted { more, waiting, ..Default::default() };
     let (mut admits, mut skips) = (Vec::new(), Vec::new());
     for judgement in judge(&due.candidates, &budgets) {
         match judgement.verdict {
@@ -93,7 +94,7 @@ pub(super) async fn admit_due_runs(
         }
     }
     admitted.skipped = u32::try_from(skips.len()).unwrap_or(u32::MAX);
-    conclude(&mut tx, &skips, now).await?;
+    conclude(store, &mut tx, &skips).await?;
     admitted.dispatches = queue_runs(&mut tx, request, &admits, now).await?;
     tx.commit().await?;
     Ok(admitted)

@@ -27,7 +27,7 @@ pub(super) async fn cancel_run(
     if let Some(live) = lock_runs(store, &mut tx, &[run.0]).await?.pop() {
         match live.facts().on(RunEvent::CancelRequested) {
             Transition::To(state) => {
-                conclude(&mut tx, &[Conclusion::of(&live, state, reason)], live.now).await?;
+                conclude(store, &mut tx, &[Conclusion::of(&live, state, reason)]).await?;
             }
             Transition::CancelPending => {
                 sqlx::query_file!(
@@ -116,12 +116,11 @@ async fn cancel_batch(store: &PostgresStore, tx: &mut Tx, job: Uuid, limit: u32)
 /// Cancels those of the runs that have not started meanwhile.
 async fn cancel(store: &PostgresStore, tx: &mut Tx, runs: &[Uuid], reason: &str) -> Result<(), StoreError> {
     let runs = lock_runs(store, tx, runs).await?;
-    let Some(now) = runs.first().map(|run| run.now) else { return Ok(()) };
     let ends: Vec<_> = runs
         .iter()
         .filter(|run| run.state != RunState::Running)
         .map(|run| Conclusion::of(run, RunState::Cancelled, reason))
         .collect();
-    conclude(tx, &ends, now).await?;
+    conclude(store, tx, &ends).await?;
     Ok(())
 }

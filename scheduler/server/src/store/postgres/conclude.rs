@@ -9,7 +9,7 @@ use punctual_scheduler_domain::run::RunState;
 use sqlx::{Postgres, Transaction};
 
 use super::live::LiveRun;
-use super::millis;
+use super::{PostgresStore, millis};
 use crate::store::StoreError;
 
 type Tx = Transaction<'static, Postgres>;
@@ -74,11 +74,12 @@ impl Rescheduled {
     }
 }
 
-/// Moves runs to the history, each guarded by state and attempt. Answers how many moved.
+/// Moves runs to the history, each guarded by state and attempt. Answers how many moved. They end when this is asked,
+/// which is after the caller has locked them.
 pub(super) async fn conclude(
+    store: &PostgresStore,
     tx: &mut Tx,
     ends: &[Conclusion],
-    now: DateTime<Utc>,
 ) -> Result<u32, StoreError> {
     if ends.is_empty() {
         return Ok(0);
@@ -96,7 +97,7 @@ pub(super) async fn conclude(
         &texts(ends, |end| &end.report.output_tail),
         &outcomes(ends, |end| end.outcome) as &[Option<String>],
         &ends.iter().map(|end| number(end.tries_used)).collect::<Vec<_>>(),
-        now
+        store.now()
     )
     .execute(&mut **tx)
     .await?;

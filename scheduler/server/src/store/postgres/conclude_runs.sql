@@ -18,7 +18,7 @@ with ending as (
     insert into punctual.attempt_history (
         run_id, attempt, retention, ended_at, outcome, session, worker, started_at, error, error_kind, output_tail
     )
-    select id, attempt, 'default', $12::timestamptz, outcome, session, worker, started_at, last_error, error_kind, output_tail
+    select id, attempt, 'default', coalesce($12::timestamptz, statement_timestamp()), outcome, session, worker, started_at, last_error, error_kind, output_tail
     from gone
     where outcome is not null
 )
@@ -26,7 +26,7 @@ insert into punctual.run_history (
     id, retention, ended_at, namespace, job_id, job_version, origin, state, reason, task_queue, kind, due_at, shard_index,
     created_at, started_at, attempts, tries_used, error, result
 )
-select g.id, 'default', $12, l.namespace, g.job_id, g.job_version, g.origin, g.to_state, g.reason, l.task_queue, l.kind,
+select g.id, 'default', coalesce($12, statement_timestamp()), l.namespace, g.job_id, g.job_version, g.origin, g.to_state, g.reason, l.task_queue, l.kind,
        g.due_at, g.shard_index, g.created_at, g.started_at, g.attempt, g.tries,
        -- What last went wrong stays visible, also on a run that succeeded in the end.
        coalesce(nullif(g.last_error, ''), g.error), g.result

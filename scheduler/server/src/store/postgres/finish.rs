@@ -217,7 +217,7 @@ pub(super) async fn apply_ends(
         }
     }
     let Some(now) = now else { return Ok(0) };
-    Ok(conclude(tx, &conclusions, now).await? + reschedule(tx, &rescheduled, now).await?)
+    Ok(conclude(store, tx, &conclusions).await? + reschedule(tx, &rescheduled, now).await?)
 }
 
 /// The retry policies of runs whose attempts did not succeed.

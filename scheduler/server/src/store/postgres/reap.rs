@@ -74,7 +74,7 @@ pub(super) async fn runs(store: &PostgresStore, limit: u32) -> Result<Reaped, St
             }
         }
     }
-    let mut moved = conclude(&mut tx, &conclusions, now).await?;
+    let mut moved = conclude(store, &mut tx, &conclusions).await?;
     moved += reschedule(&mut tx, &requeued, now).await?;
     moved += apply_ends(store, &mut tx, &overdue, ends).await?;
     tx.commit().await?;

@@ -310,3 +310,26 @@ async fn a_backlog_of_other_shards_hides_no_run_and_changes_no_order(world: Worl
         }
     }
 }
+
+/// An end that is being written has its instant already; a run due after that instant is not in its way.
+#[sqlx::test(migrator = "punctual_scheduler::MIGRATOR")]
+async fn a_run_is_not_skipped_for_one_whose_end_is_being_written(pool: sqlx::PgPool) {
+    let world = World::postgres(pool.clone()).await;
+    world.job("alone", no_overlap()).await;
+    let session = world.worker(10).await;
+    let first = world.running("alone", session).await;
+    let second = world.trigger("alone").await;
+
+    let mut ending = pool.begin().await.unwrap();
+    let locked = sqlx::query("select from punctual.run_live where id = $1 for update").bind(first.run.0);
+    assert_eq!(locked.execute(&mut *ending).await.unwrap().rows_affected(), 1);
+    let admitted = world.admit().await;
+    assert_eq!((admitted.skipped, admitted.waiting, admitted.dispatches.len()), (0, 1, 0));
+    assert_eq!(world.state(second).await, RunState::Scheduled);
+
+    // It was not the end after all: the first run is still there, and nobody is at its row.
+    ending.rollback().await.unwrap();
+    let admitted = world.admit().await;
+    assert_eq!((admitted.skipped, admitted.waiting), (1, 0));
+    world.finish(session, &first, AttemptOutcome::Succeeded).await;
+}

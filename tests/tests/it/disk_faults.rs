@@ -1,0 +1,5 @@
+//! The queue node on a disk that fails, is full, or is slow.
+
+mod failing;
+mod full;
+mod slow;
