@@ -32,10 +32,16 @@ fn segment_file(fixture: &Fixture, segment: u32) -> PathBuf {
     fixture.path().join(format!("{segment:010}.seg"))
 }
 
-/// Two bits: with one, a header would be mended.
 fn flip(path: &PathBuf, at: usize) {
     let mut content = fs::read(path).unwrap();
-    content[at] ^= 0x14;
+    content[at] ^= 4;
+    fs::write(path, content).unwrap();
+}
+
+/// More of the header than could be guessed.
+fn wreck_header(path: &PathBuf) {
+    let mut content = fs::read(path).unwrap();
+    content[..8].fill(0xff);
     fs::write(path, content).unwrap();
 }
 
@@ -159,7 +165,7 @@ fn a_lone_segment_without_a_readable_header_stays_and_is_reported() {
     append(&log, b"unreachable").unwrap();
     drop(log);
     let path = segment_file(&fixture, 1);
-    flip(&path, 10);
+    wreck_header(&path);
     let (log, recovery) = fixture.open();
     assert_eq!(recovery.damage.iter().map(|range| range.segment.0).collect::<Vec<_>>(), [1]);
     append(&log, b"next").unwrap();
@@ -194,7 +200,7 @@ fn a_repaired_log_is_clean_and_lacks_the_damaged_records_alone() {
     let last = log.end().segment;
     drop(log);
     flip(&segment_file(&fixture, 1), 40); // a record
-    flip(&segment_file(&fixture, 2), 3); // a header
+    wreck_header(&segment_file(&fixture, 2));
     flip(&segment_file(&fixture, last.0), 33); // the length of a record of the last segment
     let cut = segment_file(&fixture, 3);
     let length = fs::metadata(&cut).unwrap().len();

@@ -117,10 +117,12 @@ async fn publish_numbered(producer: &mut Client, numbers: std::ops::Range<u32>, 
     }
 }
 
-/// A consumer that leaves one message in fifty unfinished: every other of those put off for an hour.
+/// A consumer that finishes what it gets, or leaves one message in fifty: some of those it just holds, the others it
+/// puts off for an hour.
 struct Reader {
     channel: &'static str,
-    leaves_some: bool,
+    /// Which of those it leaves it holds: one in so many. `None` when it leaves none.
+    holds_one_in: Option<u32>,
     finished: BTreeSet<u32>,
     left: BTreeSet<u32>,
     put_off: BTreeSet<u32>,
@@ -128,9 +130,9 @@ struct Reader {
 }
 
 impl Reader {
-    fn new(channel: &'static str, leaves_some: bool) -> Self {
+    fn new(channel: &'static str, holds_one_in: Option<u32>) -> Self {
         let (finished, left, put_off) = Default::default();
-        Self { channel, leaves_some, finished, left, put_off, came_back: 0 }
+        Self { channel, holds_one_in, finished, left, put_off, came_back: 0 }
     }
 
     async fn subscribe(&self, node: &Running) -> Client {
@@ -146,13 +148,13 @@ impl Reader {
         while self.has_seen() < count as usize {
             let message = client.message().await;
             let number = number_of(&message.body);
-            match number % 100 {
-                49 if self.leaves_some => drop(self.left.insert(number)),
-                99 if self.leaves_some => {
+            match self.holds_one_in.filter(|_| number % 50 == 49) {
+                Some(holds) if number / 50 % holds == 0 => drop(self.left.insert(number)),
+                Some(_) => {
                     self.put_off.insert(number);
                     client.requeue(&message, 3_600_000).await;
                 }
-                _ => {
+                None => {
                     self.came_back += u32::from(!self.finished.insert(number));
                     client.finish(&message).await;
                 }
@@ -183,10 +185,11 @@ async fn rewrites_soon(log: &Path) -> bool {
 async fn a_channel_that_leaves_a_few_messages_does_not_pin_the_disk() {
     const ROUND: u32 = 500;
     let full = std::env::var_os("PUNCTUAL_TEST_FULL").is_some();
-    let (rounds, size) = if full { (5000, 400) } else { (150, 8000) };
+    // What is held must be less than RDY.
+    let (rounds, size, holds_one_in) = if full { (5000, 400, 40) } else { (150, 8000, 2) };
     let fixture = Fixture::new();
     let log = log_of(&fixture);
-    let (mut all, mut some) = (Reader::new("all", false), Reader::new("some", true));
+    let (mut all, mut some) = (Reader::new("all", None), Reader::new("some", Some(holds_one_in)));
     let (mut process, mut node) = NodeProcess::start(&fixture);
     let (mut kills, mut killed_while_rewriting, mut abrupt, mut highest) = (0, false, false, 0);
     let mut round = 0;
@@ -250,4 +253,40 @@ async fn a_channel_that_leaves_a_few_messages_does_not_pin_the_disk() {
     consumer.expect_silence().await;
     assert_eq!(node.channel_stats("t", "all").await["depth"], 0);
     process.kill();
+}
+
+/// Takes and finishes so many messages.
+async fn consume(mut consumer: Client, count: u32) {
+    for _ in 0..count {
+        let message = consumer.message().await;
+        consumer.finish(&message).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_of_sixteen_channels_that_never_consumes_keeps_its_messages_and_little_else() {
+    const MESSAGES: u32 = 30_000;
+    let fixture = Fixture::new();
+    let node = fixture.start().await;
+    let _idle = node.subscribe("t", "idle", 0).await;
+    let mut consumers = tokio::task::JoinSet::new();
+    for channel in 0..15 {
+        let consumer = node.subscribe("t", &format!("busy{channel}"), 500).await;
+        consumers.spawn(consume(consumer, MESSAGES));
+    }
+    let mut producer = node.connect().await;
+    for start in (0..MESSAGES).step_by(1000) {
+        publish_numbered(&mut producer, start..start + 1000, 200).await;
+    }
+    while let Some(ended) = consumers.join_next().await {
+        ended.unwrap();
+    }
+    let log = log_of(&fixture);
+    let per_message = disk_bytes(&log) / u64::from(MESSAGES);
+    println!("{per_message} bytes of disk per message of 200 bytes, room kept for the next included");
+    assert!(per_message < 400, "{per_message} bytes per message");
+    assert_eq!(node.channel_stats("t", "idle").await["depth"], MESSAGES);
+
+    node.post("/channel/delete?topic=t&channel=idle").await;
+    until("what it alone wanted is gone", || segments(&log) == 1).await;
 }
