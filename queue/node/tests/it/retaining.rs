@@ -149,7 +149,7 @@ impl Reader {
             let message = client.message().await;
             let number = number_of(&message.body);
             match self.holds_one_in.filter(|_| number % 50 == 49) {
-                Some(holds) if number / 50 % holds == 0 => drop(self.left.insert(number)),
+                Some(holds) if (number / 50).is_multiple_of(holds) => drop(self.left.insert(number)),
                 Some(_) => {
                     self.put_off.insert(number);
                     client.requeue(&message, 3_600_000).await;
