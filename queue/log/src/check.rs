@@ -82,6 +82,8 @@ pub fn repair(dir: &Path, disk: &dyn Disk, report: &SegmentReport) -> Result<Pat
     };
     let aside = segment::unused_aside(disk, dir, segment).map_err(LogError::io("list", dir))?;
     copy(disk, &path, &aside).map_err(LogError::io("copy", &path))?;
+    // The copy has its name for good before the original loses it.
+    disk.sync_dir(dir).map_err(LogError::io("sync", dir))?;
     let previous_end = found.header.map_or(0, |header| header.previous_end);
     let source = Source { dir, disk, key: FrameKey { salt, segment }, previous_end, end: 0 };
     let rewritten = source.rewrite(&mut |_, record| Some(Record::from(record)), &mut |_| Ok(()))?;
@@ -139,7 +141,12 @@ impl Walk {
     fn judge_end(&self, report: &mut SegmentReport, found: &SegmentOnDisk, end: u32, dirty_end: u32) {
         let segment = self.key.segment;
         let header = DamagedRange { segment, from: 0, to: SEGMENT_HEADER_BYTES };
-        if found.header.is_none() && report.records == 0 && self.is_last && self.salt_is_known {
+        if found.header.is_none()
+            && report.records == 0
+            && self.is_last
+            && self.salt_is_known
+            && !found.unreadable
+        {
             // It was being made when the process stopped.
             report.torn_bytes = report.bytes;
             return;

@@ -246,8 +246,10 @@ impl Worker {
         let mut files: Vec<DirtyFile> = Vec::new();
         let mut owners = Vec::new();
         let mut directories = Vec::new();
+        let mut ends = Vec::new();
         for log in &logs {
             let dirty = log.writer.lock().take_dirty();
+            ends.push(log.index.lock().end); // nobody else writes
             owners.extend(dirty.files.iter().map(|_| log));
             files.extend(dirty.files);
             if dirty.directory {
@@ -265,6 +267,9 @@ impl Worker {
             {
                 return Err(SyncFailure { path: log.dir.clone(), source: Arc::new(e) });
             }
+        }
+        for (log, end) in logs.iter().zip(ends) {
+            log.index.lock().synced_end = end;
         }
         Ok(())
     }

@@ -12,6 +12,8 @@ pub(crate) struct SegmentIndex {
     segments: BTreeMap<SegmentId, SegmentInfo>,
     /// Where the next record will be written; all before it can be read.
     pub(crate) end: Position,
+    /// All before this is on the disk.
+    pub(crate) synced_end: Position,
 }
 
 /// One segment.
@@ -29,7 +31,7 @@ pub(crate) struct SegmentInfo {
 
 impl SegmentIndex {
     pub(crate) fn new(segments: BTreeMap<SegmentId, SegmentInfo>, end: Position) -> Self {
-        Self { segments, end }
+        Self { segments, end, synced_end: end }
     }
 
     /// `segment` follows the last one, which ended at `previous_end`.

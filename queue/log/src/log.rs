@@ -89,6 +89,13 @@ impl Log {
         self.shared.index.lock().end
     }
 
+    /// All before this survives a power cut. It may lie before [`end`](Self::end) for half a second, and always is the
+    /// place of a record, or where one will be.
+    #[must_use]
+    pub fn synced_end(&self) -> Position {
+        self.shared.index.lock().synced_end
+    }
+
     /// The first segment there is.
     #[must_use]
     pub fn first_segment(&self) -> Option<SegmentId> {

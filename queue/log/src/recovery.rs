@@ -38,7 +38,7 @@ pub(crate) struct SegmentOnDisk {
     pub(crate) file: Arc<dyn DiskFile>,
     pub(crate) header: Option<SegmentHeader>,
     /// It has a header, and that is damaged beyond mending.
-    unreadable: bool,
+    pub(crate) unreadable: bool,
 }
 
 pub(crate) fn open(
@@ -61,31 +61,40 @@ pub(crate) fn open(
     let mut end = Position::START;
     while let Some((&segment, last)) = segments.last_key_value() {
         let path = segment::path(dir, segment);
-        let from = if intact_before.segment == segment { intact_before.offset } else { 0 };
+        let headless = last.header.is_none();
+        // Without its header, nothing known of a segment is of use.
+        let from = if intact_before.segment == segment && !headless {
+            intact_before.offset
+        } else {
+            SEGMENT_HEADER_BYTES
+        };
         let tail = scan_tail(last, FrameKey { salt, segment }, from).map_err(LogError::io("read", &path))?;
-        if last.unreadable && tail.is_empty() && tail.torn_bytes > 0 {
-            // Sectors are written whole: this one once held a header, and so the rest once held records. It is kept for
-            // a person to look at, and what is appended now goes into the next.
-            end = Position { segment, offset: tail.end + tail.torn_bytes };
-            damage = vec![DamagedRange { segment, from: tail.end, to: end.offset }];
-            let capacity = options.first_segment_bytes;
-            writer = Writer::new(SegmentId(segment.0 + 1), capacity, end.offset);
-            break;
-        }
-        torn_bytes += tail.torn_bytes;
-        if last.header.is_none() && tail.is_empty() {
+        let torn_end = tail.end + tail.torn_bytes;
+        if headless && tail.is_empty() && !(last.unreadable && tail.torn_bytes > 0) {
             // It was being made when the process stopped; nothing in it was ever acknowledged.
             disk.remove_file(&path).map_err(LogError::io("remove", &path))?;
             segments.remove(&segment);
+            torn_bytes += tail.torn_bytes;
             continue;
+        }
+        if headless {
+            // Sectors are written whole: this one once held a header, and so the rest once held records. It is kept for
+            // a person to look at, and what is appended now goes into the next.
+            (end, damage) = (Position { segment, offset: torn_end }, tail.damage_without_header(segment));
+            writer = Writer::new(SegmentId(segment.0 + 1), options.first_segment_bytes, torn_end);
+            break;
         }
         if last.header.is_some_and(|header| header.rewritten_end > 0) {
             // The one that was written to after it is gone, or is yet to be made.
             let next = SegmentId(segment.0 + 1);
             writer = Writer::new(next, options.first_segment_bytes, tail.end);
             (end, damage) = (Position { segment, offset: tail.end }, tail.damage);
+            // It was whole before it got its name.
+            let cut_short = tail.torn_bytes > 0;
+            damage.extend(cut_short.then_some(DamagedRange { segment, from: tail.end, to: torn_end }));
             break;
         }
+        torn_bytes += tail.torn_bytes;
         let length = repair(last.file.as_ref(), &tail).map_err(LogError::io("repair", &path))?;
         let capacity = last.header.map_or(options.first_segment_bytes, |header| header.capacity);
         end = Position { segment, offset: tail.end };
@@ -178,6 +187,22 @@ struct Tail {
 impl Tail {
     fn is_empty(&self) -> bool {
         self.end == SEGMENT_HEADER_BYTES
+    }
+
+    /// All that is damaged where the header is too, and nobody can say where the records ended.
+    fn damage_without_header(self, segment: SegmentId) -> Damage {
+        let torn_end = self.end + self.torn_bytes;
+        if self.is_empty() {
+            return vec![DamagedRange { segment, from: 0, to: torn_end }];
+        }
+        let mut damage = vec![DamagedRange { segment, from: 0, to: SEGMENT_HEADER_BYTES }];
+        damage.extend(self.damage);
+        damage.extend((self.torn_bytes > 0).then_some(DamagedRange {
+            segment,
+            from: self.end,
+            to: torn_end,
+        }));
+        damage
     }
 }
 

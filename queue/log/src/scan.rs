@@ -28,6 +28,9 @@ pub(crate) enum Found {
     },
 }
 
+/// What a search has in memory at a time, at least.
+const SEARCHED_BYTES: u32 = 64 * 1024;
+
 #[derive(Debug)]
 pub(crate) struct Scanner {
     file: Arc<dyn DiskFile>,
@@ -118,12 +121,18 @@ impl Scanner {
         Ok(self.buffer.len() >= wanted)
     }
 
+    /// Whoever reads single records reads nothing ahead; byte by byte that will not do.
+    fn fill_for_search(&mut self) -> io::Result<()> {
+        self.fill((self.limit - self.offset).min(SEARCHED_BYTES) as usize).map(drop)
+    }
+
     /// Looks byte by byte for the next good header; without one, this is the end.
     fn search(&mut self) -> io::Result<Found> {
         let from = self.offset;
         let mut garbage_end = from;
         loop {
             let has_header = self.fill(HEADER_BYTES)?;
+            self.fill_for_search()?;
             let window = self.buffer.len().saturating_sub(HEADER_BYTES - 1);
             for ahead in 0..window {
                 if self.header_at(ahead).is_some() && (self.offset != from || ahead > 0) {

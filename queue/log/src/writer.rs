@@ -172,6 +172,10 @@ impl Writer {
 
     /// Closes the active segment and begins the next, with room for a frame of `frame_bytes` at least.
     fn roll(&mut self, shared: &Shared, frame_bytes: u32) -> io::Result<()> {
+        if shared.is_closed() {
+            // Its directory may be gone, and another log's in its place.
+            return Err(io::Error::other("the log is closed"));
+        }
         self.cut_leftovers()?;
         let previous_end = self.active.as_ref().map_or(self.previous_end, |active| active.end);
         let segment = self.next_segment;

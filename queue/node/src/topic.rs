@@ -16,7 +16,7 @@ mod upkeep;
 mod waypoints;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -58,8 +58,11 @@ pub(crate) struct Topic {
     /// Batches that are on the disk and not yet with the channels. The committer's thread puts them here.
     committed: Mutex<Vec<Batch>>,
     keeper: Arc<Notify>,
-    /// A change that the disk refused must be kept by the next checkpoint.
+    /// There is something that only a checkpoint keeps: a change that the disk refused, damage, segments to rewrite.
     wants_checkpoint: AtomicBool,
+    /// Held while files are replaced or removed by their names, which are another topic's after a delete. Taken before
+    /// the core.
+    files: Mutex<Files>,
 }
 
 #[derive(Debug)]
@@ -86,6 +89,13 @@ struct Core {
     message_bytes: u64,
 }
 
+/// What is known of the files beside the log.
+#[derive(Debug)]
+struct Files {
+    /// The place of the checkpoint on the disk.
+    checkpointed: Option<Position>,
+}
+
 /// What `/stats` says of a topic itself.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TopicCounts {
@@ -109,8 +119,8 @@ impl Topic {
         let disk = context.committer.disk();
         disk.create_dir_all(&dir).map_err(TopicError::io("make the directory of"))?;
         let checkpoint = Checkpoint::load(disk.as_ref(), &dir)?;
-        let intact_before =
-            checkpoint.as_ref().map_or(Position::START, |checkpoint| Position::from_u64(checkpoint.position));
+        let checkpointed = checkpoint.as_ref().map(|checkpoint| Position::from_u64(checkpoint.position));
+        let intact_before = checkpointed.unwrap_or(Position::START);
         let options = LogOptions::default();
         let (log, recovery) = Log::open(&dir.join("log"), options, &context.committer, intact_before)?;
         if recovery.torn_bytes > 0 {
@@ -137,6 +147,7 @@ impl Topic {
             committed: Mutex::default(),
             keeper,
             wants_checkpoint: AtomicBool::new(false),
+            files: Mutex::new(Files { checkpointed }),
         });
         damage.for_each(|range| topic.report_damage(range));
         Ok(topic)
@@ -242,12 +253,15 @@ impl Topic {
         self.keeper.notify_one();
     }
 
-    pub(crate) fn is_retired(&self) -> bool {
-        self.core.lock().deleted
+    /// Gives the topic's directory another name. Blocks on the disk.
+    pub(crate) fn move_files(&self, to: &Path) -> Result<(), TopicError> {
+        let _files = self.files.lock();
+        let disk = self.context.committer.disk();
+        disk.rename(&self.dir, to).map_err(TopicError::io("remove"))
     }
 
-    pub(crate) fn dir(&self) -> &PathBuf {
-        &self.dir
+    pub(crate) fn is_retired(&self) -> bool {
+        self.core.lock().deleted
     }
 
     fn want_checkpoint(&self) {

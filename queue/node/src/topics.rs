@@ -119,12 +119,12 @@ impl Topics {
         };
         topic.retire();
         self.context.topology_changed();
-        let (dir, parent) = (topic.dir().clone(), self.dir.clone());
+        let parent = self.dir.clone();
         let doomed = parent.join(format!("{}{DELETED_SUFFIX}", uuid::Uuid::new_v4()));
         let disk = Arc::clone(self.context.committer.disk());
         blocking(move || {
             // From the rename on the topic is gone; what is left of it is cleared now or at the next start.
-            disk.rename(&dir, &doomed).map_err(TopicError::io("remove"))?;
+            topic.move_files(&doomed)?;
             disk.sync_dir(&parent).map_err(TopicError::io("sync the directory of"))?;
             disk.remove_dir_all(&doomed).map_err(TopicError::io("clear"))
         })

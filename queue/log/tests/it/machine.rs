@@ -36,6 +36,11 @@ impl Machine {
     pub(crate) fn open_with(&self, options: LogOptions) -> Result<(Log, Recovery), LogError> {
         Log::open(Path::new(LOG), options, &self.committer, Position::START)
     }
+
+    /// With a checkpoint at a place of the log.
+    pub(crate) fn open_from(&self, options: LogOptions, intact_before: Position) -> Log {
+        Log::open(Path::new(LOG), options, &self.committer, intact_before).unwrap().0
+    }
 }
 
 /// A disk on which there is no log yet.

@@ -6,7 +6,7 @@ use std::path::Path;
 use bytes::Bytes;
 use punctual_queue_log::log::Recovery;
 use punctual_queue_log::options::LogOptions;
-use punctual_queue_log::position::SegmentId;
+use punctual_queue_log::position::{Position, SegmentId};
 use punctual_queue_log::reader::DamagedRange;
 
 use crate::fixture::{Fixture, append, read_all};
@@ -57,6 +57,11 @@ impl Whole {
         let content = image.content(Path::new(SEGMENT)).to_owned();
         assert_eq!(content.len(), segment_bytes as usize);
         Self { options, image, content, records, ends }
+    }
+
+    /// Where some record in the midst of others begins.
+    fn middle(&self) -> u32 {
+        self.ends[self.ends.len() / 2] as u32
     }
 
     /// How many records lie wholly before `offset`.
@@ -205,11 +210,22 @@ fn a_segment_whose_header_cannot_be_read_is_kept_and_another_begun() {
     let machine = Machine::new();
     machine.disk.set(whole.image.clone().with_content(Path::new(SEGMENT), overwritten.clone()));
     let (log, recovery) = machine.open_with(whole.options).unwrap();
-    let range = DamagedRange { segment: SegmentId(1), from: 32, to: 4 * 1024 };
+    let range = DamagedRange { segment: SegmentId(1), from: 0, to: 4 * 1024 };
     assert_eq!((recovery.torn_bytes, recovery.damage), (0, vec![range]));
     append(&log, b"next").unwrap();
-    for log in [log, machine.open_with(whole.options).unwrap().0] {
-        assert_eq!(read_all(&log), (vec![Bytes::from_static(b"next")], vec![range]));
+    // A checkpoint in the middle of it changes nothing.
+    let middle = Position { segment: SegmentId(1), offset: whole.middle() };
+    for log in
+        [log, machine.open_from(whole.options, Position::START), machine.open_from(whole.options, middle)]
+    {
+        let behind_header = DamagedRange { from: 32, ..range };
+        assert_eq!(read_all(&log), (vec![Bytes::from_static(b"next")], vec![behind_header]));
     }
+    assert_eq!(machine.disk.image().content(Path::new(SEGMENT)), overwritten);
+
+    // Alone, and with a checkpoint in its middle from the start.
+    machine.disk.set(whole.image.clone().with_content(Path::new(SEGMENT), overwritten.clone()));
+    append(&machine.open_from(whole.options, middle), b"next").unwrap();
+    assert_eq!(read_all(&machine.open_from(whole.options, middle)).0, [Bytes::from_static(b"next")]);
     assert_eq!(machine.disk.image().content(Path::new(SEGMENT)), overwritten);
 }

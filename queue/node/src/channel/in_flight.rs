@@ -59,9 +59,12 @@ impl InFlight {
         if held.owner != owner {
             return Err(NotHeld::OtherOwner);
         }
-        held.deadline = (now + timeout).min(held.latest_deadline);
-        let deadline = held.deadline;
-        self.note_deadline(deadline, sequence);
+        let deadline = (now + timeout).min(held.latest_deadline);
+        // Else the same one would be noted with each touch, for as long as it is ahead.
+        if deadline != held.deadline {
+            held.deadline = deadline;
+            self.note_deadline(deadline, sequence);
+        }
         Ok(())
     }
 
@@ -116,6 +119,11 @@ impl InFlight {
 
     pub(super) fn len(&self) -> usize {
         self.held.len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn known_deadlines(&self) -> usize {
+        self.deadlines.len()
     }
 
     pub(super) fn clear(&mut self) {

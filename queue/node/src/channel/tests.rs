@@ -400,3 +400,17 @@ fn a_message_that_was_put_off_is_told_to_the_log_unless_it_is_due_by_then() {
     let unwritten = bench.channel.take_unwritten(due).unwrap();
     assert_eq!(unwritten.put_off, [(Sequence(2), long - Duration::from_millis(5))]);
 }
+
+#[test]
+fn touches_that_move_no_deadline_take_no_memory() {
+    let mut bench = Bench::new();
+    let id = ConnectionId(1);
+    bench.channel.subscribe(id, Consumer::new(TIMEOUT, 0));
+    bench.channel.set_ready_count(id, 1);
+    bench.publish(1);
+    bench.channel.deliver(bench.now, &mut Vec::new());
+    for _ in 0..10_000 {
+        bench.channel.touch(id, Sequence(1), bench.now).unwrap();
+    }
+    assert_eq!(bench.channel.in_flight.known_deadlines(), 1);
+}

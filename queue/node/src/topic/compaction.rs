@@ -177,6 +177,10 @@ impl Topic {
     /// way. Blocks on the disk.
     pub(super) fn replace(&self, replacement: &Replacement) -> Result<(), TopicError> {
         let Replacement { rewritten, contents } = replacement;
+        let _files = self.files.lock();
+        if self.is_retired() {
+            return Err(TopicError::Deleted);
+        }
         self.log.replace(rewritten)?;
         let mut core = self.core.lock();
         core.segments.set(rewritten.segment(), *contents);

@@ -67,6 +67,8 @@ impl Contents {
     }
 
     pub(crate) fn add(&mut self, batch: &Batch) {
+        self.first = self.first.min(batch.first.0);
+        self.end = self.end.max(batch.end().0);
         self.messages += batch.bodies.len() as u64;
         self.bytes += batch.bodies.packed().len() as u64 + RECORD_BYTES;
     }

@@ -17,8 +17,13 @@ use crate::message::Sequence;
 impl Topic {
     /// Writes a checkpoint and removes the segments that neither a channel nor recovery needs. Blocks on the disk.
     pub(super) fn checkpoint(&self) -> Result<Checkpointed, TopicError> {
-        // The place is taken first: what is recorded while the state is copied is then read again, which is harmless.
-        let position = self.log.end();
+        let mut files = self.files.lock();
+        if self.is_retired() {
+            return Err(TopicError::Deleted);
+        }
+        // The place is taken first: what is recorded while the state is copied is then read again, which is harmless. What
+        // a power cut would take must not lie before it.
+        let position = self.log.synced_end();
         let Snapshot { mut checkpoint, channels, floor, survey } = self.snapshot(position);
         checkpoint.channels = channels.into_iter().map(ChannelState::into_checkpoint).collect();
         let plan = survey.plan();
@@ -27,7 +32,16 @@ impl Topic {
             self.core.lock().waypoints.collapse(rewrite.segment);
             checkpoint.collapse(rewrite.segment);
         }
-        checkpoint.store(self.context.committer.disk().as_ref(), &self.dir)?;
+        let store = || checkpoint.store(self.context.committer.disk().as_ref(), &self.dir);
+        if let Err(error) = store() {
+            // On a full disk, what neither anybody nor the old checkpoint needs makes room for the new one.
+            let unneeded = files.checkpointed.filter(|_| error.is_full()).map(|old| floor.min(old));
+            match unneeded.map(|place| self.log.remove_segments_before(place)).transpose()? {
+                None | Some(0) => return Err(error),
+                Some(_) => store()?,
+            }
+        }
+        files.checkpointed = Some(position);
         let needed = floor.min(position);
         if self.log.remove_segments_before(needed)? > 0 {
             let mut core = self.core.lock();

@@ -125,6 +125,7 @@ impl Upkeep {
                 self.checkpointed = Some(checkpointed.position);
                 self.plan = checkpointed.plan;
             }
+            Done::Checkpoint(Err(TopicError::Deleted)) => {}
             Done::Checkpoint(Err(e)) => {
                 self.checkpoint_not_before = Instant::now() + CHECKPOINT_INTERVAL;
                 tracing::warn!(topic = %name, error = %e, "could not write a checkpoint; trying again");
