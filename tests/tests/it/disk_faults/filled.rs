@@ -16,10 +16,10 @@ use punctual_tests::wait::until;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Room for a few segments: they have 1, 2, 4, … MiB.
-const DISK: &str = "size=12m";
+/// Room for some segments of the largest size, 64 MiB: one that is written to cannot go.
+const DISK: &str = "size=200m";
 
-const BODY_BYTES: usize = 10_000;
+const BODY_BYTES: usize = 100_000;
 
 /// A small file system in memory. It says nothing of durability, and everything of room.
 struct SmallDisk(tempfile::TempDir);
@@ -64,7 +64,7 @@ async fn a_disk_that_the_queue_filled_has_room_again_once_all_is_consumed() -> a
         let mut acknowledged = 0;
         while let PublishOutcome::Acknowledged = publish(&filling).await? {
             acknowledged += 10;
-            if acknowledged * BODY_BYTES > 100 << 20 {
+            if acknowledged * BODY_BYTES > 400 << 20 {
                 bail!("{DISK} held {acknowledged} messages of {BODY_BYTES} bytes");
             }
         }
