@@ -154,6 +154,11 @@ impl Node {
         servers.spawn(tcp::serve(tcp, Arc::clone(&shared), stop.clone()));
         let app = http::router(http::Served::new(Arc::clone(&shared), advertised), health.clone());
         servers.spawn(punctual_service::http::serve(http, app, stop.clone()));
+        let folding = punctual_service::metrics::install().upkeep(stop.clone());
+        servers.spawn(async move {
+            folding.await; // each commit is a sample that would be kept otherwise
+            Ok(())
+        });
         health.set_ready("serving", true, "");
 
         let mut outcome = tokio::select! {
