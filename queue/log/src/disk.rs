@@ -4,6 +4,7 @@ mod real;
 
 use std::fmt;
 use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -72,6 +73,23 @@ pub fn write_all_at(file: &dyn DiskFile, mut buffers: &mut [IoSlice<'_>], mut of
         }
     }
     Ok(())
+}
+
+static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+
+/// Writes zeros to all of `range`.
+///
+/// # Errors
+/// The first that a call reports; a part may have been written then.
+pub(crate) fn write_zeros_at(file: &dyn DiskFile, range: Range<u64>) -> io::Result<()> {
+    let mut left = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX);
+    let mut slices = Vec::with_capacity(left.div_ceil(ZEROS.len()));
+    while left > 0 {
+        let part = left.min(ZEROS.len());
+        slices.push(IoSlice::new(&ZEROS[..part]));
+        left -= part;
+    }
+    write_all_at(file, &mut slices, range.start)
 }
 
 /// Fills as much of `buffer` as the file has from `offset` on; says how much that was.

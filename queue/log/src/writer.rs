@@ -5,21 +5,15 @@ use std::io::{self, IoSlice};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bytes::Bytes;
-
-use crate::disk::{DiskFile, OpenMode, write_all_at};
+use crate::batch::{Batch, Placed};
+use crate::disk::{DiskFile, OpenMode, write_all_at, write_zeros_at};
 use crate::error::AppendError;
-use crate::frame::{FrameHeader, FrameKey, HEADER_BYTES};
+use crate::frame::{FrameKey, HEADER_BYTES};
 use crate::log::Shared;
 use crate::position::{Position, SegmentId};
 use crate::record::{MAX_RECORD_BYTES, Record};
 use crate::segment::{self, SEGMENT_HEADER_BYTES, SegmentHeader};
 use crate::sync_pool::DirtyFile;
-
-/// Parts up to this size are copied next to their frame's header; larger ones are written from where they are.
-const COPIED_PART_BYTES: usize = 4096;
-
-static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 
 /// Where a log is written, and what of it is not yet durable.
 #[derive(Debug)]
@@ -31,6 +25,8 @@ pub(crate) struct Writer {
     pub(crate) previous_end: u32,
     dirty: BTreeMap<SegmentId, DirtyFile>,
     directory_dirty: bool,
+    /// Something was cut off that a sync has yet to make last.
+    cut_dirty: bool,
 }
 
 /// The segment that is written now.
@@ -48,6 +44,15 @@ pub(crate) struct Active {
     pub(crate) capacity: u32,
 }
 
+/// What has become of records that were to be written.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    /// For each where it is now, or why it is not there.
+    pub(crate) results: Vec<Result<Position, AppendError>>,
+    /// Those that are there, as they were written.
+    pub(crate) batches: Vec<Placed>,
+}
+
 /// What must be synced before the records written so far may be acknowledged.
 #[derive(Debug, Default)]
 pub(crate) struct Dirty {
@@ -55,19 +60,11 @@ pub(crate) struct Dirty {
     pub(crate) directory: bool,
 }
 
-/// Frames that follow each other in the active segment and are written together.
+/// The batch that is being put together, and which of the results are of it.
 #[derive(Debug, Default)]
-struct Batch {
-    bytes: u32,
-    staged: Vec<u8>,
-    pieces: Vec<Piece>,
+struct Gathering {
+    batch: Batch,
     placed: Vec<usize>,
-}
-
-#[derive(Debug)]
-enum Piece {
-    Staged(std::ops::Range<usize>),
-    Part(Bytes),
 }
 
 impl Writer {
@@ -79,44 +76,49 @@ impl Writer {
             previous_end,
             dirty: BTreeMap::new(),
             directory_dirty: false,
+            cut_dirty: false,
         }
     }
 
-    /// Writes `records` in order; says for each where it is now, or why it is not there.
-    pub(crate) fn write(
-        &mut self,
-        shared: &Shared,
-        records: &[Record],
-    ) -> Vec<Result<Position, AppendError>> {
-        let mut results = Vec::with_capacity(records.len());
-        let mut batch = Batch::default();
+    /// Writes `records` in order.
+    pub(crate) fn write(&mut self, shared: &Shared, records: &[Record]) -> Written {
+        let mut written = Written { results: Vec::with_capacity(records.len()), batches: Vec::new() };
+        let mut gathering = Gathering::default();
         for record in records {
             let record_bytes = record.length();
             if record_bytes == 0 || record_bytes > MAX_RECORD_BYTES {
-                results.push(Err(AppendError::BadLength { record_bytes }));
+                written.results.push(Err(AppendError::BadLength { record_bytes }));
                 continue;
             }
             let frame_bytes = (HEADER_BYTES + record_bytes) as u32;
-            if !self.has_room(batch.bytes, frame_bytes) {
-                self.flush(shared, &mut batch, &mut results);
+            if !self.has_room(gathering.batch.bytes(), frame_bytes) {
+                self.flush(shared, &mut gathering, &mut written);
                 if let Err(e) = self.roll(shared, frame_bytes) {
-                    results.push(Err(AppendError::Refused(Arc::new(e))));
+                    written.results.push(Err(AppendError::Refused(Arc::new(e))));
                     continue;
                 }
             }
             if let Some(active) = &self.active {
-                let offset = active.end + batch.bytes;
+                let offset = active.end + gathering.batch.bytes();
                 let key = FrameKey { salt: shared.salt, segment: active.segment };
-                batch.push(key, offset, record, results.len());
-                results.push(Ok(Position { segment: active.segment, offset }));
+                gathering.batch.push(key, offset, record);
+                gathering.placed.push(written.results.len());
+                written.results.push(Ok(Position { segment: active.segment, offset }));
             }
         }
-        self.flush(shared, &mut batch, &mut results);
-        results
+        self.flush(shared, &mut gathering, &mut written);
+        written
+    }
+
+    /// Whether the batches written since the last sync, put where they stand, make all that was written: there is
+    /// neither a new file nor something cut off.
+    pub(crate) fn is_made_of_batches(&self) -> bool {
+        !self.directory_dirty && !self.cut_dirty
     }
 
     /// Takes what must be synced; the caller syncs it or gives up for good.
     pub(crate) fn take_dirty(&mut self) -> Dirty {
+        self.cut_dirty = false;
         Dirty {
             files: std::mem::take(&mut self.dirty).into_values().collect(),
             directory: std::mem::take(&mut self.directory_dirty),
@@ -131,30 +133,32 @@ impl Writer {
     }
 
     /// Writes the batch at the end of the active segment. A batch that fails leaves nothing behind.
-    fn flush(&mut self, shared: &Shared, batch: &mut Batch, results: &mut [Result<Position, AppendError>]) {
+    fn flush(&mut self, shared: &Shared, gathering: &mut Gathering, written: &mut Written) {
         let cut = self.cut_leftovers();
-        let Some(active) = self.active.as_mut().filter(|_| batch.bytes > 0) else {
+        let Gathering { batch, placed } = std::mem::take(gathering);
+        let Some(active) = self.active.as_mut().filter(|_| batch.bytes() > 0) else {
             return;
         };
         self.dirty.entry(active.segment).or_insert_with(|| active.dirty_file());
-        let slices = &mut batch.slices();
+        let slices = &mut batch.slices().collect::<Vec<_>>();
         match cut.and_then(|()| write_all_at(active.file.as_ref(), slices, u64::from(active.end))) {
             Ok(()) => {
-                active.end += batch.bytes;
+                let position = Position { segment: active.segment, offset: active.end };
+                active.end += batch.bytes();
                 active.write_zeros_ahead(shared);
-                shared.index.lock().end = Position { segment: active.segment, offset: active.end };
+                shared.index.lock().end = Position { offset: active.end, ..position };
+                written.batches.push(Placed { position, batch });
             }
             Err(e) => {
                 active.leftovers = true;
                 // Should it not succeed, it is tried again before anything else is written.
                 let _ = self.cut_leftovers();
                 let e = Arc::new(e);
-                for &index in &batch.placed {
-                    results[index] = Err(AppendError::Refused(Arc::clone(&e)));
+                for index in placed {
+                    written.results[index] = Err(AppendError::Refused(Arc::clone(&e)));
                 }
             }
         }
-        *batch = Batch::default();
     }
 
     /// Cuts off what a batch that was refused left behind: beside records that come in its place it would be taken
@@ -166,6 +170,7 @@ impl Writer {
         active.file.set_length(u64::from(active.end))?;
         active.zeroed_to = active.end;
         active.leftovers = false;
+        self.cut_dirty = true;
         self.dirty.entry(active.segment).or_insert_with(|| active.dirty_file());
         Ok(())
     }
@@ -182,11 +187,7 @@ impl Writer {
         let capacity = self.next_capacity.max(SEGMENT_HEADER_BYTES + frame_bytes);
         let path = segment::path(&shared.dir, segment);
         let header = SegmentHeader { segment, salt: shared.salt, capacity, previous_end, rewritten_end: 0 };
-        let file = shared.disk.open(&path, OpenMode::New)?;
-        if let Err(e) = write_all_at(file.as_ref(), &mut [IoSlice::new(&header.encode())], 0) {
-            shared.disk.remove_file(&path)?;
-            return Err(e);
-        }
+        let file = make(shared, &path, header)?;
         if let Some(old) = self.active.take()
             && let Err(e) = old.file.set_length(u64::from(old.end))
         {
@@ -207,6 +208,22 @@ impl Writer {
     }
 }
 
+/// Makes the file of a segment. One that an earlier try left behind, and could not remove, is in nobody's way.
+fn make(shared: &Shared, path: &std::path::Path, header: SegmentHeader) -> io::Result<Arc<dyn DiskFile>> {
+    let file = match shared.disk.open(path, OpenMode::New) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+            shared.disk.remove_file(path)?;
+            shared.disk.open(path, OpenMode::New)?
+        }
+        opened => opened?,
+    };
+    if let Err(e) = write_all_at(file.as_ref(), &mut [IoSlice::new(&header.encode())], 0) {
+        shared.disk.remove_file(path)?;
+        return Err(e);
+    }
+    Ok(file)
+}
+
 impl Active {
     fn dirty_file(&self) -> DirtyFile {
         DirtyFile { path: self.path.clone(), file: Arc::clone(&self.file) }
@@ -219,52 +236,10 @@ impl Active {
         }
         let step = self.end.clamp(shared.options.min_zero_step_bytes, shared.options.max_zero_step_bytes);
         let until = (self.end + step).min(self.capacity).max(self.end);
-        let mut left = (until - self.end) as usize;
-        let mut slices = Vec::with_capacity(left.div_ceil(ZEROS.len()));
-        while left > 0 {
-            let part = left.min(ZEROS.len());
-            slices.push(IoSlice::new(&ZEROS[..part]));
-            left -= part;
-        }
-        self.zeroed_to = match write_all_at(self.file.as_ref(), &mut slices, u64::from(self.end)) {
+        self.zeroed_to = match write_zeros_at(self.file.as_ref(), u64::from(self.end)..u64::from(until)) {
             Ok(()) => until,
             // A full disk is noticed by the record that finds no room, not by the room kept for it.
             Err(_) => self.end,
         };
-    }
-}
-
-impl Batch {
-    fn push(&mut self, key: FrameKey, offset: u32, record: &Record, index: usize) {
-        let header = FrameHeader { length: record.length() as u32, checksum: record.checksum() };
-        self.stage(&key.encode(offset, header));
-        for part in record.parts() {
-            if part.len() <= COPIED_PART_BYTES {
-                self.stage(part);
-            } else {
-                self.pieces.push(Piece::Part(part.clone()));
-            }
-        }
-        self.bytes += HEADER_BYTES as u32 + header.length;
-        self.placed.push(index);
-    }
-
-    fn stage(&mut self, bytes: &[u8]) {
-        let start = self.staged.len();
-        self.staged.extend_from_slice(bytes);
-        match self.pieces.last_mut() {
-            Some(Piece::Staged(range)) => range.end = self.staged.len(),
-            Some(Piece::Part(_)) | None => self.pieces.push(Piece::Staged(start..self.staged.len())),
-        }
-    }
-
-    fn slices(&self) -> Vec<IoSlice<'_>> {
-        self.pieces
-            .iter()
-            .map(|piece| match piece {
-                Piece::Staged(range) => IoSlice::new(&self.staged[range.clone()]),
-                Piece::Part(part) => IoSlice::new(part),
-            })
-            .collect()
     }
 }

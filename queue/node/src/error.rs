@@ -31,6 +31,9 @@ pub enum NodeError {
     /// A thread could not be started.
     #[error("could not start the thread that writes")]
     Thread(#[source] io::Error),
+    /// What an earlier process left in the journal could not be put into the logs.
+    #[error("could not recover from the journal")]
+    Journal(#[source] LogError),
     /// A topic's log could not be opened or read.
     #[error("could not recover topic {topic}")]
     Topic {

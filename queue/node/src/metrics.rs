@@ -29,7 +29,7 @@ impl NodeMetrics {
     pub(crate) fn committed(&self, commit: &Commit) {
         self.commit_records.record(commit.records as f64);
         self.commit_bytes.increment(commit.bytes as u64);
-        if commit.synced_logs > 0 {
+        if commit.synced_logs + commit.journaled_logs > 0 {
             self.sync_seconds.record(commit.sync);
         }
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use punctual_queue_log::committer::{Commit, Committer, Observer};
 use punctual_queue_log::disk::{Disk, RealDisk};
 use punctual_queue_log::error::SyncFailure;
+use punctual_queue_log::journal::{Journal, JournalOptions};
 use punctual_queue_wire::command::Limits;
 use punctual_queue_wire::identify::IdentifyLimits;
 use punctual_service::bind;
@@ -214,7 +215,9 @@ fn recover(disk: Arc<dyn Disk>, options: NodeOptions) -> Result<Recovered, NodeE
     let metrics = NodeMetrics::new();
     let (failed, failure) = watch::channel(None);
     let observer = Watch { metrics: metrics.clone(), failed };
-    let committer = Committer::start(disk, Arc::new(observer)).map_err(NodeError::Thread)?;
+    let journal = open_journal(&disk, &dir)?;
+    let committer =
+        Committer::start(disk, Some(journal), Arc::new(observer)).map_err(NodeError::Thread)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let context = Arc::new(Context {
         limits: options.limits(),
@@ -230,6 +233,23 @@ fn recover(disk: Arc<dyn Disk>, options: NodeOptions) -> Result<Recovered, NodeE
     });
     let topics = Topics::open(dir.join(topics::DIR_NAME), Arc::clone(&context))?;
     Ok((topics, context, lock, failure))
+}
+
+/// Puts what the last process left in the journal into the topics' logs.
+fn open_journal(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Journal, NodeError> {
+    let options = JournalOptions::default();
+    let (journal, replayed) = Journal::open(Arc::clone(disk), dir, options).map_err(NodeError::Journal)?;
+    if replayed.blocks > 0 {
+        tracing::info!(
+            journal.commits = replayed.blocks,
+            journal.bytes = replayed.bytes,
+            "put into the topics' logs what the last process had only synced in the journal",
+        );
+    }
+    if replayed.damaged_blocks > 0 {
+        tracing::error!(journal.commits = replayed.damaged_blocks, "a part of the journal cannot be read");
+    }
+    Ok(journal)
 }
 
 /// Makes `dir` and what is missing above it, and syncs the directories that name them: without its own name, all that

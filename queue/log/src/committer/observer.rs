@@ -22,6 +22,8 @@ pub struct Commit {
     pub bytes: usize,
     /// How many logs were synced for it; 0 where none asked.
     pub synced_logs: usize,
+    /// How many logs the journal was synced for instead.
+    pub journaled_logs: usize,
     /// How long that took.
     pub sync: Duration,
 }

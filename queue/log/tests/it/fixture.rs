@@ -10,6 +10,7 @@ use bytes::Bytes;
 use punctual_queue_log::committer::{Commit, Committer, Observer};
 use punctual_queue_log::disk::{Disk, DiskFile, OpenMode, RealDisk};
 use punctual_queue_log::error::{AppendError, SyncFailure};
+use punctual_queue_log::journal::{Journal, JournalOptions};
 use punctual_queue_log::log::{Durability, Log, Recovery};
 use punctual_queue_log::options::LogOptions;
 use punctual_queue_log::position::Position;
@@ -53,8 +54,22 @@ impl Fixture {
     pub(crate) fn new() -> Self {
         let disk = Arc::new(FailingDisk::default());
         let seen = Arc::new(Seen::default());
-        let committer = Committer::start(disk.clone(), seen.clone()).unwrap();
+        let committer = Committer::start(disk.clone(), None, seen.clone()).unwrap();
         Self { dir: tempfile::tempdir().unwrap(), disk, seen, committer }
+    }
+
+    /// With a journal that commits of `from_logs` logs go through.
+    pub(crate) fn journaled(from_logs: usize) -> Self {
+        let mut fixture = Self::new();
+        let options = JournalOptions { from_logs, max_batch_bytes: 1000, ..JournalOptions::default() };
+        let disk: Arc<FailingDisk> = Arc::clone(&fixture.disk);
+        let (journal, _) = Journal::open(disk.clone(), fixture.dir.path(), options).unwrap();
+        fixture.committer = Committer::start(disk, Some(journal), fixture.seen.clone()).unwrap();
+        fixture
+    }
+
+    pub(crate) fn open_named(&self, name: &str) -> Log {
+        Log::open(&self.dir.path().join(name), SMALL, &self.committer, Position::START).unwrap().0
     }
 
     pub(crate) fn path(&self) -> PathBuf {

@@ -25,8 +25,12 @@ pub(crate) struct Machine {
 impl Machine {
     pub(crate) fn new() -> Self {
         let disk = SimulatedDisk::default();
-        let committer = Committer::start(Arc::new(disk.clone()), Arc::new(Seen::default())).unwrap();
+        let committer = Committer::start(Arc::new(disk.clone()), None, Arc::new(Seen::default())).unwrap();
         Self { disk, committer }
+    }
+
+    pub(crate) fn committer(&self) -> &Committer {
+        &self.committer
     }
 
     pub(crate) fn open(&self) -> Result<(Log, Recovery), LogError> {

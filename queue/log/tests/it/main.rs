@@ -5,10 +5,13 @@
 mod fixture;
 mod machine;
 mod simulated_disk;
+mod verdict;
 
 mod appending;
 mod crashes;
 mod failing;
+mod journal;
+mod journal_crashes;
 mod recovering;
 mod rewriting;
 mod torn;

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use punctual_queue_log::disk::{Disk, DiskFile, OpenMode};
@@ -29,10 +30,11 @@ pub(crate) enum Event {
     SyncDir { path: PathBuf },
 }
 
-/// The disk. Clones are the same disk.
+/// The disk. Clones are the same disk, seen by the same process.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SimulatedDisk {
     state: Arc<Mutex<State>>,
+    killed: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Default)]
@@ -49,6 +51,16 @@ impl SimulatedDisk {
     /// Becomes a disk that has just been switched on with this on it.
     pub(crate) fn set(&self, image: Image) {
         *self.lock() = State { image, ..State::default() };
+    }
+
+    /// The disk for a process of its own.
+    pub(crate) fn attach(&self) -> Self {
+        Self { state: Arc::clone(&self.state), killed: Arc::default() }
+    }
+
+    /// The process was killed: it changes nothing any more.
+    pub(crate) fn kill(&self) {
+        self.killed.store(true, Ordering::SeqCst);
     }
 
     /// How many events there have been.
@@ -77,6 +89,9 @@ impl SimulatedDisk {
     }
 
     fn happen(&self, event: Event) -> io::Result<()> {
+        if self.killed.load(Ordering::SeqCst) {
+            return Err(io::Error::other("the process is dead"));
+        }
         self.lock().happen(event)
     }
 }

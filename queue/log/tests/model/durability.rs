@@ -30,6 +30,32 @@ fn nothing_is_complete_before_a_sync_that_began_after_its_write_has_ended() {
 }
 
 #[test]
+fn nothing_is_complete_before_its_log_or_the_journal_was_synced() {
+    explore(|| {
+        let model = Model::journaled();
+        let (first, second) = (model.open("first"), model.open("second"));
+        let other = thread::spawn({
+            let second = second.clone();
+            move || {
+                for byte in 11..15 {
+                    second.append(byte).wait().unwrap();
+                }
+            }
+        });
+        // In turn in the journal and, where a segment begins, where it stands.
+        for byte in 1..5 {
+            first.append(byte).wait().unwrap();
+        }
+        other.join().unwrap();
+        let last = first.begin(5, Durability::Written, |_| {}).wait().unwrap();
+        model.committer.stop();
+        assert_eq!(model.seen.failures(), 0);
+        let (path, offset) = first.place(last);
+        assert!(model.disk.survives_power_cut(&path, offset, &[5; 10]), "a stop leaves all logs synced");
+    });
+}
+
+#[test]
 fn a_written_record_is_complete_without_a_sync() {
     explore(|| {
         let model = Model::new();

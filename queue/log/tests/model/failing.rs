@@ -12,11 +12,16 @@ const SYNCS: usize = 8;
 
 #[test]
 fn after_a_failed_sync_nothing_that_waits_and_nothing_later_is_acknowledged() {
-    explore(|| fail_sync(shuttle::rand::thread_rng().gen_range(0..SYNCS)));
+    explore(|| fail_sync(&Model::new(), shuttle::rand::thread_rng().gen_range(0..SYNCS)));
 }
 
-fn fail_sync(number: usize) {
-    let model = Model::new();
+#[test]
+fn a_failed_sync_of_the_journal_is_one_as_well() {
+    // The fewest there are with a journal: each log's first segment, and one more for what follows.
+    explore(|| fail_sync(&Model::journaled(), shuttle::rand::thread_rng().gen_range(0..SYNCS - 3)));
+}
+
+fn fail_sync(model: &Model, number: usize) {
     let (first, second) = (model.open("first"), model.open("second"));
     model.disk.fail_sync(number);
     let appenders = [(&first, 1), (&second, 11)].map(|(log, from)| {

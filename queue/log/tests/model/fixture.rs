@@ -8,6 +8,7 @@ use bytes::Bytes;
 use crate::committer::{Commit, Committer, Observer};
 use crate::error::{AppendError, SyncFailure};
 use crate::frame::HEADER_BYTES;
+use crate::journal::{Journal, JournalOptions};
 use crate::log::{Durability, Log};
 use crate::model_disk::ModelDisk;
 use crate::options::LogOptions;
@@ -23,6 +24,9 @@ pub(crate) const TINY: LogOptions = LogOptions {
     min_zero_step_bytes: 16,
     max_zero_step_bytes: 16,
 };
+
+/// The directory above all logs.
+const DATA: &str = "/data";
 
 pub(crate) struct Model {
     pub(crate) disk: ModelDisk,
@@ -59,12 +63,23 @@ struct Told {
 impl Model {
     pub(crate) fn new() -> Self {
         let (disk, seen) = (ModelDisk::default(), Arc::new(Seen::default()));
-        let committer = Arc::new(Committer::start(Arc::new(disk.clone()), seen.clone()).unwrap());
+        let committer = Arc::new(Committer::start(Arc::new(disk.clone()), None, seen.clone()).unwrap());
+        Self { disk, seen, committer }
+    }
+
+    /// With a journal that every commit goes through; after the second of them it is full.
+    pub(crate) fn journaled() -> Self {
+        let (disk, seen) = (ModelDisk::default(), Arc::new(Seen::default()));
+        let options =
+            JournalOptions { from_logs: 1, max_batch_bytes: 100, max_bytes: 3 * 4096, zero_step_bytes: 16 };
+        let shared = Arc::new(disk.clone());
+        let (journal, _) = Journal::open(shared.clone(), Path::new(DATA), options).unwrap();
+        let committer = Arc::new(Committer::start(shared, Some(journal), seen.clone()).unwrap());
         Self { disk, seen, committer }
     }
 
     pub(crate) fn open(&self, name: &str) -> ModelLog {
-        let dir = Path::new("/data").join(name);
+        let dir = Path::new(DATA).join(name);
         let (log, _) = Log::open(&dir, TINY, &self.committer, Position::START).unwrap();
         ModelLog { log, dir, disk: self.disk.clone() }
     }
@@ -77,7 +92,8 @@ impl ModelLog {
         self.begin(byte, Durability::Synced, move |result| {
             if let Ok(position) = result {
                 let (path, offset) = log.place(*position);
-                let durable = log.disk.survives_power_cut(&path, offset, &bytes);
+                let durable = log.disk.survives_power_cut(&path, offset, &bytes)
+                    || log.disk.has(&Path::new(DATA).join("journal"), &bytes);
                 assert!(durable, "{byte} is complete and a power cut would lose it");
             }
         })

@@ -11,12 +11,14 @@
 )]
 #[path = "../../src"]
 mod src {
+    pub(crate) mod batch;
     pub(crate) mod check;
     pub(crate) mod committer;
     pub(crate) mod disk;
     pub(crate) mod error;
     pub(crate) mod frame;
     pub(crate) mod index;
+    pub(crate) mod journal;
     pub(crate) mod log;
     pub(crate) mod options;
     pub(crate) mod position;
@@ -31,7 +33,7 @@ mod src {
 }
 
 use src::{
-    committer, disk, error, frame, index, log, options, position, reader, record, recovery, rewrite, scan,
+    batch, committer, disk, error, frame, index, journal, log, options, position, reader, record, recovery, rewrite, scan,
     segment, sync_pool, writer,
 };
 

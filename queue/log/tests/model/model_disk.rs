@@ -46,7 +46,14 @@ impl ModelDisk {
         self.inner.state.lock().survives(path, offset, bytes)
     }
 
-    /// Returns once that is so.
+    /// Whether `bytes` would be somewhere in the file at `path` after a power cut now.
+    pub(crate) fn has(&self, path: &Path, bytes: &[u8]) -> bool {
+        let state = self.inner.state.lock();
+        let content = state.files.get(path).filter(|_| state.durable_names.contains(path));
+        content.is_some_and(|content| content.durable.windows(bytes.len()).any(|found| found == bytes))
+    }
+
+    /// Returns once a power cut would leave `bytes` in the file at `path`.
     pub(crate) fn wait_until_durable(&self, path: &Path, offset: usize, bytes: &[u8]) {
         let mut state = self.inner.state.lock();
         while !state.survives(path, offset, bytes) {
