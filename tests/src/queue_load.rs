@@ -24,7 +24,7 @@ pub use consumer::{consume, drain};
 pub use history::{History, Publish};
 pub use publisher::PublisherEnd;
 
-/// The topic of every load.
+/// The topic of a load that has no more than one.
 pub const TOPIC: &str = "orders";
 
 /// The channel that is consumed while faults happen.
@@ -115,12 +115,13 @@ impl Load {
     }
 }
 
-/// Makes the topic with both channels.
+/// Makes a topic with both channels, and the history of it.
 ///
 /// # Errors
 /// When the node refuses.
-pub async fn prepare(node: &QueueNode) -> anyhow::Result<()> {
-    node.create(TOPIC, &[WORK, AUDIT]).await
+pub async fn prepare(node: &QueueNode, topic: &str) -> anyhow::Result<Arc<History>> {
+    node.create(topic, &[WORK, AUDIT]).await?;
+    Ok(Arc::new(History::of(topic.parse()?)))
 }
 
 /// Judges the whole of a history: empties both channels, and looks for what is missing, in parts, or made up.
@@ -134,7 +135,7 @@ pub async fn settle(node: &QueueNode, history: &Arc<History>) -> anyhow::Result<
             consume(node.address()?.to_owned(), name, Arc::clone(history), ConnectionOptions::default());
         tokio::select! {
             outcome = rest => outcome?,
-            empty = until_empty(node, name) => empty?,
+            empty = until_empty(node, history.topic(), name) => empty?,
         }
         let missing = history.missing(name);
         ensure!(missing.is_empty(), "{name} has lost {missing:?}");
@@ -142,9 +143,9 @@ pub async fn settle(node: &QueueNode, history: &Arc<History>) -> anyhow::Result<
     history.batches_are_whole()
 }
 
-async fn until_empty(node: &QueueNode, name: &str) -> anyhow::Result<()> {
+async fn until_empty(node: &QueueNode, topic: &TopicName, name: &str) -> anyhow::Result<()> {
     until(&format!("{name} to be empty"), EMPTY_WITHIN, async || {
-        let stats = node.channel_stats(TOPIC, name).await.map_err(|error| error.to_string())?;
+        let stats = node.channel_stats(topic.as_ref(), name).await.map_err(|error| error.to_string())?;
         let count = |key| stats.get(key).and_then(Value::as_u64);
         match ["depth", "in_flight_count", "deferred_count"].map(count) {
             [Some(0), Some(0), Some(0)] => Ok(()),

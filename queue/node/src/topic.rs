@@ -184,9 +184,9 @@ impl Topic {
             topic.context.health.wrote(&result);
             let answer = result.map_err(TopicError::from).map(|position| {
                 topic.committed.lock().push(Batch { position, first, timestamp_ns, due, bodies });
-                topic.keeper.notify_one();
             });
             let _ = done.send(answer); // a publisher that is gone does not want to know
+            topic.keeper.notify_one(); // after it, for the publisher waits
         };
         self.log.append(record, Durability::Synced, Box::new(complete));
         receipt

@@ -9,7 +9,7 @@ use punctual_queue_client::address::NodeAddress;
 use punctual_queue_client::connection::ConnectionOptions;
 use punctual_queue_client::consumer::{Consumer, ConsumerOptions, Delivery};
 
-use super::{History, channel, topic};
+use super::{History, channel};
 
 /// Messages in flight. Small, so that what was finished is soon known to be taken.
 const READY: u32 = 32;
@@ -69,7 +69,7 @@ impl Reader {
         history: Arc<History>,
         connection: ConnectionOptions,
     ) -> anyhow::Result<Self> {
-        let mut options = ConsumerOptions::new(topic()?, channel(name)?);
+        let mut options = ConsumerOptions::new(history.topic().clone(), channel(name)?);
         options.nodes = vec![NodeAddress::new(address)];
         options.connection = connection;
         let consumer = Consumer::start(options)?;

@@ -7,7 +7,7 @@ use punctual_queue_client::connection::ConnectionOptions;
 use punctual_queue_client::producer::{Producer, ProducerOptions, PublishOutcome};
 use tokio::sync::watch;
 
-use super::{History, topic};
+use super::History;
 
 /// Every fifth publish is one of so many messages.
 const BATCH: u64 = 20;
@@ -35,12 +35,11 @@ pub(super) async fn publish(
 ) -> anyhow::Result<PublisherEnd> {
     let options = ProducerOptions { connection, ..ProducerOptions::default() };
     let producer = Producer::connect(&NodeAddress::new(address), options).await?;
-    let topic = topic()?;
     let mut turn = 0_u64;
     while *goes_on.borrow() {
         turn += 1;
         let publish = history.publishing(if turn.is_multiple_of(5) { BATCH } else { 1 });
-        match producer.publish(&topic, publish.bodies()).await {
+        match producer.publish(history.topic(), publish.bodies()).await {
             PublishOutcome::Acknowledged => history.acknowledged(&publish),
             // After a failed sync the messages may be there all the same: what that means is for the test to say.
             PublishOutcome::Refused { code, text } => return Ok(PublisherEnd::Refused(code, text)),

@@ -1,11 +1,10 @@
 //! What the queue acknowledged survives.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::ensure;
 use punctual_tests::effort;
-use punctual_tests::queue_load::{self, AUDIT, History, Load, PublisherEnd, WORK};
+use punctual_tests::queue_load::{self, AUDIT, Load, PublisherEnd, TOPIC, WORK};
 use punctual_tests::queue_node::QueueNode;
 use punctual_tests::wait::until;
 
@@ -19,8 +18,7 @@ async fn what_was_acknowledged_or_finished_stays_so_and_nothing_is_made_up_when_
 -> anyhow::Result<()> {
     let kills = if effort::is_full() { 100 } else { 20 };
     let mut node = QueueNode::start().await?;
-    queue_load::prepare(&node).await?;
-    let history = Arc::new(History::default());
+    let history = queue_load::prepare(&node, TOPIC).await?;
 
     for cycle in 0..kills {
         let load = Load::start(node.address()?, &history, PUBLISHERS);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use punctual_tests::lossy_disk::{LossyDisk, Survival};
-use punctual_tests::queue_load::{self, AUDIT, History, Load, PublisherEnd, WORK};
+use punctual_tests::queue_load::{self, AUDIT, History, Load, PublisherEnd, TOPIC, WORK};
 use punctual_tests::queue_node::QueueNode;
 use punctual_tests::wait::until;
 
@@ -56,8 +56,7 @@ async fn a_failed_sync_ends_the_node_and_nothing_acknowledged_before_or_after_re
     eprintln!("seed {seed}");
     let disk = LossyDisk::mount()?;
     let mut node = QueueNode::start_on(disk.path()).await?;
-    queue_load::prepare(&node).await?;
-    let history = Arc::new(History::default());
+    let history = queue_load::prepare(&node, TOPIC).await?;
 
     for failure in 0..FAILURES {
         fail_a_sync(&disk, &mut node, &history).await?;

@@ -1,6 +1,5 @@
 //! A full disk: publishes are refused, consumers go on, and nothing has to be restarted.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -111,8 +110,7 @@ async fn a_full_disk_refuses_publishes_lets_consumers_go_on_and_takes_publishes_
 -> anyhow::Result<()> {
     let disk = LossyDisk::mount()?;
     let mut node = QueueNode::start_on(disk.path()).await?;
-    queue_load::prepare(&node).await?;
-    let history = Arc::new(History::default());
+    let history = queue_load::prepare(&node, TOPIC).await?;
     for _ in 0..200 {
         ensure!(publish_over_http(&node, &history).await?.0 == 200);
     }

@@ -1,6 +1,5 @@
 //! A slow disk: publishers wait longer and share what they wait for; nobody is cut off.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::ensure;
@@ -8,7 +7,7 @@ use punctual_queue_client::address::NodeAddress;
 use punctual_queue_client::connection::ConnectionOptions;
 use punctual_queue_client::consumer::{Consumer, ConsumerOptions};
 use punctual_tests::lossy_disk::LossyDisk;
-use punctual_tests::queue_load::{self, History, Load, PublisherEnd, WORK};
+use punctual_tests::queue_load::{self, Load, PublisherEnd, TOPIC, WORK};
 use punctual_tests::queue_node::QueueNode;
 use punctual_tests::wait::until;
 
@@ -26,8 +25,7 @@ const MESSAGES: usize = (PUBLISHERS * ROUNDS * 24 / 5) as usize;
 async fn publishers_on_a_slow_disk_share_syncs_and_no_client_misses_a_heartbeat() -> anyhow::Result<()> {
     let disk = LossyDisk::mount()?;
     let node = QueueNode::start_on(disk.path()).await?;
-    queue_load::prepare(&node).await?;
-    let history = Arc::new(History::default());
+    let history = queue_load::prepare(&node, TOPIC).await?;
     // A client that hears nothing for two of these takes the node for dead.
     let impatient =
         ConnectionOptions { heartbeat_interval: Duration::from_secs(1), ..ConnectionOptions::default() };
