@@ -5,6 +5,7 @@
 
 mod consumers;
 mod counts;
+mod given;
 mod in_flight;
 mod loading;
 mod progress;
@@ -19,6 +20,7 @@ use punctual_queue_wire::error::NotHeld;
 use crate::message::{Batch, Sequence, StoredMessage};
 pub(crate) use consumers::{ConnectionId, Consumer, Consumers};
 pub(crate) use counts::Counts;
+use given::{Arrivals, Given};
 use in_flight::{Held, InFlight};
 use loading::Loading;
 pub(crate) use loading::{Load, Loaded};
@@ -41,8 +43,9 @@ pub(crate) struct Channel {
     /// Where the log holds `loaded_to`, or somewhat before.
     load_from: Position,
     ready: VecDeque<StoredMessage>,
-    /// Messages to be delivered again, those without a body after reading it again.
-    again: VecDeque<Again>,
+    /// Messages to be delivered again.
+    again: VecDeque<Given>,
+    arrivals: Arrivals,
     in_flight: InFlight,
     /// Messages that are not due yet; without a place until they are read from the log, after a restart.
     deferred: BTreeMap<(Instant, Sequence), Option<Position>>,
@@ -60,14 +63,6 @@ pub(crate) struct Channel {
     counts: Counts,
     /// When the channel's keeper means to look at it next.
     planned: Option<Instant>,
-}
-
-/// A message that was delivered before and will be again.
-#[derive(Debug)]
-struct Again {
-    sequence: Sequence,
-    position: Position,
-    message: Option<StoredMessage>,
 }
 
 /// A message on its way to a consumer.
@@ -101,6 +96,7 @@ impl Channel {
             load_from: origin.load_from,
             ready: VecDeque::new(),
             again: VecDeque::new(),
+            arrivals: Arrivals::default(),
             in_flight: InFlight::default(),
             deferred: origin.put_off.iter().map(|(sequence, until)| ((*until, *sequence), None)).collect(),
             put_off: origin.put_off,
@@ -134,6 +130,7 @@ impl Channel {
             self.loaded_to = batch.first;
             let is_wanted = self.ready.len() < READY_MESSAGES && self.is_wanted();
             if is_wanted || batch.due.is_some() {
+                self.arrive(batch.bodies.packed().len() as u64);
                 self.take_in(batch, now);
             }
         }
@@ -170,7 +167,7 @@ impl Channel {
             return;
         }
         for held in self.in_flight.take_all_of(id) {
-            self.deliver_again(held);
+            self.give_again(held);
         }
     }
 
@@ -208,10 +205,10 @@ impl Channel {
         });
         self.counts.requeued += 1;
         if delay.is_zero() {
-            self.deliver_again(held);
+            self.give_again(held);
         } else {
             self.attempts.insert(sequence, held.attempts);
-            self.deferred.insert((now + delay, sequence), Some(held.message.position));
+            self.deferred.insert((now + delay, sequence), Some(held.given.position));
             self.unsaved.put_off(sequence, now + delay, now);
         }
         Ok(())
@@ -256,7 +253,7 @@ impl Channel {
         if before <= self.progress.floor() {
             return;
         }
-        let numbers = self.in_flight.iter().map(|held| held.message.sequence);
+        let numbers = self.in_flight.iter().map(|held| held.given.sequence);
         let mut in_flight: Vec<_> = numbers.filter(|held| *held < before).collect();
         in_flight.sort_unstable();
         let mut start = self.progress.floor();
@@ -280,7 +277,7 @@ impl Channel {
         while let Some(held) = self.in_flight.take_overdue(now) {
             self.counts.timed_out += 1;
             self.consumers.update(held.owner, Consumer::gave_back_one);
-            self.deliver_again(held);
+            self.give_again(held);
         }
         self.load_not_before = self.load_not_before.filter(|not_before| *not_before > now);
         while let Some(entry) = self.deferred.first_entry()
@@ -288,7 +285,7 @@ impl Channel {
         {
             let ((_, sequence), position) = entry.remove_entry();
             match position {
-                Some(position) => self.again.push_back(Again { sequence, position, message: None }),
+                Some(position) => self.again.push_back(Given::unread(sequence, position)),
                 // From now on it is like any other that waits to be read.
                 None => drop(self.put_off.remove(&sequence)),
             }
@@ -340,7 +337,7 @@ impl Channel {
             let attempts = before.unwrap_or(0).saturating_add(1);
             self.unsaved.delivered(sequence, now);
             self.in_flight.insert(Held {
-                message: message.clone(),
+                given: self.arrivals.given(&message),
                 owner: id,
                 deadline: now + timeout,
                 latest_deadline: now + self.max_message_timeout,
@@ -395,7 +392,7 @@ impl Channel {
 
     /// How often the messages were delivered that it is not done with; those never delivered are left out.
     pub(crate) fn all_attempts(&self) -> Vec<(Sequence, u16)> {
-        let in_flight = self.in_flight.iter().map(|held| (held.message.sequence, held.attempts));
+        let in_flight = self.in_flight.iter().map(|held| (held.given.sequence, held.attempts));
         let waiting = self.attempts.iter().map(|(sequence, attempts)| (*sequence, *attempts));
         in_flight.chain(waiting).collect()
     }
@@ -409,25 +406,6 @@ impl Channel {
 
     fn is_wanted(&mut self) -> bool {
         !self.paused && self.consumers.next().is_some()
-    }
-
-    /// Takes messages to be delivered again and new ones in turn, so that neither keeps the other waiting.
-    fn next_message(&mut self) -> Option<StoredMessage> {
-        let again_first = self.serve_again_next || self.ready.is_empty();
-        if again_first && let Some(message) = self.again.front_mut().and_then(|again| again.message.take()) {
-            self.again.pop_front();
-            self.serve_again_next = false;
-            return Some(message);
-        }
-        self.serve_again_next = true;
-        self.ready.pop_front()
-    }
-
-    fn deliver_again(&mut self, held: Held) {
-        let Held { message, attempts, .. } = held;
-        self.attempts.insert(message.sequence, attempts);
-        let (sequence, position) = (message.sequence, message.position);
-        self.again.push_back(Again { sequence, position, message: Some(message) });
     }
 
     fn done_with(&mut self, sequence: Sequence, now: Instant) {
