@@ -1,6 +1,7 @@
 //! The task that keeps a topic going: hands new messages to the channels, reads old ones for them, minds their
 //! time-outs, and writes down how far they are.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,7 @@ const IDLE: Duration = Duration::from_secs(3600);
 enum Done {
     Next(Arc<ChannelHandle>, Result<(Loaded, Damage), LogError>),
     Again(Arc<ChannelHandle>, Result<(Again, Damage), LogError>),
+    Panicked(Arc<ChannelHandle>),
 }
 
 struct Keeper {
@@ -101,9 +103,14 @@ impl Keeper {
     fn start(&mut self, handle: Arc<ChannelHandle>, load: Load) {
         let log = self.topic.log.clone();
         let now = load::Now::of(&self.topic.context);
-        self.loads.spawn_blocking(move || match load {
-            Load::Next { from, end } => Done::Next(handle, load::next(&log, from, end, now)),
-            Load::Again(wanted) => Done::Again(handle, load::again(&log, &wanted)),
+        self.loads.spawn_blocking(move || {
+            let waiting = Arc::clone(&handle);
+            // It reads and hands over; what it has made when it panics is seen by nobody.
+            let read = AssertUnwindSafe(|| match load {
+                Load::Next { from, end } => Done::Next(handle, load::next(&log, from, end, now)),
+                Load::Again(wanted) => Done::Again(handle, load::again(&log, &wanted)),
+            });
+            catch_unwind(read).unwrap_or(Done::Panicked(waiting))
         });
     }
 
@@ -120,6 +127,11 @@ impl Keeper {
             Done::Next(handle, Err(e)) | Done::Again(handle, Err(e)) => {
                 let (topic, channel) = (&self.topic.name, &handle.name);
                 tracing::error!(%topic, %channel, error = %e, "could not read messages; trying again");
+                handle.with(|channel, now| channel.load_failed(now));
+            }
+            Done::Panicked(handle) => {
+                let (topic, channel) = (&self.topic.name, &handle.name);
+                tracing::error!(%topic, %channel, "the reading of messages panicked; trying again");
                 handle.with(|channel, now| channel.load_failed(now));
             }
         }

@@ -1,16 +1,14 @@
 //! What survives a stop, a kill, a torn tail and a broken disk.
 
-use std::io::{self, IoSlice};
-use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use punctual_queue_log::disk::{Disk, DiskFile, OpenMode, RealDisk};
 use punctual_queue_node::error::NodeError;
 use punctual_queue_node::node::Node;
 use punctual_service::bind::BindError;
 
+use crate::failing_disk::FailingDisk;
 use crate::fixture::Fixture;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -305,78 +303,4 @@ async fn a_full_disk_refuses_publishes_and_lets_consumers_go_on() {
     assert_eq!(node.get("/ping").await.status(), 200);
     consumer.finish(&b).await;
     consumer.expect_message("c").await;
-}
-
-/// The real disk, until told otherwise.
-#[derive(Debug, Default)]
-struct FailingDisk {
-    sync_fails: Arc<AtomicBool>,
-    full: Arc<AtomicBool>,
-}
-
-impl Disk for FailingDisk {
-    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        RealDisk.create_dir_all(path)
-    }
-
-    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
-        RealDisk.list(path)
-    }
-
-    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
-        let real = RealDisk.open(path, mode)?;
-        Ok(Arc::new(FailingFile { real, sync_fails: self.sync_fails.clone(), full: self.full.clone() }))
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        RealDisk.rename(from, to)
-    }
-
-    fn remove_file(&self, path: &Path) -> io::Result<()> {
-        RealDisk.remove_file(path)
-    }
-
-    fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
-        RealDisk.remove_dir_all(path)
-    }
-
-    fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        RealDisk.sync_dir(path)
-    }
-}
-
-#[derive(Debug)]
-struct FailingFile {
-    real: Arc<dyn DiskFile>,
-    sync_fails: Arc<AtomicBool>,
-    full: Arc<AtomicBool>,
-}
-
-impl DiskFile for FailingFile {
-    fn length(&self) -> io::Result<u64> {
-        self.real.length()
-    }
-
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.real.read_at(buffer, offset)
-    }
-
-    fn write_at(&self, buffers: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
-        let end = offset + buffers.iter().map(|buffer| buffer.len() as u64).sum::<u64>();
-        if self.full.load(Ordering::SeqCst) && end > self.real.length()? {
-            return Err(io::ErrorKind::StorageFull.into());
-        }
-        self.real.write_at(buffers, offset)
-    }
-
-    fn set_length(&self, length: u64) -> io::Result<()> {
-        self.real.set_length(length)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        if self.sync_fails.load(Ordering::SeqCst) {
-            return Err(io::Error::other("the disk lost it"));
-        }
-        self.real.sync_data()
-    }
 }
