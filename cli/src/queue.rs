@@ -76,6 +76,7 @@ fn health(report: &TopicReport) -> &'static str {
     match report.checkpoint {
         CheckpointHealth::Sound => "ok",
         CheckpointHealth::Missing => "none",
+        CheckpointHealth::OneDamaged => "one damaged",
         CheckpointHealth::Damaged => "damaged",
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::disk::{Disk, OpenMode, read_file, write_all_at};
+use crate::disk::{Disk, OpenMode, read_file, unused_aside, write_all_at};
 use crate::error::LogError;
 use crate::frame::FrameKey;
 use crate::index::SegmentIndex;
@@ -80,7 +80,7 @@ pub fn repair(dir: &Path, disk: &dyn Disk, report: &SegmentReport) -> Result<Pat
         disk.sync_dir(dir).map_err(LogError::io("sync", dir))?;
         return Ok(aside);
     };
-    let aside = segment::unused_aside(disk, dir, segment).map_err(LogError::io("list", dir))?;
+    let aside = unused_aside(disk, &path).map_err(LogError::io("list", dir))?;
     copy(disk, &path, &aside).map_err(LogError::io("copy", &path))?;
     // The copy has its name for good before the original loses it.
     disk.sync_dir(dir).map_err(LogError::io("sync", dir))?;

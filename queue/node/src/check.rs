@@ -36,7 +36,7 @@ impl TopicReport {
     #[must_use]
     pub fn is_damaged(&self) -> bool {
         let in_segments = self.segments.iter().any(|segment| !segment.damage.is_empty());
-        in_segments || self.checkpoint == CheckpointHealth::Damaged || self.unknown_records > 0
+        in_segments || self.checkpoint.is_damaged() || self.unknown_records > 0
     }
 }
 
@@ -117,16 +117,16 @@ fn look(topic: TopicName, dir: PathBuf) -> Result<TopicReport, NodeError> {
 
 fn mend(report: &TopicReport, repairs: &mut Vec<Repair>) -> Result<(), TopicError> {
     let mut note = |file, kept| repairs.push(Repair { topic: report.topic.clone(), file, kept });
-    if report.checkpoint == CheckpointHealth::Damaged {
-        let (file, kept) = Checkpoint::set_aside(&RealDisk, &report.dir)?;
-        note(file, kept);
+    if report.checkpoint.is_damaged() {
+        let moved = Checkpoint::repair(&RealDisk, &report.dir)?;
+        moved.into_iter().for_each(|(file, kept)| note(file, kept));
     }
     let damaged: Vec<_> = report.segments.iter().filter(|segment| !segment.damage.is_empty()).collect();
     if damaged.is_empty() {
         return Ok(());
     }
     // First, so that a crash in between leaves a checkpoint that is true of the segments before and after.
-    if let Some(mut checkpoint) = Checkpoint::load(&RealDisk, &report.dir)? {
+    if let Some(mut checkpoint) = Checkpoint::load(&RealDisk, &report.dir)?.checkpoint {
         for segment in &damaged {
             checkpoint.collapse(segment.segment);
             checkpoint.forget_damage(segment.segment);

@@ -1,11 +1,12 @@
 //! Bytes that are not what was written: noticed, stepped over, kept, reported and repaired.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use punctual_queue_node::check::{self, CheckpointHealth};
 use punctual_queue_node::error::NodeError;
 
-use crate::fixture::{Fixture, Running};
+use crate::fixture::{Fixture, PATIENCE, Running};
 
 fn topic_dir(fixture: &Fixture) -> PathBuf {
     fixture.data_path().join("topics/t.topic")
@@ -33,6 +34,15 @@ async fn publish_three_segments(node: &Running) -> Vec<String> {
         producer.expect_ok().await; // one at a time, so that each gets a record of its own
     }
     bodies
+}
+
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let reached = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, reached).await.unwrap_or_else(|_| panic!("not reached: {what}"));
 }
 
 async fn corrupt_count(node: &Running) -> String {
@@ -63,12 +73,7 @@ async fn a_damaged_segment_is_counted_once_stepped_over_and_kept_when_all_is_fin
     }
     assert_eq!(corrupt_count(&node).await, "1");
     let aside = path.with_extension("damaged");
-    let kept = async {
-        while !aside.exists() || path.exists() {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(crate::fixture::PATIENCE, kept).await.expect("the segment is set aside");
+    until("the segment is set aside", || aside.exists() && !path.exists()).await;
     assert_eq!(std::fs::read(aside).unwrap(), damaged);
     node.stop().await.unwrap();
 
@@ -138,23 +143,80 @@ async fn repaired_files_are_clean_and_everything_else_is_delivered() {
 }
 
 #[tokio::test]
-async fn a_damaged_checkpoint_is_set_aside_by_a_repair() {
+async fn damaged_checkpoints_are_set_aside_by_a_repair() {
     let fixture = Fixture::new();
     let node = fixture.start().await;
     let _channel = node.subscribe("t", "c", 0).await;
     node.publish("t", &["a"]).await;
     node.stop().await.unwrap();
-    let checkpoint = topic_dir(&fixture).join("checkpoint");
+    let [checkpoint, copy] = ["checkpoint", "checkpoint.copy"].map(|name| topic_dir(&fixture).join(name));
     flip(&checkpoint, "announced");
+    flip(&copy, "announced");
     let reports = check::check(&fixture.data_path()).unwrap();
     assert!(reports[0].is_damaged());
     assert_eq!(reports[0].checkpoint, CheckpointHealth::Damaged);
-    check::repair(&fixture.data_path()).unwrap();
-    assert!(checkpoint.with_extension("damaged").exists());
+    let repairs = check::repair(&fixture.data_path()).unwrap();
+    assert!(repairs.len() == 2 && repairs.iter().all(|repair| repair.kept.exists()), "{repairs:?}");
     let reports = check::check(&fixture.data_path()).unwrap();
     assert_eq!(reports[0].checkpoint, CheckpointHealth::Missing);
     assert!(!reports[0].is_damaged());
     let node = fixture.start().await;
     let mut consumer = node.subscribe("t", "c", 1).await;
     consumer.expect_message("a").await;
+}
+
+/// Damages one of the two checkpoints after the segment went in which the channels were made; all is still there, and
+/// soon there are two again.
+async fn check_one_damaged(damaged: &str) {
+    let fixture = Fixture::new();
+    let node = fixture.start().await;
+    node.post("/topic/create?topic=t").await;
+    for channel in ["c", "paused"] {
+        node.post(&format!("/channel/create?topic=t&channel={channel}")).await;
+    }
+    node.post("/channel/pause?topic=t&channel=paused").await;
+    let bodies = publish_three_segments(&node).await;
+    node.post("/channel/empty?topic=t&channel=paused").await;
+    let mut consumer = node.subscribe("t", "c", 1).await;
+    let (finished, kept) = bodies.split_at(140);
+    for body in finished {
+        let message = consumer.expect_message(body).await;
+        consumer.finish(&message).await;
+    }
+    until("the first segment is gone", || !segment(&fixture, 1).exists()).await;
+    node.publish("t", &["for both"]).await;
+    node.kill().await;
+
+    let checkpoint = topic_dir(&fixture).join(damaged);
+    flip(&checkpoint, "announced");
+    let reports = check::check(&fixture.data_path()).unwrap();
+    assert_eq!((reports[0].checkpoint, reports[0].is_damaged()), (CheckpointHealth::OneDamaged, true));
+    let node = fixture.start().await;
+    let paused = node.channel_stats("t", "paused").await;
+    assert_eq!((&paused["paused"], &paused["depth"]), (&true.into(), &1.into()));
+    let is_sound = || {
+        let content = std::fs::read_to_string(&checkpoint).unwrap_or_default();
+        content.contains("announced")
+    };
+    until("the damaged one is replaced", is_sound).await;
+    let mut consumer = node.subscribe("t", "c", 100).await;
+    let mut missing: Vec<_> = kept.iter().map(String::as_str).chain(["for both"]).collect();
+    while !missing.is_empty() {
+        let message = consumer.message().await; // a finish that a kill outran comes back
+        let body = std::str::from_utf8(&message.body).unwrap();
+        missing.retain(|missing| *missing != body);
+        consumer.finish(&message).await;
+    }
+    node.stop().await.unwrap();
+    assert!(!check::check(&fixture.data_path()).unwrap()[0].is_damaged());
+}
+
+#[tokio::test]
+async fn a_damaged_checkpoint_costs_no_channel_and_no_message() {
+    check_one_damaged("checkpoint").await;
+}
+
+#[tokio::test]
+async fn a_damaged_copy_of_a_checkpoint_costs_nothing() {
+    check_one_damaged("checkpoint.copy").await;
 }

@@ -147,7 +147,7 @@ async fn a_flipped_bit_costs_one_record_and_is_counted() {
 }
 
 #[tokio::test]
-async fn a_damaged_checkpoint_costs_time_and_no_messages() {
+async fn damaged_checkpoints_cost_time_and_no_messages() {
     let fixture = Fixture::new();
     let node = fixture.start().await;
     let mut consumer = node.subscribe("t", "c", 1).await;
@@ -156,7 +156,9 @@ async fn a_damaged_checkpoint_costs_time_and_no_messages() {
     consumer.finish(&a).await;
     consumer.expect_message("b").await;
     node.stop().await.unwrap();
-    std::fs::write(fixture.data_path().join("topics/t.topic/checkpoint"), "nonsense").unwrap();
+    for name in ["checkpoint", "checkpoint.copy"] {
+        std::fs::write(fixture.data_path().join("topics/t.topic").join(name), "nonsense").unwrap();
+    }
     let node = fixture.start().await;
     let mut consumer = node.subscribe("t", "c", 10).await;
     assert_eq!(consumer.expect_message("b").await.attempts, 2);
