@@ -118,7 +118,7 @@ impl Topic {
     ) -> Result<Arc<Self>, TopicError> {
         let disk = context.committer.disk();
         disk.create_dir_all(&dir).map_err(TopicError::io("make the directory of"))?;
-        let Loaded { checkpoint, oldest, is_alone } = Checkpoint::load(disk.as_ref(), &dir)?;
+        let Loaded { mut checkpoint, mut oldest, is_alone } = Checkpoint::load(disk.as_ref(), &dir)?;
         let intact_before =
             checkpoint.as_ref().map_or(Position::START, |checkpoint| Position::from_u64(checkpoint.position));
         let options = LogOptions::default();
@@ -128,6 +128,17 @@ impl Topic {
                 topic = %name, log.torn_bytes = recovery.torn_bytes,
                 "dropped the end of the log: an append that was never acknowledged",
             );
+        }
+        if let Some(checkpoint) = &mut checkpoint
+            && checkpoint.cut_to(log.end())
+        {
+            tracing::error!(
+                topic = %name, log.end = %log.end(),
+                "the log ends before its checkpoint: a part of it is gone, and the messages in that",
+            );
+            // Before anything is appended that the old one would skip.
+            checkpoint.store(disk.as_ref(), &dir)?;
+            oldest = Some(log.end());
         }
         let known = checkpoint.as_ref().map(|checkpoint| checkpoint.damage.clone()).unwrap_or_default();
         for (segment, from, to) in known {

@@ -118,6 +118,19 @@ impl Checkpoint {
         }
     }
 
+    /// Makes it true of a log that ends at `end`, where that is before its place: the rest of the log is gone, and what
+    /// comes now takes its places. Says whether it was.
+    pub(crate) fn cut_to(&mut self, end: Position) -> bool {
+        let is_behind = Position::from_u64(self.position) > end;
+        if is_behind {
+            self.position = end.to_u64();
+            self.waypoints.retain(|WaypointCheckpoint(_, position, _)| *position < end.to_u64());
+            self.segments.retain(|(segment, _)| *segment <= end.segment.0);
+            self.damage.retain(|(segment, ..)| *segment <= end.segment.0);
+        }
+        is_behind
+    }
+
     /// Replaces the checkpoint of the topic in `dir` and then its copy, durably. When that fails, or a crash comes in
     /// between, one is newer than the other, and nothing of the log that the older needs may go.
     pub(crate) fn store(&self, disk: &dyn Disk, dir: &Path) -> Result<(), TopicError> {
