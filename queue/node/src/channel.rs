@@ -5,10 +5,13 @@
 
 mod consumers;
 mod counts;
+mod delivery;
 mod given;
 mod in_flight;
 mod loading;
 mod progress;
+mod seen;
+mod timeouts;
 mod unsaved;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -20,8 +23,9 @@ use punctual_queue_wire::error::NotHeld;
 use crate::message::{Batch, Sequence, StoredMessage};
 pub(crate) use consumers::{ConnectionId, Consumer, Consumers};
 pub(crate) use counts::Counts;
+pub(crate) use delivery::Delivery;
 use given::{Arrivals, Given};
-use in_flight::{Held, InFlight};
+use in_flight::InFlight;
 use loading::Loading;
 pub(crate) use loading::{Load, Loaded};
 pub(crate) use progress::{Progress, ranges_of};
@@ -63,14 +67,6 @@ pub(crate) struct Channel {
     counts: Counts,
     /// When the channel's keeper means to look at it next.
     planned: Option<Instant>,
-}
-
-/// A message on its way to a consumer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Delivery {
-    pub(crate) consumer: ConnectionId,
-    pub(crate) message: StoredMessage,
-    pub(crate) attempts: u16,
 }
 
 /// What a channel is built from: freshly made, or recovered.
@@ -270,82 +266,7 @@ impl Channel {
         self.loaded_to = self.loaded_to.max(before);
     }
 
-    // What time does.
-
-    /// Delivers again what was in flight too long, and what was put off until now.
-    pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        while let Some(held) = self.in_flight.take_overdue(now) {
-            self.counts.timed_out += 1;
-            self.consumers.update(held.owner, Consumer::gave_back_one);
-            self.give_again(held);
-        }
-        self.load_not_before = self.load_not_before.filter(|not_before| *not_before > now);
-        while let Some(entry) = self.deferred.first_entry()
-            && entry.key().0 <= now
-        {
-            let ((_, sequence), position) = entry.remove_entry();
-            match position {
-                Some(position) => self.again.push_back(Given::unread(sequence, position)),
-                // From now on it is like any other that waits to be read.
-                None => drop(self.put_off.remove(&sequence)),
-            }
-        }
-    }
-
-    /// When the channel next has something to do without anyone asking.
-    pub(crate) fn next_timeout(&mut self) -> Option<Instant> {
-        let deadline = self.in_flight.first_deadline();
-        self.first_of(deadline)
-    }
-
-    fn first_of(&self, deadline: Option<Instant>) -> Option<Instant> {
-        let due = self.deferred.first_key_value().map(|((due, _), _)| *due);
-        [deadline, due, self.unsaved.due(), self.load_not_before].into_iter().flatten().min()
-    }
-
-    /// Whether the keeper is needed before the time it planned.
-    pub(crate) fn needs_keeper(&mut self, now: Instant) -> bool {
-        let next = self.first_of(self.in_flight.before_first_deadline());
-        let sooner = next.is_some_and(|next| self.planned.is_none_or(|planned| next < planned));
-        sooner || self.wants_next(now) || self.wants_again(now)
-    }
-
-    /// The keeper will be back at the channel's next time-out; returns when that is.
-    pub(crate) fn plan(&mut self) -> Option<Instant> {
-        self.planned = self.next_timeout();
-        self.planned
-    }
-
-    // What goes to consumers, to the log, and comes from it.
-
-    /// Gives out what is ready to those who want it, in turn.
-    pub(crate) fn deliver(&mut self, now: Instant, out: &mut Vec<Delivery>) {
-        while !self.paused
-            && let Some((id, consumer)) = self.consumers.next()
-        {
-            let (timeout, sample_rate) = (consumer.message_timeout, consumer.sample_rate);
-            let Some(message) = self.next_message() else { return };
-            let sequence = message.sequence;
-            if is_sampled_out(sequence, sample_rate) {
-                self.attempts.remove(&sequence);
-                self.counts.sampled_out += 1;
-                self.done_with(sequence, now);
-                continue;
-            }
-            self.consumers.serve();
-            let before = if self.attempts.is_empty() { None } else { self.attempts.remove(&sequence) };
-            let attempts = before.unwrap_or(0).saturating_add(1);
-            self.unsaved.delivered(sequence, now);
-            self.in_flight.insert(Held {
-                given: self.arrivals.given(&message),
-                owner: id,
-                deadline: now + timeout,
-                latest_deadline: now + self.max_message_timeout,
-                attempts,
-            });
-            out.push(Delivery { consumer: id, message, attempts });
-        }
-    }
+    // What goes to the log.
 
     /// What the log should know by now of what was finished and delivered.
     pub(crate) fn take_unwritten(&mut self, now: Instant) -> Option<Unwritten> {
@@ -355,70 +276,11 @@ impl Channel {
         self.unsaved.take(now, attempts, waits)
     }
 
-    // What is to be seen.
-
-    /// Messages that wait to be delivered, again or for the first time.
-    pub(crate) fn depth(&self) -> u64 {
-        let loaded = (self.ready.len() + self.again.len()) as u64;
-        let on_disk = (self.end.0 - self.loaded_to.0)
-            .saturating_sub(self.progress.count_within(self.loaded_to..self.end))
-            .saturating_sub(self.put_off.len() as u64);
-        loaded + on_disk
-    }
-
-    pub(crate) fn in_flight_count(&self) -> usize {
-        self.in_flight.len()
-    }
-
-    pub(crate) fn deferred_count(&self) -> usize {
-        self.deferred.len()
-    }
-
-    pub(crate) fn counts(&self) -> &Counts {
-        &self.counts
-    }
-
-    pub(crate) fn consumers(&self) -> &Consumers {
-        &self.consumers
-    }
-
-    pub(crate) fn is_paused(&self) -> bool {
-        self.paused
-    }
-
-    pub(crate) fn progress(&self) -> &Progress {
-        &self.progress
-    }
-
-    /// How often the messages were delivered that it is not done with; those never delivered are left out.
-    pub(crate) fn all_attempts(&self) -> Vec<(Sequence, u16)> {
-        let in_flight = self.in_flight.iter().map(|held| (held.given.sequence, held.attempts));
-        let waiting = self.attempts.iter().map(|(sequence, attempts)| (*sequence, *attempts));
-        in_flight.chain(waiting).collect()
-    }
-
-    /// The messages that consumers put off, and for how much longer. Those that were published with a delay are left
-    /// out: the log says it of them.
-    pub(crate) fn all_put_off(&self, now: Instant) -> Vec<(Sequence, Duration)> {
-        let deferred = self.deferred.keys().filter(|(_, sequence)| self.attempts.contains_key(sequence));
-        deferred.map(|(until, sequence)| (*sequence, until.saturating_duration_since(now))).collect()
-    }
-
-    fn is_wanted(&mut self) -> bool {
-        !self.paused && self.consumers.next().is_some()
-    }
-
+    /// The message is the channel's no more.
     fn done_with(&mut self, sequence: Sequence, now: Instant) {
         self.progress.add(sequence);
         self.unsaved.finished(sequence, now);
     }
-}
-
-/// Whether a consumer that wants `sample_rate` percent goes without this message. Which ones is a matter of their
-/// numbers, scattered.
-fn is_sampled_out(sequence: Sequence, sample_rate: u8) -> bool {
-    let scattered = sequence.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
-    sample_rate > 0 && scattered % 100 >= u64::from(sample_rate)
 }
 
 #[cfg(test)]

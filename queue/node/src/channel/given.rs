@@ -46,7 +46,8 @@ impl Given {
         self.content.is_none()
     }
 
-    fn take(&mut self) -> Option<StoredMessage> {
+    /// All of it, if that is in memory.
+    pub(super) fn take(&mut self) -> Option<StoredMessage> {
         let Content { timestamp_ns, body, .. } = self.content.take()?;
         Some(StoredMessage { sequence: self.sequence, position: self.position, timestamp_ns, body })
     }
@@ -86,18 +87,6 @@ impl Channel {
     pub(super) fn give_again(&mut self, held: Held) {
         self.attempts.insert(held.given.sequence, held.attempts);
         self.again.push_back(held.given);
-    }
-
-    /// Takes messages to be given out again and new ones in turn, so that neither keeps the other waiting.
-    pub(super) fn next_message(&mut self) -> Option<StoredMessage> {
-        let again_first = self.serve_again_next || self.ready.is_empty();
-        if again_first && let Some(message) = self.again.front_mut().and_then(Given::take) {
-            self.again.pop_front();
-            self.serve_again_next = false;
-            return Some(message);
-        }
-        self.serve_again_next = true;
-        self.ready.pop_front()
     }
 
     /// What was read of messages that are to be given out again.
