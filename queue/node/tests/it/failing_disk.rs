@@ -2,16 +2,20 @@
 
 use std::io::{self, IoSlice};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use punctual_queue_log::disk::{Disk, DiskFile, OpenMode, RealDisk};
+
+use crate::fixture::PATIENCE;
 
 /// The real disk, until told otherwise.
 #[derive(Debug, Default)]
 pub(crate) struct FailingDisk {
     pub(crate) sync_fails: Arc<AtomicBool>,
     pub(crate) full: Arc<AtomicBool>,
+    refusals: Arc<AtomicUsize>,
     /// The next read panics.
     pub(crate) read_panics: Arc<AtomicBool>,
     /// The next file put in the place of a segment makes its rename panic, before or after.
@@ -25,6 +29,20 @@ pub(crate) enum Moment {
     After,
 }
 
+impl FailingDisk {
+    /// Does something until the disk refuses another write for want of room.
+    pub(crate) async fn wait_for_a_refusal(&self, mut cause: impl AsyncFnMut()) {
+        let before = self.refusals.load(Ordering::SeqCst);
+        let refused = async {
+            while self.refusals.load(Ordering::SeqCst) == before {
+                cause().await;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, refused).await.expect("a write is refused");
+    }
+}
+
 impl Disk for FailingDisk {
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
         RealDisk.create_dir_all(path)
@@ -36,8 +54,10 @@ impl Disk for FailingDisk {
 
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
         let real = RealDisk.open(path, mode)?;
-        let (sync_fails, full) = (self.sync_fails.clone(), self.full.clone());
-        Ok(Arc::new(FailingFile { real, sync_fails, full, read_panics: self.read_panics.clone() }))
+        let Self { sync_fails, full, refusals, read_panics, .. } = self;
+        let (sync_fails, full) = (sync_fails.clone(), full.clone());
+        let (refusals, read_panics) = (refusals.clone(), read_panics.clone());
+        Ok(Arc::new(FailingFile { real, sync_fails, full, refusals, read_panics }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -71,6 +91,7 @@ struct FailingFile {
     real: Arc<dyn DiskFile>,
     sync_fails: Arc<AtomicBool>,
     full: Arc<AtomicBool>,
+    refusals: Arc<AtomicUsize>,
     read_panics: Arc<AtomicBool>,
 }
 
@@ -87,6 +108,7 @@ impl DiskFile for FailingFile {
     fn write_at(&self, buffers: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
         let end = offset + buffers.iter().map(|buffer| buffer.len() as u64).sum::<u64>();
         if self.full.load(Ordering::SeqCst) && end > self.real.length()? {
+            self.refusals.fetch_add(1, Ordering::SeqCst);
             return Err(io::ErrorKind::StorageFull.into());
         }
         self.real.write_at(buffers, offset)

@@ -9,7 +9,7 @@ use punctual_queue_node::node::Node;
 use punctual_service::bind::BindError;
 
 use crate::failing_disk::FailingDisk;
-use crate::fixture::Fixture;
+use crate::fixture::{Fixture, PATIENCE};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum How {
@@ -302,7 +302,31 @@ async fn a_full_disk_refuses_publishes_and_lets_consumers_go_on() {
     let b = consumer.expect_message("b").await;
     disk.full.store(false, Ordering::SeqCst);
     node.publish("t", &["c"]).await;
-    assert_eq!(node.get("/ping").await.status(), 200);
+    assert_eq!(node.get("/ping").await.status(), 200, "a publish went well");
     consumer.finish(&b).await;
     consumer.expect_message("c").await;
+}
+
+#[tokio::test]
+async fn a_node_whose_disk_has_room_again_is_well_though_nobody_publishes() {
+    let fixture = Fixture::new();
+    let disk = Arc::new(FailingDisk::default());
+    let node = fixture.run(Node::open_on(disk.clone(), fixture.options()).await.unwrap());
+    node.publish("t", &["a"]).await;
+    disk.full.store(true, Ordering::SeqCst);
+    assert_eq!(node.post_body("/pub?topic=t", vec![b'x'; 500_000]).await.0, 503);
+    let pinged_until = async |status: u16| {
+        let answered = async {
+            while node.get("/ping").await.status() != status {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, answered).await.unwrap_or_else(|_| panic!("/ping is not {status}"));
+    };
+    // It is tried while the disk is full, too, and says so.
+    disk.wait_for_a_refusal(async || drop(node.get("/ping").await)).await;
+    pinged_until(500).await;
+    disk.full.store(false, Ordering::SeqCst);
+    pinged_until(200).await;
+    assert!(!fixture.data_path().join("probe").exists());
 }
