@@ -20,7 +20,8 @@ Exit codes:
   4  no server could be reached in time
   5  not allowed: the token is missing, wrong or not enough
   6  the run that was watched did not succeed
-  7  a queue node's files are damaged";
+  7  a queue node's files are damaged
+  8  a queue node's files hold what this release does not understand";
 
 /// A distributed task scheduler on an NSQ-style queue, in one binary.
 #[derive(Debug, Parser)]

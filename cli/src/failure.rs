@@ -49,6 +49,8 @@ pub(crate) enum ExitStatus {
     RunFailed = 6,
     /// 7: a queue node's files are damaged.
     Damaged = 7,
+    /// 8: a queue node's files are whole, but hold what this release does not understand.
+    NotUnderstood = 8,
 }
 
 impl Failure {

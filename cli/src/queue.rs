@@ -25,7 +25,8 @@ pub(crate) struct QueueArgs {
 
 #[derive(Debug, Subcommand)]
 enum QueueCommand {
-    /// Read all files of a stopped node and say what of them is damaged; exits with 7 if anything is
+    /// Read all files of a stopped node and say what of them is damaged; exits with 7 if anything is,
+    /// with 8 if it is whole but not all is understood
     Check(FilesArgs),
     /// Take what is damaged out of a stopped node's files, keeping each file as it was beside
     Repair(FilesArgs),
@@ -57,18 +58,39 @@ impl FilesArgs {
         let reports = check::check(&self.dir).map_err(anyhow::Error::from)?;
         let objects: Vec<_> = reports.iter().map(report_object).collect();
         self.output.open().print(&objects, |style| report_text(style, &reports))?;
-        match reports.iter().any(TopicReport::is_damaged) {
-            true => Err(Failure::Said(ExitStatus::Damaged)),
-            false => Ok(()),
+        match reports.iter().map(verdict).max() {
+            Some(Verdict::Damaged) => Err(Failure::Said(ExitStatus::Damaged)),
+            Some(Verdict::NotUnderstood) => Err(Failure::Said(ExitStatus::NotUnderstood)),
+            Some(Verdict::Whole) | None => Ok(()),
         }
     }
 
     fn repair(self) -> Result<(), Failure> {
         let repairs = check::repair(&self.dir).map_err(anyhow::Error::from)?;
-        let object = |repair: &Repair| json!({ "topic": repair.topic.as_str(), "file": repair.file, "kept_as": repair.kept });
+        let object = |repair: &Repair| {
+            let Repair { topic, file, kept } = repair;
+            json!({ "topic": topic.as_str(), "file": file, "kept_as": kept })
+        };
         let objects: Vec<_> = repairs.iter().map(object).collect();
         self.output.open().print(&objects, |style| repair_text(style, &repairs))?;
         Ok(())
+    }
+}
+
+/// What a topic is, the worst last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Verdict {
+    Whole,
+    /// A repair does not help: the records are as they were written, and another release may know them.
+    NotUnderstood,
+    Damaged,
+}
+
+fn verdict(report: &TopicReport) -> Verdict {
+    match report.is_damaged() {
+        true => Verdict::Damaged,
+        false if report.unknown_records > 0 => Verdict::NotUnderstood,
+        false => Verdict::Whole,
     }
 }
 
@@ -76,6 +98,7 @@ fn health(report: &TopicReport) -> &'static str {
     match report.checkpoint {
         CheckpointHealth::Sound => "ok",
         CheckpointHealth::Missing => "none",
+        CheckpointHealth::OneDamaged => "one damaged",
         CheckpointHealth::Damaged => "damaged",
     }
 }
@@ -87,6 +110,7 @@ fn report_object(report: &TopicReport) -> Value {
         .collect();
     json!({
         "topic": report.topic.as_str(),
+        "has_log": report.has_log,
         "segments": report.segments.len(),
         "bytes": report.segments.iter().map(|segment| u64::from(segment.bytes)).sum::<u64>(),
         "records": report.segments.iter().map(|segment| segment.records).sum::<u64>(),
@@ -119,13 +143,19 @@ fn report_text(style: Style, reports: &[TopicReport]) -> String {
     });
     let mut text = table(style, &headings, rows);
     for report in reports {
+        if !report.has_log {
+            text += &format!("without a log: topic {}\n", report.topic);
+        }
         for range in report.segments.iter().flat_map(|segment| &segment.damage) {
             let (topic, segment) = (&report.topic, range.segment);
             text +=
                 &format!("damaged: topic {topic}, segment {segment}, bytes {} to {}\n", range.from, range.to);
         }
         if report.unknown_records > 0 {
-            text += &format!("not understood: topic {}, {} records\n", report.topic, report.unknown_records);
+            text += &format!(
+                "not understood: topic {}, {} records, perhaps of a later release\n",
+                report.topic, report.unknown_records
+            );
         }
         for aside in &report.aside {
             text += &format!("kept aside earlier: {}\n", aside.display());
@@ -139,7 +169,8 @@ fn repair_text(style: Style, repairs: &[Repair]) -> String {
         return "nothing to repair".to_owned();
     }
     let rows = repairs.iter().map(|repair| {
-        vec![Cell::new(&repair.topic), Cell::new(repair.file.display()), Cell::new(repair.kept.display())]
+        let kept = repair.kept.as_ref().map_or("-".to_owned(), |kept| kept.display().to_string());
+        vec![Cell::new(&repair.topic), Cell::new(repair.file.display()), Cell::new(kept)]
     });
     table(style, &["TOPIC", "REPAIRED", "AS IT WAS"], rows)
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::disk::{Disk, OpenMode, read_file, write_all_at};
+use crate::disk::{Disk, OpenMode, read_file, read_full_at, unused_aside, write_all_at};
 use crate::error::LogError;
 use crate::frame::FrameKey;
 use crate::index::SegmentIndex;
@@ -50,21 +50,29 @@ pub fn check(
     let index = SegmentIndex::new(recovery::known(dir, &segments)?, Position { segment: last, offset: 0 });
     let mut reports = Vec::new();
     for (segment, found) in &segments {
+        let is_mended = is_mended(found).map_err(LogError::io("read", &segment::path(dir, *segment)))?;
         let end = match index.after(*segment) {
             Some((_, end)) => end,
             None => found.header.map_or(0, |header| header.rewritten_end),
         };
         let key = FrameKey { salt: salt.unwrap_or_default(), segment: *segment };
-        let walk = Walk { key, end, is_last: *segment == last, salt_is_known: salt.is_some() };
+        let walk = Walk { key, end, is_last: *segment == last, salt_is_known: salt.is_some(), is_mended };
         let path = segment::path(dir, *segment);
         reports.push(walk.over(found, visit).map_err(LogError::io("read", &path))?);
     }
     Ok(reports)
 }
 
+/// Whether the segment's header was read although one of its bits has flipped.
+fn is_mended(found: &SegmentOnDisk) -> std::io::Result<bool> {
+    let mut bytes = [0; SEGMENT_HEADER_BYTES as usize];
+    read_full_at(found.file.as_ref(), &mut bytes, 0)?;
+    Ok(found.header.is_some_and(|header| header.encode() != bytes))
+}
+
 /// Rewrites a damaged segment without what cannot be read, and keeps a copy of it as it was in the same directory.
 /// Records move within the segment, so that positions in it that were kept elsewhere mean nothing afterwards. Returns
-/// where the copy is.
+/// where the copy is. Where only a bit of the header is wrong, that alone is written anew.
 ///
 /// # Errors
 /// Fails when a file cannot be read or written; the segment is then as it was.
@@ -75,15 +83,25 @@ pub fn repair(dir: &Path, disk: &dyn Disk, report: &SegmentReport) -> Result<Pat
     let (Some(found), salt) = (segments.get(&segment), recovery::salt(&segments)) else {
         return Err(LogError::NoSuchSegment { segment });
     };
-    let Some(salt) = salt.filter(|_| report.records > 0) else {
+    let header_alone = match (found.header, &report.damage[..]) {
+        (Some(header), [range]) if range.to == SEGMENT_HEADER_BYTES => Some(header),
+        (Some(_) | None, _) => None,
+    };
+    let Some(salt) = salt.filter(|_| report.records > 0 || header_alone.is_some()) else {
         let aside = segment::set_aside(disk, dir, segment).map_err(LogError::io("set aside", &path))?;
         disk.sync_dir(dir).map_err(LogError::io("sync", dir))?;
         return Ok(aside);
     };
-    let aside = segment::unused_aside(disk, dir, segment).map_err(LogError::io("list", dir))?;
+    let aside = unused_aside(disk, &path).map_err(LogError::io("list", dir))?;
     copy(disk, &path, &aside).map_err(LogError::io("copy", &path))?;
     // The copy has its name for good before the original loses it.
     disk.sync_dir(dir).map_err(LogError::io("sync", dir))?;
+    if let Some(header) = header_alone {
+        let file = found.file.as_ref();
+        let written = write_all_at(file, &mut [IoSlice::new(&header.encode())], 0);
+        written.and_then(|()| file.sync_data()).map_err(LogError::io("write", &path))?;
+        return Ok(aside);
+    }
     let previous_end = found.header.map_or(0, |header| header.previous_end);
     let source = Source { dir, disk, key: FrameKey { salt, segment }, previous_end, end: 0 };
     let rewritten = source.rewrite(&mut |_, record| Some(Record::from(record)), &mut |_| Ok(()))?;
@@ -106,6 +124,8 @@ struct Walk {
     end: u32,
     is_last: bool,
     salt_is_known: bool,
+    /// One bit of the header has flipped.
+    is_mended: bool,
 }
 
 impl Walk {
@@ -161,7 +181,7 @@ impl Walk {
                 report.damage.push(DamagedRange { segment, from: seen, to });
             }
         }
-        if found.header.is_none() {
+        if found.header.is_none() || self.is_mended {
             report.damage.insert(0, header);
         }
     }

@@ -5,7 +5,7 @@ mod real;
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use real::RealDisk;
@@ -125,6 +125,29 @@ pub fn replace_file(disk: &dyn Disk, path: &Path, content: &[u8]) -> io::Result<
     file.sync_data()?;
     disk.rename(&temporary, path)?;
     disk.sync_dir(path.parent().unwrap_or(Path::new(".")))
+}
+
+/// Renames the file at `path` to one that ends in `.damaged`, for a person to look at. The directory is not synced.
+/// Returns where it is now.
+///
+/// # Errors
+/// The first that a call reports; the file is then where it was.
+pub fn set_aside(disk: &dyn Disk, path: &Path) -> io::Result<PathBuf> {
+    let aside = unused_aside(disk, path)?;
+    disk.rename(path, &aside)?;
+    Ok(aside)
+}
+
+/// A name for what becomes of the damaged file at `path` that no earlier one has.
+pub(crate) fn unused_aside(disk: &dyn Disk, path: &Path) -> io::Result<PathBuf> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let stem = name.strip_suffix(".seg").unwrap_or(&name);
+    let taken = disk.list(dir)?;
+    let names = std::iter::once(format!("{stem}.damaged"))
+        .chain((2..).map(|number: u32| format!("{stem}-{number}.damaged")));
+    let free = names.into_iter().find(|name| !taken.contains(name));
+    Ok(dir.join(free.expect("there are more names than files")))
 }
 
 /// The content of the file at `path`, or `None` where there is none.

@@ -20,6 +20,7 @@ use crate::reader::DamagedRange;
 use crate::record::Record;
 use crate::scan::{Found, Scanner};
 use crate::segment::{self, SEGMENT_HEADER_BYTES, SegmentHeader};
+use crate::sync::{AtomicBool, Ordering};
 
 const BUFFER_BYTES: usize = 1024 * 1024;
 
@@ -31,6 +32,7 @@ pub struct Rewritten {
     end: u32,
     /// Where records stood and where they stand now, in order.
     moved: Vec<(u32, u32)>,
+    in_place: AtomicBool,
 }
 
 impl Rewritten {
@@ -44,6 +46,12 @@ impl Rewritten {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.moved.is_empty()
+    }
+
+    /// Whether it has taken the old one's place, however [`Log::replace`] ended.
+    #[must_use]
+    pub fn is_in_place(&self) -> bool {
+        self.in_place.load(Ordering::Acquire)
     }
 
     /// Where the first kept record at or after `position` stands in the new file.
@@ -107,9 +115,11 @@ impl Log {
             rewritten.put_in_place(shared.disk.as_ref(), &path).map_err(LogError::io("replace", &path))?;
             shared.index.lock().rewritten(segment, rewritten.end);
         }
+        rewritten.in_place.store(true, Ordering::Release);
         if let Err(e) = shared.disk.sync_dir(&shared.dir) {
             // A crash may bring the old file back, which holds all that the new one does.
-            tracing::warn!(segment.path = %path.display(), error = %e, "could not sync a rewritten segment's directory");
+            let path = path.display();
+            tracing::warn!(segment.path = %path, error = %e, "could not sync a rewritten segment's directory");
         }
         Ok(())
     }
@@ -145,7 +155,8 @@ impl Source<'_> {
             let _ = self.disk.remove_file(&temporary);
             return Err(e);
         }
-        Ok(Rewritten { segment, temporary, end: target.end(), moved: target.moved })
+        let (end, moved, in_place) = (target.end(), target.moved, AtomicBool::new(false));
+        Ok(Rewritten { segment, temporary, end, moved, in_place })
     }
 
     fn copy(

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::disk::Disk;
+use crate::disk::{self, Disk};
 use crate::position::SegmentId;
 
 /// Bytes in front of a segment's first frame.
@@ -70,24 +70,10 @@ impl SegmentHeader {
 /// How the name of a segment ends that is being written anew.
 pub(crate) const TEMPORARY: &str = "new";
 
-/// How the name of a segment ends that was set aside because a part of it cannot be read.
-const DAMAGED: &str = "damaged";
-
 /// Moves the file of `segment`, a part of which cannot be read, out of the log's way; a person may look at it. The
 /// directory is not synced. Returns where it is now.
 pub(crate) fn set_aside(disk: &dyn Disk, dir: &Path, segment: SegmentId) -> io::Result<PathBuf> {
-    let aside = unused_aside(disk, dir, segment)?;
-    disk.rename(&path(dir, segment), &aside)?;
-    Ok(aside)
-}
-
-/// A name for a copy of `segment` with what cannot be read in it, that no earlier copy has.
-pub(crate) fn unused_aside(disk: &dyn Disk, dir: &Path, segment: SegmentId) -> io::Result<PathBuf> {
-    let taken = disk.list(dir)?;
-    let names = std::iter::once(format!("{segment}.{DAMAGED}"))
-        .chain((2..).map(|number: u32| format!("{segment}-{number}.{DAMAGED}")));
-    let free = names.into_iter().find(|name| !taken.contains(name));
-    Ok(dir.join(free.expect("there are more names than files")))
+    disk::set_aside(disk, &path(dir, segment))
 }
 
 /// The file of `segment` in `dir`.

@@ -5,9 +5,13 @@
 
 mod consumers;
 mod counts;
+mod delivery;
+mod given;
 mod in_flight;
 mod loading;
 mod progress;
+mod seen;
+mod timeouts;
 mod unsaved;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -19,7 +23,9 @@ use punctual_queue_wire::error::NotHeld;
 use crate::message::{Batch, Sequence, StoredMessage};
 pub(crate) use consumers::{ConnectionId, Consumer, Consumers};
 pub(crate) use counts::Counts;
-use in_flight::{Held, InFlight};
+pub(crate) use delivery::Delivery;
+use given::{Arrivals, Given};
+use in_flight::InFlight;
 use loading::Loading;
 pub(crate) use loading::{Load, Loaded};
 pub(crate) use progress::{Progress, ranges_of};
@@ -41,8 +47,9 @@ pub(crate) struct Channel {
     /// Where the log holds `loaded_to`, or somewhat before.
     load_from: Position,
     ready: VecDeque<StoredMessage>,
-    /// Messages to be delivered again, those without a body after reading it again.
-    again: VecDeque<Again>,
+    /// Messages to be delivered again.
+    again: VecDeque<Given>,
+    arrivals: Arrivals,
     in_flight: InFlight,
     /// Messages that are not due yet; without a place until they are read from the log, after a restart.
     deferred: BTreeMap<(Instant, Sequence), Option<Position>>,
@@ -60,22 +67,6 @@ pub(crate) struct Channel {
     counts: Counts,
     /// When the channel's keeper means to look at it next.
     planned: Option<Instant>,
-}
-
-/// A message that was delivered before and will be again.
-#[derive(Debug)]
-struct Again {
-    sequence: Sequence,
-    position: Position,
-    message: Option<StoredMessage>,
-}
-
-/// A message on its way to a consumer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Delivery {
-    pub(crate) consumer: ConnectionId,
-    pub(crate) message: StoredMessage,
-    pub(crate) attempts: u16,
 }
 
 /// What a channel is built from: freshly made, or recovered.
@@ -101,6 +92,7 @@ impl Channel {
             load_from: origin.load_from,
             ready: VecDeque::new(),
             again: VecDeque::new(),
+            arrivals: Arrivals::default(),
             in_flight: InFlight::default(),
             deferred: origin.put_off.iter().map(|(sequence, until)| ((*until, *sequence), None)).collect(),
             put_off: origin.put_off,
@@ -134,6 +126,7 @@ impl Channel {
             self.loaded_to = batch.first;
             let is_wanted = self.ready.len() < READY_MESSAGES && self.is_wanted();
             if is_wanted || batch.due.is_some() {
+                self.arrive(batch.bodies.packed().len() as u64);
                 self.take_in(batch, now);
             }
         }
@@ -170,7 +163,7 @@ impl Channel {
             return;
         }
         for held in self.in_flight.take_all_of(id) {
-            self.deliver_again(held);
+            self.give_again(held);
         }
     }
 
@@ -208,10 +201,10 @@ impl Channel {
         });
         self.counts.requeued += 1;
         if delay.is_zero() {
-            self.deliver_again(held);
+            self.give_again(held);
         } else {
             self.attempts.insert(sequence, held.attempts);
-            self.deferred.insert((now + delay, sequence), Some(held.message.position));
+            self.deferred.insert((now + delay, sequence), Some(held.given.position));
             self.unsaved.put_off(sequence, now + delay, now);
         }
         Ok(())
@@ -256,7 +249,7 @@ impl Channel {
         if before <= self.progress.floor() {
             return;
         }
-        let numbers = self.in_flight.iter().map(|held| held.message.sequence);
+        let numbers = self.in_flight.iter().map(|held| held.given.sequence);
         let mut in_flight: Vec<_> = numbers.filter(|held| *held < before).collect();
         in_flight.sort_unstable();
         let mut start = self.progress.floor();
@@ -273,82 +266,7 @@ impl Channel {
         self.loaded_to = self.loaded_to.max(before);
     }
 
-    // What time does.
-
-    /// Delivers again what was in flight too long, and what was put off until now.
-    pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        while let Some(held) = self.in_flight.take_overdue(now) {
-            self.counts.timed_out += 1;
-            self.consumers.update(held.owner, Consumer::gave_back_one);
-            self.deliver_again(held);
-        }
-        self.load_not_before = self.load_not_before.filter(|not_before| *not_before > now);
-        while let Some(entry) = self.deferred.first_entry()
-            && entry.key().0 <= now
-        {
-            let ((_, sequence), position) = entry.remove_entry();
-            match position {
-                Some(position) => self.again.push_back(Again { sequence, position, message: None }),
-                // From now on it is like any other that waits to be read.
-                None => drop(self.put_off.remove(&sequence)),
-            }
-        }
-    }
-
-    /// When the channel next has something to do without anyone asking.
-    pub(crate) fn next_timeout(&mut self) -> Option<Instant> {
-        let deadline = self.in_flight.first_deadline();
-        self.first_of(deadline)
-    }
-
-    fn first_of(&self, deadline: Option<Instant>) -> Option<Instant> {
-        let due = self.deferred.first_key_value().map(|((due, _), _)| *due);
-        [deadline, due, self.unsaved.due(), self.load_not_before].into_iter().flatten().min()
-    }
-
-    /// Whether the keeper is needed before the time it planned.
-    pub(crate) fn needs_keeper(&mut self, now: Instant) -> bool {
-        let next = self.first_of(self.in_flight.before_first_deadline());
-        let sooner = next.is_some_and(|next| self.planned.is_none_or(|planned| next < planned));
-        sooner || self.wants_next(now) || self.wants_again(now)
-    }
-
-    /// The keeper will be back at the channel's next time-out; returns when that is.
-    pub(crate) fn plan(&mut self) -> Option<Instant> {
-        self.planned = self.next_timeout();
-        self.planned
-    }
-
-    // What goes to consumers, to the log, and comes from it.
-
-    /// Gives out what is ready to those who want it, in turn.
-    pub(crate) fn deliver(&mut self, now: Instant, out: &mut Vec<Delivery>) {
-        while !self.paused
-            && let Some((id, consumer)) = self.consumers.next()
-        {
-            let (timeout, sample_rate) = (consumer.message_timeout, consumer.sample_rate);
-            let Some(message) = self.next_message() else { return };
-            let sequence = message.sequence;
-            if is_sampled_out(sequence, sample_rate) {
-                self.attempts.remove(&sequence);
-                self.counts.sampled_out += 1;
-                self.done_with(sequence, now);
-                continue;
-            }
-            self.consumers.serve();
-            let before = if self.attempts.is_empty() { None } else { self.attempts.remove(&sequence) };
-            let attempts = before.unwrap_or(0).saturating_add(1);
-            self.unsaved.delivered(sequence, now);
-            self.in_flight.insert(Held {
-                message: message.clone(),
-                owner: id,
-                deadline: now + timeout,
-                latest_deadline: now + self.max_message_timeout,
-                attempts,
-            });
-            out.push(Delivery { consumer: id, message, attempts });
-        }
-    }
+    // What goes to the log.
 
     /// What the log should know by now of what was finished and delivered.
     pub(crate) fn take_unwritten(&mut self, now: Instant) -> Option<Unwritten> {
@@ -358,89 +276,11 @@ impl Channel {
         self.unsaved.take(now, attempts, waits)
     }
 
-    // What is to be seen.
-
-    /// Messages that wait to be delivered, again or for the first time.
-    pub(crate) fn depth(&self) -> u64 {
-        let loaded = (self.ready.len() + self.again.len()) as u64;
-        let on_disk = (self.end.0 - self.loaded_to.0)
-            .saturating_sub(self.progress.count_within(self.loaded_to..self.end))
-            .saturating_sub(self.put_off.len() as u64);
-        loaded + on_disk
-    }
-
-    pub(crate) fn in_flight_count(&self) -> usize {
-        self.in_flight.len()
-    }
-
-    pub(crate) fn deferred_count(&self) -> usize {
-        self.deferred.len()
-    }
-
-    pub(crate) fn counts(&self) -> &Counts {
-        &self.counts
-    }
-
-    pub(crate) fn consumers(&self) -> &Consumers {
-        &self.consumers
-    }
-
-    pub(crate) fn is_paused(&self) -> bool {
-        self.paused
-    }
-
-    pub(crate) fn progress(&self) -> &Progress {
-        &self.progress
-    }
-
-    /// How often the messages were delivered that it is not done with; those never delivered are left out.
-    pub(crate) fn all_attempts(&self) -> Vec<(Sequence, u16)> {
-        let in_flight = self.in_flight.iter().map(|held| (held.message.sequence, held.attempts));
-        let waiting = self.attempts.iter().map(|(sequence, attempts)| (*sequence, *attempts));
-        in_flight.chain(waiting).collect()
-    }
-
-    /// The messages that consumers put off, and for how much longer. Those that were published with a delay are left
-    /// out: the log says it of them.
-    pub(crate) fn all_put_off(&self, now: Instant) -> Vec<(Sequence, Duration)> {
-        let deferred = self.deferred.keys().filter(|(_, sequence)| self.attempts.contains_key(sequence));
-        deferred.map(|(until, sequence)| (*sequence, until.saturating_duration_since(now))).collect()
-    }
-
-    fn is_wanted(&mut self) -> bool {
-        !self.paused && self.consumers.next().is_some()
-    }
-
-    /// Takes messages to be delivered again and new ones in turn, so that neither keeps the other waiting.
-    fn next_message(&mut self) -> Option<StoredMessage> {
-        let again_first = self.serve_again_next || self.ready.is_empty();
-        if again_first && let Some(message) = self.again.front_mut().and_then(|again| again.message.take()) {
-            self.again.pop_front();
-            self.serve_again_next = false;
-            return Some(message);
-        }
-        self.serve_again_next = true;
-        self.ready.pop_front()
-    }
-
-    fn deliver_again(&mut self, held: Held) {
-        let Held { message, attempts, .. } = held;
-        self.attempts.insert(message.sequence, attempts);
-        let (sequence, position) = (message.sequence, message.position);
-        self.again.push_back(Again { sequence, position, message: Some(message) });
-    }
-
+    /// The message is the channel's no more.
     fn done_with(&mut self, sequence: Sequence, now: Instant) {
         self.progress.add(sequence);
         self.unsaved.finished(sequence, now);
     }
-}
-
-/// Whether a consumer that wants `sample_rate` percent goes without this message. Which ones is a matter of their
-/// numbers, scattered.
-fn is_sampled_out(sequence: Sequence, sample_rate: u8) -> bool {
-    let scattered = sequence.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
-    sample_rate > 0 && scattered % 100 >= u64::from(sample_rate)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 pub use punctual_queue_log::check::SegmentReport;
 use punctual_queue_log::check::{self as log_check};
 use punctual_queue_log::disk::{Disk, RealDisk};
+use punctual_queue_log::position::Position;
 use punctual_queue_wire::name::TopicName;
 use punctual_service::dir_lock::DirLock;
 
@@ -18,11 +19,14 @@ use crate::topics;
 pub struct TopicReport {
     /// Which.
     pub topic: TopicName,
+    /// Whether there is a log. Without one, and without a checkpoint, the topic was being made when the node was stopped.
+    pub has_log: bool,
     /// Its segments, in order.
     pub segments: Vec<SegmentReport>,
     /// Messages that can be read, finished ones that are still there included.
     pub messages: u64,
-    /// Records that can be read and have no meaning: written by a later release, perhaps.
+    /// Records that can be read and have no meaning: written by a later release, perhaps. They are not damaged, and a
+    /// repair leaves them alone.
     pub unknown_records: u64,
     /// What became of the checkpoint.
     pub checkpoint: CheckpointHealth,
@@ -36,7 +40,11 @@ impl TopicReport {
     #[must_use]
     pub fn is_damaged(&self) -> bool {
         let in_segments = self.segments.iter().any(|segment| !segment.damage.is_empty());
-        in_segments || self.checkpoint == CheckpointHealth::Damaged || self.unknown_records > 0
+        in_segments || self.checkpoint.is_damaged() || self.lost_its_log()
+    }
+
+    fn lost_its_log(&self) -> bool {
+        !self.has_log && self.checkpoint != CheckpointHealth::Missing
     }
 }
 
@@ -47,8 +55,8 @@ pub struct Repair {
     pub topic: TopicName,
     /// The file.
     pub file: PathBuf,
-    /// Where it is as it was before.
-    pub kept: PathBuf,
+    /// Where it is as it was before; `None` when there was none.
+    pub kept: Option<PathBuf>,
 }
 
 /// Reads every file of the node whose data directory is `data_path`, and changes none.
@@ -92,51 +100,61 @@ fn failed(topic: &TopicName) -> impl FnOnce(TopicError) -> NodeError {
 }
 
 fn look(topic: TopicName, dir: PathBuf) -> Result<TopicReport, NodeError> {
-    let of_topic = failed(&topic);
-    let find = || {
-        let (mut messages, mut unknown_records) = (0, 0);
-        let log = dir.join("log");
-        let segments = log_check::check(&log, &RealDisk, &mut |position, record| match count_messages(
-            position, record,
-        ) {
-            Some(count) => messages += count,
-            None => unknown_records += 1,
-        })?;
-        let checkpoint = Checkpoint::health(&RealDisk, &dir)?;
-        let mut aside = Vec::new();
-        for dir in [&dir, &log] {
-            let names = RealDisk.list(dir).map_err(TopicError::io("list"))?;
-            aside.extend(names.iter().filter(|name| name.ends_with(".damaged")).map(|name| dir.join(name)));
-        }
-        aside.sort();
-        Ok((segments, messages, unknown_records, checkpoint, aside))
+    let of_topic = topic.clone();
+    look_into(topic, dir).map_err(failed(&of_topic))
+}
+
+fn look_into(topic: TopicName, dir: PathBuf) -> Result<TopicReport, TopicError> {
+    let (mut messages, mut unknown_records) = (0, 0);
+    let log = dir.join("log");
+    let has_log = log.try_exists().map_err(TopicError::io("find"))?;
+    let mut visit = |position, record| match count_messages(position, record) {
+        Some(count) => messages += count,
+        None => unknown_records += 1,
     };
-    let (segments, messages, unknown_records, checkpoint, aside) = find().map_err(of_topic)?;
-    Ok(TopicReport { topic, segments, messages, unknown_records, checkpoint, aside, dir })
+    let segments = if has_log { log_check::check(&log, &RealDisk, &mut visit)? } else { Vec::new() };
+    let checkpoint = Checkpoint::health(&RealDisk, &dir)?;
+    let mut aside = Vec::new();
+    for dir in [Some(&dir), has_log.then_some(&log)].into_iter().flatten() {
+        let names = RealDisk.list(dir).map_err(TopicError::io("list"))?;
+        aside.extend(names.iter().filter(|name| name.ends_with(".damaged")).map(|name| dir.join(name)));
+    }
+    aside.sort();
+    Ok(TopicReport { topic, has_log, segments, messages, unknown_records, checkpoint, aside, dir })
 }
 
 fn mend(report: &TopicReport, repairs: &mut Vec<Repair>) -> Result<(), TopicError> {
-    let mut note = |file, kept| repairs.push(Repair { topic: report.topic.clone(), file, kept });
-    if report.checkpoint == CheckpointHealth::Damaged {
-        let (file, kept) = Checkpoint::set_aside(&RealDisk, &report.dir)?;
-        note(file, kept);
+    let mut note =
+        |file, kept: Option<PathBuf>| repairs.push(Repair { topic: report.topic.clone(), file, kept });
+    if report.checkpoint.is_damaged() {
+        let moved = Checkpoint::repair(&RealDisk, &report.dir)?;
+        moved.into_iter().for_each(|(file, kept)| note(file, Some(kept)));
+    }
+    let log = report.dir.join("log");
+    if report.lost_its_log() {
+        if let Some(mut checkpoint) = Checkpoint::load(&RealDisk, &report.dir)?.checkpoint {
+            checkpoint.cut_to(Position::START);
+            checkpoint.store(&RealDisk, &report.dir)?;
+        }
+        RealDisk.create_dir_all(&log).map_err(TopicError::io("make the log's directory of"))?;
+        RealDisk.sync_dir(&report.dir).map_err(TopicError::io("sync the directory of"))?;
+        note(log.clone(), None);
     }
     let damaged: Vec<_> = report.segments.iter().filter(|segment| !segment.damage.is_empty()).collect();
     if damaged.is_empty() {
         return Ok(());
     }
     // First, so that a crash in between leaves a checkpoint that is true of the segments before and after.
-    if let Some(mut checkpoint) = Checkpoint::load(&RealDisk, &report.dir)? {
+    if let Some(mut checkpoint) = Checkpoint::load(&RealDisk, &report.dir)?.checkpoint {
         for segment in &damaged {
             checkpoint.collapse(segment.segment);
             checkpoint.forget_damage(segment.segment);
         }
         checkpoint.store(&RealDisk, &report.dir)?;
     }
-    let log = report.dir.join("log");
     for segment in damaged {
         let kept = log_check::repair(&log, &RealDisk, segment)?;
-        note(log.join(format!("{}.seg", segment.segment)), kept);
+        note(log.join(format!("{}.seg", segment.segment)), Some(kept));
     }
     Ok(())
 }

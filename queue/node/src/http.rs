@@ -6,6 +6,7 @@ mod publish;
 mod stats;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
@@ -18,6 +19,7 @@ use punctual_service::health::{self, Health};
 use serde_json::json;
 
 use crate::lookup::Advertised;
+use crate::node::Context;
 use crate::stats::StatsFilter;
 use crate::tcp::Shared;
 use answer::Answer;
@@ -135,7 +137,7 @@ impl Served {
     async fn handle(&self, endpoint: Endpoint, request: Request) -> Result<Answer, HttpError> {
         let query = Query::parse(request.uri().query().unwrap_or_default());
         match endpoint {
-            Endpoint::Ping => Ok(self.ping()),
+            Endpoint::Ping => Ok(self.ping().await),
             Endpoint::Info => Ok(self.info()),
             Endpoint::Stats => self.stats(&query?),
             Endpoint::Publish => self.publish(query, request.into_body()).await,
@@ -146,7 +148,17 @@ impl Served {
         }
     }
 
-    fn ping(&self) -> Answer {
+    async fn ping(&self) -> Answer {
+        if self.shared.context.health.wants_probe(Instant::now()) {
+            let context = Arc::clone(&self.shared.context);
+            let probe = move || {
+                // As much as the largest message takes.
+                let Context { health, committer, options, .. } = &*context;
+                health.probe(committer.disk().as_ref(), &options.data_path, options.max_msg_size as usize);
+            };
+            // One that panicked has changed nothing.
+            let _probed = tokio::task::spawn_blocking(probe).await;
+        }
         match self.shared.context.health.problem() {
             None => Answer::Ping("OK".to_owned()),
             Some(problem) => Answer::Unhealthy(format!("NOK - {problem}")),

@@ -36,8 +36,8 @@ use crate::error::TopicError;
 use crate::message::{Batch, Sequence};
 use crate::node::Context;
 pub(crate) use channel_handle::{ChannelHandle, NotAdded};
-pub(crate) use checkpoint::Checkpoint;
 pub use checkpoint::CheckpointHealth;
+pub(crate) use checkpoint::{Checkpoint, Loaded};
 pub(crate) use mailbox::Mailbox;
 pub(crate) use record::count_messages;
 use record::{Change, ChannelNumber};
@@ -92,7 +92,7 @@ struct Core {
 /// What is known of the files beside the log.
 #[derive(Debug)]
 struct Files {
-    /// The place of the checkpoint on the disk.
+    /// The place of the checkpoint on the disk, or of its copy where that is older.
     checkpointed: Option<Position>,
 }
 
@@ -118,9 +118,9 @@ impl Topic {
     ) -> Result<Arc<Self>, TopicError> {
         let disk = context.committer.disk();
         disk.create_dir_all(&dir).map_err(TopicError::io("make the directory of"))?;
-        let checkpoint = Checkpoint::load(disk.as_ref(), &dir)?;
-        let checkpointed = checkpoint.as_ref().map(|checkpoint| Position::from_u64(checkpoint.position));
-        let intact_before = checkpointed.unwrap_or(Position::START);
+        let Loaded { mut checkpoint, mut oldest, is_alone } = Checkpoint::load(disk.as_ref(), &dir)?;
+        let intact_before =
+            checkpoint.as_ref().map_or(Position::START, |checkpoint| Position::from_u64(checkpoint.position));
         let options = LogOptions::default();
         let (log, recovery) = Log::open(&dir.join("log"), options, &context.committer, intact_before)?;
         if recovery.torn_bytes > 0 {
@@ -128,6 +128,17 @@ impl Topic {
                 topic = %name, log.torn_bytes = recovery.torn_bytes,
                 "dropped the end of the log: an append that was never acknowledged",
             );
+        }
+        if let Some(checkpoint) = &mut checkpoint
+            && checkpoint.cut_to(log.end())
+        {
+            tracing::error!(
+                topic = %name, log.end = %log.end(),
+                "the log ends before its checkpoint: a part of it is gone, and the messages in that",
+            );
+            // Before anything is appended that the old one would skip.
+            checkpoint.store(disk.as_ref(), &dir)?;
+            oldest = Some(log.end());
         }
         let known = checkpoint.as_ref().map(|checkpoint| checkpoint.damage.clone()).unwrap_or_default();
         for (segment, from, to) in known {
@@ -146,8 +157,8 @@ impl Topic {
             core: Mutex::new(core),
             committed: Mutex::default(),
             keeper,
-            wants_checkpoint: AtomicBool::new(false),
-            files: Mutex::new(Files { checkpointed }),
+            wants_checkpoint: AtomicBool::new(is_alone),
+            files: Mutex::new(Files { checkpointed: oldest }),
         });
         damage.for_each(|range| topic.report_damage(range));
         Ok(topic)

@@ -9,7 +9,8 @@ use foldhash::fast::RandomState;
 use punctual_queue_wire::error::NotHeld;
 
 use super::ConnectionId;
-use crate::message::{Sequence, StoredMessage};
+use super::given::Given;
+use crate::message::Sequence;
 
 /// Deadlines are looked through once so many more than needed are known.
 const STALE_DEADLINES: usize = 256;
@@ -17,7 +18,7 @@ const STALE_DEADLINES: usize = 256;
 /// A message at a consumer.
 #[derive(Debug)]
 pub(super) struct Held {
-    pub(super) message: StoredMessage,
+    pub(super) given: Given,
     pub(super) owner: ConnectionId,
     pub(super) deadline: Instant,
     /// No touch moves the deadline beyond this.
@@ -34,8 +35,8 @@ pub(super) struct InFlight {
 
 impl InFlight {
     pub(super) fn insert(&mut self, held: Held) {
-        self.note_deadline(held.deadline, held.message.sequence);
-        self.held.insert(held.message.sequence, held);
+        self.note_deadline(held.deadline, held.given.sequence);
+        self.held.insert(held.given.sequence, held);
     }
 
     /// Takes out a message that `owner` must hold.
@@ -85,7 +86,7 @@ impl InFlight {
     pub(super) fn take_all_of(&mut self, owner: ConnectionId) -> Vec<Held> {
         let mut taken: Vec<_> =
             self.held.extract_if(|_, held| held.owner == owner).map(|(_, held)| held).collect();
-        taken.sort_unstable_by_key(|held| held.message.sequence);
+        taken.sort_unstable_by_key(|held| held.given.sequence);
         taken
     }
 
@@ -113,8 +114,8 @@ impl InFlight {
         self.held.values()
     }
 
-    pub(super) fn messages_mut(&mut self) -> impl Iterator<Item = &mut StoredMessage> {
-        self.held.values_mut().map(|held| &mut held.message)
+    pub(super) fn all_given_mut(&mut self) -> impl Iterator<Item = &mut Given> {
+        self.held.values_mut().map(|held| &mut held.given)
     }
 
     pub(super) fn len(&self) -> usize {

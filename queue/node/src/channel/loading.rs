@@ -1,12 +1,12 @@
 //! Bringing messages from the log into the channel's memory.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use punctual_queue_log::position::Position;
 
-use super::Channel;
+use super::{Channel, Given};
 use crate::message::{Batch, Sequence, StoredMessage};
 
 /// Once fewer than this are ready, the next are read.
@@ -30,7 +30,7 @@ pub(super) enum Loading {
 pub(crate) enum Load {
     /// Messages `from` a place on that precede `end`.
     Next { from: Position, end: Sequence },
-    /// These, from the records they stand in.
+    /// These, from the records they stand in; the first of them at least, and of the others what comes along.
     Again(Vec<(Sequence, Position)>),
 }
 
@@ -42,6 +42,8 @@ pub(crate) struct Loaded {
     pub(crate) next: Position,
     /// Everything before this number that is still there is among the batches or came before.
     pub(crate) read_to: Option<Sequence>,
+    /// What these hold on to in memory, about.
+    pub(crate) bytes: u64,
     /// Something could not be read: numbers that are missing stood there.
     pub(crate) damaged: bool,
 }
@@ -52,8 +54,8 @@ impl Channel {
     pub(crate) fn take_load(&mut self, now: Instant) -> Option<Load> {
         if self.wants_again(now) {
             self.loading = Some(Loading::Again);
-            let without_body = self.again.iter().filter(|again| again.message.is_none());
-            let wanted = without_body.take(RELOAD_MESSAGES).map(|again| (again.sequence, again.position));
+            let unread = self.again.iter().filter(|given| given.is_unread());
+            let wanted = unread.take(RELOAD_MESSAGES).map(|given| (given.sequence, given.position));
             return Some(Load::Again(wanted.collect()));
         }
         if self.wants_next(now) {
@@ -67,6 +69,7 @@ impl Channel {
         self.loading = None;
         self.load_not_before = None;
         self.load_from = loaded.next;
+        self.arrive(loaded.bytes);
         for batch in &loaded.batches {
             self.missing(self.loaded_to..batch.first, loaded.damaged);
             self.take_in(batch, now);
@@ -77,20 +80,19 @@ impl Channel {
         }
     }
 
-    /// What was read in answer to [`Load::Again`]; those of `asked` that are missing cannot be read any more.
+    /// What was read in answer to [`Load::Again`]. Those of `asked` that are missing cannot be read any more; what was
+    /// wanted and is not among these is asked for again.
     pub(crate) fn reloaded(&mut self, asked: &[(Sequence, Position)], messages: Vec<StoredMessage>) {
         self.loading = None;
         self.load_not_before = None;
-        let mut found: HashMap<_, _> =
-            messages.into_iter().map(|message| (message.sequence, message)).collect();
-        let lost: Vec<_> =
-            asked.iter().map(|(sequence, _)| *sequence).filter(|s| !found.contains_key(s)).collect();
-        for again in &mut self.again {
-            if again.message.is_none() {
-                again.message = found.remove(&again.sequence);
-            }
-        }
-        self.again.retain(|again| again.message.is_some() || !lost.contains(&again.sequence));
+        let found: BTreeSet<_> = messages.iter().map(|message| message.sequence).collect();
+        let lost: BTreeSet<_> = asked
+            .iter()
+            .map(|(sequence, _)| *sequence)
+            .filter(|sequence| !found.contains(sequence))
+            .collect();
+        self.take_in_again(messages);
+        self.again.retain(|given| !given.is_unread() || !lost.contains(&given.sequence));
         for sequence in lost {
             self.attempts.remove(&sequence);
             self.missing(sequence..sequence.plus(1), true);
@@ -104,14 +106,11 @@ impl Channel {
 
     /// Records have moved within the log, as `map` says. Nothing may be under way that is read from there.
     pub(crate) fn moved(&mut self, map: impl Fn(Position) -> Position) {
-        let ready = self.ready.iter_mut();
-        let again = self.again.iter_mut().filter_map(|again| again.message.as_mut());
-        let in_flight = self.in_flight.messages_mut();
-        for message in ready.chain(again).chain(in_flight) {
+        for message in &mut self.ready {
             message.position = map(message.position);
         }
-        for again in &mut self.again {
-            again.position = map(again.position);
+        for given in self.in_flight.all_given_mut().chain(&mut self.again) {
+            given.position = map(given.position);
         }
         for position in self.deferred.values_mut().flatten() {
             *position = map(*position);
@@ -130,7 +129,7 @@ impl Channel {
     }
 
     pub(super) fn wants_again(&mut self, now: Instant) -> bool {
-        self.again.front().is_some_and(|again| again.message.is_none()) && self.may_load(now)
+        self.again.front().is_some_and(Given::is_unread) && self.may_load(now)
     }
 
     /// Makes a batch's messages ready, or puts them off until they are due; those it is done with are left out.

@@ -1,5 +1,7 @@
 //! Random operations against a model that keeps every message's state in the open.
 
+mod memory;
+
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
@@ -44,6 +46,8 @@ enum Step {
     Expire(u64),
     Advance(u64),
     Load,
+    /// So much comes into memory that older bodies are forgotten.
+    Forget,
     Restart,
 }
 
@@ -63,6 +67,7 @@ fn a_step() -> impl Strategy<Value = Step> {
         1 => (0..9_u64).prop_map(Step::Expire),
         3 => (1..15_u64).prop_map(Step::Advance),
         5 => Just(Step::Load),
+        2 => Just(Step::Forget),
         1 => Just(Step::Restart),
     ]
 }
@@ -140,6 +145,7 @@ impl Bench {
             Step::Expire(kept) => self.expire(kept),
             Step::Advance(seconds) => self.advance(Duration::from_secs(seconds)),
             Step::Load => self.load(),
+            Step::Forget => self.channel.arrive(given::KEPT_BYTES),
             Step::Restart => self.restart(),
         }
         self.deliver();
@@ -173,7 +179,7 @@ impl Bench {
     fn advance(&mut self, by: Duration) {
         self.now += by;
         let overdue = self.channel.in_flight.iter().filter(|held| held.deadline <= self.now);
-        let due: Vec<_> = overdue.map(|held| held.message.sequence).collect();
+        let due: Vec<_> = overdue.map(|held| held.given.sequence).collect();
         let deferred: Vec<_> =
             self.channel.deferred.range(..=(self.now, Sequence(u64::MAX))).map(|(d, _)| d.1).collect();
         self.channel.handle_timeout(self.now);
@@ -200,13 +206,15 @@ impl Bench {
                 let batches: Vec<_> = rest.take(2).cloned().collect();
                 let next = batches.last().map_or(from, |last| Position::from_u64(last.position.to_u64() + 1));
                 let read_to = batches.last().is_none_or(|last| last.end() == end).then_some(end);
-                self.channel.loaded(Loaded { batches, next, read_to, damaged: false }, self.now);
+                self.channel.loaded(Loaded { batches, next, read_to, bytes: 0, damaged: false }, self.now);
             }
             Some(Load::Again(wanted)) => {
                 let all: Vec<_> = self.log.iter().flat_map(Batch::messages).collect();
-                let asked = |message: &StoredMessage| wanted.contains(&(message.sequence, message.position));
-                let messages = all.into_iter().filter(asked).collect();
-                self.channel.reloaded(&wanted, messages);
+                let asked = &wanted[..wanted.len().min(2)];
+                let is_asked =
+                    |message: &StoredMessage| asked.contains(&(message.sequence, message.position));
+                let messages = all.into_iter().filter(is_asked).collect();
+                self.channel.reloaded(asked, messages);
             }
         }
     }
@@ -290,11 +298,11 @@ impl Bench {
         }
         self.channel.set_paused(false);
         self.step(Step::Subscribe(99, 1000));
-        for _ in 0..self.log.len() + 4 {
+        for _ in 0..self.model.len() + 4 {
             self.step(Step::Advance(30));
             self.step(Step::Load);
             self.step(Step::Load);
-            let held: Vec<_> = self.channel.in_flight.iter().map(|held| held.message.sequence).collect();
+            let held: Vec<_> = self.channel.in_flight.iter().map(|held| held.given.sequence).collect();
             for sequence in held {
                 assert_eq!(self.channel.finish(id, sequence, self.now), Ok(()));
                 self.model.insert(sequence, State::Finished);

@@ -173,20 +173,26 @@ impl Topic {
         !survey.plan().is_empty()
     }
 
-    /// Puts a rewritten segment in its place, and tells the channels where its messages are now. No load may be under
-    /// way. Blocks on the disk.
+    /// Puts a rewritten segment in its place. No load may be under way, and none may begin until the channels
+    /// [follow](Self::follow). Blocks on the disk.
     pub(super) fn replace(&self, replacement: &Replacement) -> Result<(), TopicError> {
-        let Replacement { rewritten, contents } = replacement;
         let _files = self.files.lock();
         if self.is_retired() {
             return Err(TopicError::Deleted);
         }
-        self.log.replace(rewritten)?;
+        Ok(self.log.replace(&replacement.rewritten)?)
+    }
+
+    /// Tells the channels where their messages are now, if the rewritten segment is in its place.
+    pub(super) fn follow(&self, replacement: &Replacement) {
+        let Replacement { rewritten, contents } = replacement;
+        if !rewritten.is_in_place() {
+            return;
+        }
         let mut core = self.core.lock();
         core.segments.set(rewritten.segment(), *contents);
         for channel in core.channels.values() {
             channel.with_for_keeper(|channel, _| channel.moved(|position| rewritten.map(position)));
         }
-        Ok(())
     }
 }

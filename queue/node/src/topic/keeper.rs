@@ -1,6 +1,7 @@
 //! The task that keeps a topic going: hands new messages to the channels, reads old ones for them, minds their
 //! time-outs, and writes down how far they are.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,10 +12,10 @@ use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
+use super::load::Again;
 use super::upkeep::Upkeep;
 use super::{ChannelHandle, Topic, load, record, retention};
 use crate::channel::{Load, Loaded};
-use crate::message::{Sequence, StoredMessage};
 
 /// How long to wait for anything when nothing is due.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -22,7 +23,8 @@ const IDLE: Duration = Duration::from_secs(3600);
 /// What was read on a thread that may block, and what could not be.
 enum Done {
     Next(Arc<ChannelHandle>, Result<(Loaded, Damage), LogError>),
-    Again(Arc<ChannelHandle>, Vec<(Sequence, Position)>, Result<(Vec<StoredMessage>, Damage), LogError>),
+    Again(Arc<ChannelHandle>, Result<(Again, Damage), LogError>),
+    Panicked(Arc<ChannelHandle>),
 }
 
 struct Keeper {
@@ -101,12 +103,14 @@ impl Keeper {
     fn start(&mut self, handle: Arc<ChannelHandle>, load: Load) {
         let log = self.topic.log.clone();
         let now = load::Now::of(&self.topic.context);
-        self.loads.spawn_blocking(move || match load {
-            Load::Next { from, end } => Done::Next(handle, load::next(&log, from, end, now)),
-            Load::Again(wanted) => {
-                let messages = load::again(&log, &wanted);
-                Done::Again(handle, wanted, messages)
-            }
+        self.loads.spawn_blocking(move || {
+            let waiting = Arc::clone(&handle);
+            // It reads and hands over; what it has made when it panics is seen by nobody.
+            let read = AssertUnwindSafe(|| match load {
+                Load::Next { from, end } => Done::Next(handle, load::next(&log, from, end, now)),
+                Load::Again(wanted) => Done::Again(handle, load::again(&log, &wanted)),
+            });
+            catch_unwind(read).unwrap_or(Done::Panicked(waiting))
         });
     }
 
@@ -116,13 +120,18 @@ impl Keeper {
                 damage.into_iter().for_each(|range| self.topic.report_damage(range));
                 handle.with(|channel, now| channel.loaded(loaded, now));
             }
-            Done::Again(handle, wanted, Ok((messages, damage))) => {
+            Done::Again(handle, Ok((Again { asked, messages }, damage))) => {
                 damage.into_iter().for_each(|range| self.topic.report_damage(range));
-                handle.with(|channel, _| channel.reloaded(&wanted, messages));
+                handle.with(|channel, _| channel.reloaded(&asked, messages));
             }
-            Done::Next(handle, Err(e)) | Done::Again(handle, _, Err(e)) => {
+            Done::Next(handle, Err(e)) | Done::Again(handle, Err(e)) => {
                 let (topic, channel) = (&self.topic.name, &handle.name);
                 tracing::error!(%topic, %channel, error = %e, "could not read messages; trying again");
+                handle.with(|channel, now| channel.load_failed(now));
+            }
+            Done::Panicked(handle) => {
+                let (topic, channel) = (&self.topic.name, &handle.name);
+                tracing::error!(%topic, %channel, "the reading of messages panicked; trying again");
                 handle.with(|channel, now| channel.load_failed(now));
             }
         }

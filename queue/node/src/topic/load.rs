@@ -1,8 +1,9 @@
 //! Reading for a channel what it wants from the log. Blocks on the disk.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use punctual_queue_log::error::LogError;
 use punctual_queue_log::log::{Damage, Log};
 use punctual_queue_log::position::Position;
@@ -47,11 +48,13 @@ impl Now {
 pub(super) fn next(log: &Log, from: Position, end: Sequence, now: Now) -> Result<(Loaded, Damage), LogError> {
     let mut damage = Damage::new();
     let mut reader = log.read_from(from, READ_AHEAD_BYTES);
-    let mut loaded = Loaded { batches: Vec::new(), next: from, read_to: None, damaged: false };
+    let mut loaded = Loaded { batches: Vec::new(), next: from, read_to: None, bytes: 0, damaged: false };
     let (mut messages, mut bytes) = (0, 0);
+    let mut read_ahead = READ_AHEAD_BYTES;
     while messages < LOAD_MESSAGES && bytes < LOAD_BYTES {
         let Some(entry) = reader.next_entry()? else {
             loaded.read_to = Some(end);
+            read_ahead = 0;
             break;
         };
         match entry {
@@ -87,38 +90,60 @@ pub(super) fn next(log: &Log, from: Position, end: Sequence, now: Now) -> Result
         }
         loaded.next = reader.position();
     }
+    loaded.bytes = (bytes + read_ahead) as u64;
     Ok((loaded, damage))
 }
 
-/// Reads single messages. Those that cannot be read are missing from the result.
-pub(super) fn again(
-    log: &Log,
-    wanted: &[(Sequence, Position)],
-) -> Result<(Vec<StoredMessage>, Damage), LogError> {
-    let mut by_record: BTreeMap<Position, Vec<Sequence>> = BTreeMap::new();
+/// Single messages that were read.
+pub(super) struct Again {
+    /// Which were looked for.
+    pub(super) asked: Vec<(Sequence, Position)>,
+    /// Those of them that can be read.
+    pub(super) messages: Vec<StoredMessage>,
+}
+
+/// Reads single messages, the first of them at least, and no more than fit into memory well.
+pub(super) fn again(log: &Log, wanted: &[(Sequence, Position)]) -> Result<(Again, Damage), LogError> {
+    let mut by_record: HashMap<Position, Vec<Sequence>> = HashMap::new();
     for (sequence, position) in wanted {
         by_record.entry(*position).or_default().push(*sequence);
     }
-    let mut messages = Vec::with_capacity(wanted.len());
+    let mut again = Again { asked: Vec::with_capacity(wanted.len()), messages: Vec::new() };
     let mut damage = Damage::new();
-    for (at, sequences) in by_record {
-        let record = match log.read_from(at, 0).next_entry()? {
-            Some(LogEntry::Record { position, record }) if position == at => record,
-            Some(LogEntry::Damaged(range)) => {
-                damage.push(range);
-                continue;
+    let mut bytes = 0;
+    for (_, at) in wanted {
+        let Some(sequences) = by_record.remove(at) else { continue }; // read with one before
+        if bytes >= LOAD_BYTES {
+            break;
+        }
+        again.asked.extend(sequences.iter().map(|sequence| (*sequence, *at)));
+        for batch in batches_at(log, *at, &mut damage)? {
+            for mut message in batch.messages().filter(|message| sequences.contains(&message.sequence)) {
+                // Else it would hold on to the whole record.
+                message.body = Bytes::copy_from_slice(&message.body);
+                bytes += message.body.len();
+                again.messages.push(message);
             }
-            Some(LogEntry::Record { .. }) | None => continue,
-        };
-        let batches = match record::decode(at, record) {
-            Entry::Messages(batch, _) => vec![batch],
-            Entry::Rest(batches, _) => batches,
-            Entry::Progress(..) | Entry::Change(_) | Entry::Unknown => continue,
-        };
-        let all = batches.iter().flat_map(Batch::messages);
-        messages.extend(all.filter(|message| sequences.contains(&message.sequence)));
+        }
     }
-    Ok((messages, damage))
+    Ok((again, damage))
+}
+
+/// The messages of one record; none where it cannot be read.
+fn batches_at(log: &Log, at: Position, damage: &mut Damage) -> Result<Vec<Batch>, LogError> {
+    let record = match log.read_from(at, 0).next_entry()? {
+        Some(LogEntry::Record { position, record }) if position == at => record,
+        Some(LogEntry::Damaged(range)) => {
+            damage.push(range);
+            return Ok(Vec::new());
+        }
+        Some(LogEntry::Record { .. }) | None => return Ok(Vec::new()),
+    };
+    Ok(match record::decode(at, record) {
+        Entry::Messages(batch, _) => vec![batch],
+        Entry::Rest(batches, _) => batches,
+        Entry::Progress(..) | Entry::Change(_) | Entry::Unknown => Vec::new(),
+    })
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use punctual_queue_log::error::LogError;
 use punctual_queue_log::position::Position;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use super::Topic;
 use super::compaction::{Replacement, Rewrite};
@@ -32,7 +32,8 @@ pub(super) struct Upkeep {
     plan: VecDeque<Rewrite>,
     /// Waits until nothing is read from the log.
     replacement: Option<Replacement>,
-    replacing: bool,
+    /// Is being put in its place.
+    replacing: Option<Arc<Replacement>>,
 }
 
 /// What a checkpoint leaves to do.
@@ -50,6 +51,8 @@ pub(super) enum Done {
     Surveyed(bool),
     Rewritten(Result<Replacement, TopicError>),
     Replaced(Result<(), TopicError>),
+    /// Whichever it was.
+    Panicked(JoinError),
 }
 
 impl Upkeep {
@@ -63,13 +66,13 @@ impl Upkeep {
             surveyed: false,
             plan: VecDeque::new(),
             replacement: None,
-            replacing: false,
+            replacing: None,
         }
     }
 
     /// Whether nothing may begin to be read from the log.
     pub(super) fn holds_up_loads(&self) -> bool {
-        self.replacement.is_some() || self.replacing
+        self.replacement.is_some() || self.replacing.is_some()
     }
 
     /// Begins what is to be done next; says when to come back. `loading` says whether the log is being read.
@@ -80,7 +83,8 @@ impl Upkeep {
         let topic = Arc::clone(&self.topic);
         if self.replacement.is_some() {
             if !loading && let Some(replacement) = self.replacement.take() {
-                self.replacing = true;
+                let replacement = Arc::new(replacement);
+                self.replacing = Some(Arc::clone(&replacement));
                 self.job.spawn_blocking(move || Done::Replaced(topic.replace(&replacement)));
             }
             return None;
@@ -114,11 +118,12 @@ impl Upkeep {
 
     /// Waits for what was begun; `None` when nothing is. May be dropped and called again.
     pub(super) async fn next(&mut self) -> Option<Done> {
-        self.job.join_next().await?.ok()
+        Some(self.job.join_next().await?.unwrap_or_else(Done::Panicked))
     }
 
     pub(super) fn on_done(&mut self, done: Done) {
-        let name = &self.topic.name;
+        let topic = Arc::clone(&self.topic);
+        let name = &topic.name;
         match done {
             Done::Checkpoint(Ok(checkpointed)) => {
                 self.checkpoint_not_before = Instant::now() + CHECKPOINT_INTERVAL;
@@ -129,20 +134,36 @@ impl Upkeep {
             Done::Checkpoint(Err(e)) => {
                 self.checkpoint_not_before = Instant::now() + CHECKPOINT_INTERVAL;
                 tracing::warn!(topic = %name, error = %e, "could not write a checkpoint; trying again");
-                self.topic.want_checkpoint();
+                topic.want_checkpoint();
             }
-            Done::Surveyed(true) => self.topic.want_checkpoint(),
+            Done::Surveyed(true) => topic.want_checkpoint(),
             Done::Surveyed(false) => self.surveyed = true,
             Done::Rewritten(Ok(replacement)) => self.replacement = Some(replacement),
-            Done::Rewritten(Err(TopicError::Log(e))) if self.topic.report_if_damage(&e) => {}
-            Done::Replaced(Ok(())) => self.replacing = false,
+            Done::Rewritten(Err(TopicError::Log(e))) if topic.report_if_damage(&e) => {}
+            Done::Replaced(Ok(())) => self.end_replacing(),
             Done::Rewritten(Err(e)) | Done::Replaced(Err(e)) => {
-                self.replacing = false;
+                self.end_replacing();
                 self.plan.clear();
-                if !self.topic.is_retired() {
-                    tracing::warn!(topic = %name, error = reason(&e), "could not rewrite a segment; trying again later");
+                if !topic.is_retired() {
+                    let error = reason(&e);
+                    tracing::warn!(topic = %name, error, "could not rewrite a segment; trying again later");
                 }
             }
+            Done::Panicked(e) => {
+                tracing::error!(topic = %name, error = %e, "work on the files panicked; trying again later");
+                self.end_replacing();
+                self.plan.clear();
+                // Should it have been the checkpoint, what asked for it is forgotten.
+                self.checkpoint_not_before = Instant::now() + SURVEY_AFTER;
+                topic.want_checkpoint();
+            }
+        }
+    }
+
+    /// Reading may go on. However the replacement ended: what tells is whether the new file is in its place.
+    fn end_replacing(&mut self) {
+        if let Some(replacement) = self.replacing.take() {
+            self.topic.follow(&replacement);
         }
     }
 
@@ -161,16 +182,24 @@ impl Upkeep {
 
     /// The last checkpoint before the process ends.
     pub(super) async fn finish(mut self) {
-        while self.next().await.is_some() {}
+        while let Some(done) = self.next().await {
+            self.on_done(done);
+        }
         if self.topic.is_retired() {
             return;
         }
         let topic = Arc::clone(&self.topic);
         self.job.spawn_blocking(move || Done::Checkpoint(topic.checkpoint()));
         while let Some(done) = self.next().await {
-            if let Done::Checkpoint(Err(e)) = done {
-                // The log has it all; the next start only takes longer.
-                tracing::warn!(topic = %self.topic.name, error = %e, "could not write the last checkpoint");
+            // The log has it all; the next start only takes longer.
+            match done {
+                Done::Checkpoint(Err(e)) => {
+                    tracing::warn!(topic = %self.topic.name, error = %e, "could not write the last checkpoint");
+                }
+                Done::Panicked(e) => {
+                    tracing::error!(topic = %self.topic.name, error = %e, "writing the last checkpoint panicked");
+                }
+                Done::Checkpoint(Ok(_)) | Done::Surveyed(_) | Done::Rewritten(_) | Done::Replaced(_) => {}
             }
         }
     }

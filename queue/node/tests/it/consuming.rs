@@ -350,3 +350,24 @@ async fn a_large_backlog_is_read_from_the_disk_in_order() {
         .await
         .expect("consumed segments are removed");
 }
+
+#[tokio::test]
+async fn messages_held_while_much_came_are_given_out_again_as_they_were() {
+    let node = Fixture::new().start().await;
+    let mut consumer = node.subscribe("t", "c", 80).await;
+    let bodies: Vec<_> = (0..80).map(|number| format!("{number} {}", "x".repeat(100_000))).collect();
+    let bodies: Vec<_> = bodies.iter().map(String::as_str).collect();
+    node.publish("t", &bodies).await;
+    for body in &bodies {
+        consumer.expect_message(body).await;
+    }
+    drop(consumer);
+    let mut consumer = node.subscribe("t", "c", 80).await;
+    for body in &bodies {
+        let message = consumer.expect_message(body).await;
+        assert_eq!(message.attempts, 2);
+        consumer.finish(&message).await;
+    }
+    node.wait_for("t", "c", "in_flight_count", 0).await;
+    assert_eq!(node.channel_stats("t", "c").await["depth"], 0);
+}

@@ -6,8 +6,10 @@ mod fixture;
 
 mod consuming;
 mod damage;
+mod failing_disk;
 mod http;
 mod lookups;
+mod panics;
 mod process;
 mod protocol;
 mod restarting;

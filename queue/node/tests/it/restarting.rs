@@ -1,17 +1,15 @@
 //! What survives a stop, a kill, a torn tail and a broken disk.
 
-use std::io::{self, IoSlice};
-use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use punctual_queue_log::disk::{Disk, DiskFile, OpenMode, RealDisk};
 use punctual_queue_node::error::NodeError;
 use punctual_queue_node::node::Node;
 use punctual_service::bind::BindError;
 
-use crate::fixture::Fixture;
+use crate::failing_disk::FailingDisk;
+use crate::fixture::{Fixture, PATIENCE};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum How {
@@ -149,7 +147,7 @@ async fn a_flipped_bit_costs_one_record_and_is_counted() {
 }
 
 #[tokio::test]
-async fn a_damaged_checkpoint_costs_time_and_no_messages() {
+async fn damaged_checkpoints_cost_time_and_no_messages() {
     let fixture = Fixture::new();
     let node = fixture.start().await;
     let mut consumer = node.subscribe("t", "c", 1).await;
@@ -158,7 +156,9 @@ async fn a_damaged_checkpoint_costs_time_and_no_messages() {
     consumer.finish(&a).await;
     consumer.expect_message("b").await;
     node.stop().await.unwrap();
-    std::fs::write(fixture.data_path().join("topics/t.topic/checkpoint"), "nonsense").unwrap();
+    for name in ["checkpoint", "checkpoint.copy"] {
+        std::fs::write(fixture.data_path().join("topics/t.topic").join(name), "nonsense").unwrap();
+    }
     let node = fixture.start().await;
     let mut consumer = node.subscribe("t", "c", 10).await;
     assert_eq!(consumer.expect_message("b").await.attempts, 2);
@@ -302,81 +302,31 @@ async fn a_full_disk_refuses_publishes_and_lets_consumers_go_on() {
     let b = consumer.expect_message("b").await;
     disk.full.store(false, Ordering::SeqCst);
     node.publish("t", &["c"]).await;
-    assert_eq!(node.get("/ping").await.status(), 200);
+    assert_eq!(node.get("/ping").await.status(), 200, "a publish went well");
     consumer.finish(&b).await;
     consumer.expect_message("c").await;
 }
 
-/// The real disk, until told otherwise.
-#[derive(Debug, Default)]
-struct FailingDisk {
-    sync_fails: Arc<AtomicBool>,
-    full: Arc<AtomicBool>,
-}
-
-impl Disk for FailingDisk {
-    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        RealDisk.create_dir_all(path)
-    }
-
-    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
-        RealDisk.list(path)
-    }
-
-    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
-        let real = RealDisk.open(path, mode)?;
-        Ok(Arc::new(FailingFile { real, sync_fails: self.sync_fails.clone(), full: self.full.clone() }))
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        RealDisk.rename(from, to)
-    }
-
-    fn remove_file(&self, path: &Path) -> io::Result<()> {
-        RealDisk.remove_file(path)
-    }
-
-    fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
-        RealDisk.remove_dir_all(path)
-    }
-
-    fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        RealDisk.sync_dir(path)
-    }
-}
-
-#[derive(Debug)]
-struct FailingFile {
-    real: Arc<dyn DiskFile>,
-    sync_fails: Arc<AtomicBool>,
-    full: Arc<AtomicBool>,
-}
-
-impl DiskFile for FailingFile {
-    fn length(&self) -> io::Result<u64> {
-        self.real.length()
-    }
-
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.real.read_at(buffer, offset)
-    }
-
-    fn write_at(&self, buffers: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
-        let end = offset + buffers.iter().map(|buffer| buffer.len() as u64).sum::<u64>();
-        if self.full.load(Ordering::SeqCst) && end > self.real.length()? {
-            return Err(io::ErrorKind::StorageFull.into());
-        }
-        self.real.write_at(buffers, offset)
-    }
-
-    fn set_length(&self, length: u64) -> io::Result<()> {
-        self.real.set_length(length)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        if self.sync_fails.load(Ordering::SeqCst) {
-            return Err(io::Error::other("the disk lost it"));
-        }
-        self.real.sync_data()
-    }
+#[tokio::test]
+async fn a_node_whose_disk_has_room_again_is_well_though_nobody_publishes() {
+    let fixture = Fixture::new();
+    let disk = Arc::new(FailingDisk::default());
+    let node = fixture.run(Node::open_on(disk.clone(), fixture.options()).await.unwrap());
+    node.publish("t", &["a"]).await;
+    disk.full.store(true, Ordering::SeqCst);
+    assert_eq!(node.post_body("/pub?topic=t", vec![b'x'; 500_000]).await.0, 503);
+    let pinged_until = async |status: u16| {
+        let answered = async {
+            while node.get("/ping").await.status() != status {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, answered).await.unwrap_or_else(|_| panic!("/ping is not {status}"));
+    };
+    // It is tried while the disk is full, too, and says so.
+    disk.wait_for_a_refusal(async || drop(node.get("/ping").await)).await;
+    pinged_until(500).await;
+    disk.full.store(false, Ordering::SeqCst);
+    pinged_until(200).await;
+    assert!(!fixture.data_path().join("probe").exists());
 }
