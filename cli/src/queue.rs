@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use comfy_table::Cell;
-use punctual_queue_node::check::{self, CheckpointHealth, Repair, TopicReport};
+use punctual_queue_node::check::{self, CheckpointHealth, Repair, Replayed, TopicReport};
 use punctual_queue_node::options::NodeOptions;
 use serde_json::{Value, json};
 
@@ -56,9 +56,17 @@ impl QueueArgs {
 impl FilesArgs {
     fn check(self) -> Result<(), Failure> {
         let reports = check::check(&self.dir).map_err(anyhow::Error::from)?;
-        let objects: Vec<_> = reports.iter().map(report_object).collect();
-        self.output.open().print(&objects, |style| report_text(style, &reports))?;
-        match reports.iter().map(verdict).max() {
+        let journal = check::inspect_journal(&self.dir).map_err(anyhow::Error::from)?;
+        let mut objects: Vec<_> = reports.iter().map(report_object).collect();
+        if journal != Replayed::default() {
+            let Replayed { commits, bytes, damaged_commits } = journal;
+            objects.push(json!({ "journal": {
+                "commits": commits, "bytes": bytes, "damaged_commits": damaged_commits,
+            } }));
+        }
+        self.output.open().print(&objects, |style| report_text(style, &reports) + &journal_text(journal))?;
+        let of_journal = if journal.damaged_commits > 0 { Verdict::Damaged } else { Verdict::Whole };
+        match reports.iter().map(verdict).max().max(Some(of_journal)) {
             Some(Verdict::Damaged) => Err(Failure::Said(ExitStatus::Damaged)),
             Some(Verdict::NotUnderstood) => Err(Failure::Said(ExitStatus::NotUnderstood)),
             Some(Verdict::Whole) | None => Ok(()),
@@ -160,6 +168,20 @@ fn report_text(style: Style, reports: &[TopicReport]) -> String {
         for aside in &report.aside {
             text += &format!("kept aside earlier: {}\n", aside.display());
         }
+    }
+    text
+}
+
+fn journal_text(journal: Replayed) -> String {
+    let mut text = String::new();
+    if journal.commits > 0 {
+        text += &format!(
+            "journal: {} commits of {} bytes, put into the logs above by the next start or a repair\n",
+            journal.commits, journal.bytes
+        );
+    }
+    if journal.damaged_commits > 0 {
+        text += &format!("damaged: {} commits of the journal\n", journal.damaged_commits);
     }
     text
 }

@@ -19,7 +19,7 @@ use crate::error::{LogError, SyncFailure};
 use crate::log::Shared;
 use crate::sync_pool::DirtyFile;
 use block::{ALIGNMENT, BlockBuilder, FIRST_BLOCK};
-pub use replay::{Replayed, replay};
+pub use replay::{Replayed, inspect, replay};
 
 /// The journal's file, in the directory above all logs.
 const FILE_NAME: &str = "journal";

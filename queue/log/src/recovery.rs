@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -54,57 +55,8 @@ pub(crate) fn open(
     remove_leftovers(dir, disk.as_ref())?;
     let mut segments = find_segments(dir, disk.as_ref())?;
     let salt = self::salt(&segments).unwrap_or_else(|| RandomState::new().hash_one(dir) as u32);
-
-    let mut damage = Vec::new();
-    let mut torn_bytes = 0;
-    let mut writer = Writer::new(SegmentId(1), options.first_segment_bytes, 0);
-    let mut end = Position::START;
-    while let Some((&segment, last)) = segments.last_key_value() {
-        let path = segment::path(dir, segment);
-        let headless = last.header.is_none();
-        // Without its header, nothing known of a segment is of use.
-        let from = if intact_before.segment == segment && !headless {
-            intact_before.offset
-        } else {
-            SEGMENT_HEADER_BYTES
-        };
-        let tail = scan_tail(last, FrameKey { salt, segment }, from).map_err(LogError::io("read", &path))?;
-        let torn_end = tail.end + tail.torn_bytes;
-        if headless && tail.is_empty() && !(last.unreadable && tail.torn_bytes > 0) {
-            // It was being made when the process stopped; nothing in it was ever acknowledged.
-            disk.remove_file(&path).map_err(LogError::io("remove", &path))?;
-            segments.remove(&segment);
-            torn_bytes += tail.torn_bytes;
-            continue;
-        }
-        if headless {
-            // Sectors are written whole: this one once held a header, and so the rest once held records. It is kept for
-            // a person to look at, and what is appended now goes into the next.
-            (end, damage) = (Position { segment, offset: torn_end }, tail.damage_without_header(segment));
-            writer = Writer::new(SegmentId(segment.0 + 1), options.first_segment_bytes, torn_end);
-            break;
-        }
-        if last.header.is_some_and(|header| header.rewritten_end > 0) {
-            // The one that was written to after it is gone, or is yet to be made.
-            let next = SegmentId(segment.0 + 1);
-            writer = Writer::new(next, options.first_segment_bytes, tail.end);
-            (end, damage) = (Position { segment, offset: tail.end }, tail.damage);
-            // It was whole before it got its name.
-            let cut_short = tail.torn_bytes > 0;
-            damage.extend(cut_short.then_some(DamagedRange { segment, from: tail.end, to: torn_end }));
-            break;
-        }
-        torn_bytes += tail.torn_bytes;
-        let length = repair(last.file.as_ref(), &tail).map_err(LogError::io("repair", &path))?;
-        let capacity = last.header.map_or(options.first_segment_bytes, |header| header.capacity);
-        end = Position { segment, offset: tail.end };
-        damage = tail.damage;
-        writer = Writer::new(SegmentId(segment.0 + 1), options.capacity_after(capacity), 0);
-        let file = Arc::clone(&last.file);
-        let (end, leftovers) = (tail.end, false);
-        writer.active = Some(Active { segment, path, file, end, zeroed_to: length, leftovers, capacity });
-        break;
-    }
+    let log = OnDisk { dir, disk: disk.as_ref(), options, salt, intact_before };
+    let (writer, recovery) = log.recover_end(&mut segments)?;
     sync_last(dir, disk.as_ref(), &segments)?;
 
     let known = known(dir, &segments)?;
@@ -113,11 +65,89 @@ pub(crate) fn open(
         disk,
         options,
         salt,
-        index: Mutex::new(SegmentIndex::new(known, end)),
+        index: Mutex::new(SegmentIndex::new(known, recovery.end)),
         writer: Mutex::new(writer),
         closed: AtomicBool::new(false),
     };
-    Ok((shared, Recovery { end, torn_bytes, damage }))
+    Ok((shared, recovery))
+}
+
+/// A log that is being opened.
+struct OnDisk<'a> {
+    dir: &'a Path,
+    disk: &'a dyn Disk,
+    options: LogOptions,
+    salt: u32,
+    intact_before: Position,
+}
+
+impl OnDisk<'_> {
+    /// Finds where the log ends, and makes it end there; what is appended next is written by the result. Segments that
+    /// were being made are removed.
+    fn recover_end(
+        &self,
+        segments: &mut BTreeMap<SegmentId, SegmentOnDisk>,
+    ) -> Result<(Writer, Recovery), LogError> {
+        let mut torn_bytes = 0;
+        while let Some((&segment, last)) = segments.last_key_value() {
+            let path = segment::path(self.dir, segment);
+            let tail = self.tail(segment, last).map_err(LogError::io("read", &path))?;
+            if last.header.is_none() && tail.is_empty() && !(last.unreadable && tail.torn_bytes > 0) {
+                // It was being made when the process stopped; nothing in it was ever acknowledged.
+                self.disk.remove_file(&path).map_err(LogError::io("remove", &path))?;
+                segments.remove(&segment);
+                torn_bytes += tail.torn_bytes;
+                continue;
+            }
+            let (writer, mut recovery) = self.end_with(segment, last, tail)?;
+            recovery.torn_bytes += torn_bytes;
+            return Ok((writer, recovery));
+        }
+        let writer = Writer::new(SegmentId(1), self.options.first_segment_bytes, 0);
+        Ok((writer, Recovery { end: Position::START, torn_bytes, damage: Vec::new() }))
+    }
+
+    fn tail(&self, segment: SegmentId, last: &SegmentOnDisk) -> io::Result<Tail> {
+        // Without its header, nothing known of a segment is of use.
+        let is_known = self.intact_before.segment == segment && last.header.is_some();
+        let from = if is_known { self.intact_before.offset } else { SEGMENT_HEADER_BYTES };
+        scan_tail(last, FrameKey { salt: self.salt, segment }, from)
+    }
+
+    /// What `last`, of which `tail` is the end, makes of the log's end.
+    fn end_with(
+        &self,
+        segment: SegmentId,
+        last: &SegmentOnDisk,
+        tail: Tail,
+    ) -> Result<(Writer, Recovery), LogError> {
+        let next = SegmentId(segment.0 + 1);
+        let torn_end = tail.end + tail.torn_bytes;
+        let at = |offset| Position { segment, offset };
+        let Some(header) = last.header else {
+            // Sectors are written whole: this one once held a header, and so the rest once held records. It is kept for
+            // a person to look at, and what is appended now goes into the next.
+            let writer = Writer::new(next, self.options.first_segment_bytes, torn_end);
+            let damage = tail.damage_without_header(segment);
+            return Ok((writer, Recovery { end: at(torn_end), torn_bytes: 0, damage }));
+        };
+        if header.rewritten_end > 0 {
+            // The one that was written to after it is gone, or is yet to be made.
+            let writer = Writer::new(next, self.options.first_segment_bytes, tail.end);
+            // It was whole before it got its name.
+            let cut_short =
+                (tail.torn_bytes > 0).then_some(DamagedRange { segment, from: tail.end, to: torn_end });
+            let damage = tail.damage.into_iter().chain(cut_short).collect();
+            return Ok((writer, Recovery { end: at(tail.end), torn_bytes: 0, damage }));
+        }
+        let path = segment::path(self.dir, segment);
+        let zeroed_to = repair(last.file.as_ref(), &tail).map_err(LogError::io("repair", &path))?;
+        let mut writer = Writer::new(next, self.options.capacity_after(header.capacity), 0);
+        let (file, end, leftovers) = (Arc::clone(&last.file), tail.end, false);
+        let capacity = header.capacity;
+        writer.active = Some(Active { segment, path, file, end, zeroed_to, leftovers, capacity });
+        Ok((writer, Recovery { end: at(end), torn_bytes: tail.torn_bytes, damage: tail.damage }))
+    }
 }
 
 impl SegmentOnDisk {
@@ -206,7 +236,7 @@ impl Tail {
     }
 }
 
-fn scan_tail(last: &SegmentOnDisk, key: FrameKey, from: u32) -> std::io::Result<Tail> {
+fn scan_tail(last: &SegmentOnDisk, key: FrameKey, from: u32) -> io::Result<Tail> {
     let length = u32::try_from(last.file.length()?).unwrap_or(u32::MAX);
     let from = from.max(SEGMENT_HEADER_BYTES);
     let limit = length.max(SEGMENT_HEADER_BYTES);
@@ -231,7 +261,7 @@ fn scan_tail(last: &SegmentOnDisk, key: FrameKey, from: u32) -> std::io::Result<
 }
 
 /// Cuts off what is torn; returns up to where the file then has blocks.
-fn repair(file: &dyn DiskFile, tail: &Tail) -> std::io::Result<u32> {
+fn repair(file: &dyn DiskFile, tail: &Tail) -> io::Result<u32> {
     if tail.torn_bytes == 0 {
         return Ok(tail.length.max(tail.end));
     }

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 pub use punctual_queue_log::check::SegmentReport;
 use punctual_queue_log::check::{self as log_check};
 use punctual_queue_log::disk::{Disk, RealDisk};
+use punctual_queue_log::journal;
+pub use punctual_queue_log::journal::Replayed;
 use punctual_queue_log::position::Position;
 use punctual_queue_wire::name::TopicName;
 use punctual_service::dir_lock::DirLock;
@@ -68,12 +70,24 @@ pub fn check(data_path: &Path) -> Result<Vec<TopicReport>, NodeError> {
     topics.into_iter().map(|(topic, dir)| look(topic, dir)).collect()
 }
 
-/// Takes what cannot be read out of the node's files, so that it starts clean. Each file is kept beside as it was.
+/// What the journal of the node whose data directory is `data_path` holds: commits that the next start, or a [`repair`],
+/// puts into the topics' logs. Until then these may be behind.
+///
+/// # Errors
+/// As [`check`].
+pub fn inspect_journal(data_path: &Path) -> Result<Replayed, NodeError> {
+    let (_lock, _) = open(data_path)?;
+    journal::inspect(&RealDisk, data_path).map_err(NodeError::Journal)
+}
+
+/// Puts what the journal holds into the logs, and takes what cannot be read out of the node's files, so that it starts
+/// clean. Each file is kept beside as it was.
 ///
 /// # Errors
 /// As [`check`], or a file cannot be written.
 pub fn repair(data_path: &Path) -> Result<Vec<Repair>, NodeError> {
     let (_lock, topics) = open(data_path)?;
+    journal::replay(&RealDisk, data_path).map_err(NodeError::Journal)?;
     let mut repairs = Vec::new();
     for (topic, dir) in topics {
         let report = look(topic.clone(), dir)?;

@@ -216,8 +216,7 @@ fn recover(disk: Arc<dyn Disk>, options: NodeOptions) -> Result<Recovered, NodeE
     let (failed, failure) = watch::channel(None);
     let observer = Watch { metrics: metrics.clone(), failed };
     let journal = open_journal(&disk, &dir)?;
-    let committer =
-        Committer::start(disk, Some(journal), Arc::new(observer)).map_err(NodeError::Thread)?;
+    let committer = Committer::start(disk, Some(journal), Arc::new(observer)).map_err(NodeError::Thread)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let context = Arc::new(Context {
         limits: options.limits(),
@@ -239,15 +238,18 @@ fn recover(disk: Arc<dyn Disk>, options: NodeOptions) -> Result<Recovered, NodeE
 fn open_journal(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Journal, NodeError> {
     let options = JournalOptions::default();
     let (journal, replayed) = Journal::open(Arc::clone(disk), dir, options).map_err(NodeError::Journal)?;
-    if replayed.blocks > 0 {
+    if replayed.commits > 0 {
         tracing::info!(
-            journal.commits = replayed.blocks,
+            journal.commits = replayed.commits,
             journal.bytes = replayed.bytes,
             "put into the topics' logs what the last process had only synced in the journal",
         );
     }
-    if replayed.damaged_blocks > 0 {
-        tracing::error!(journal.commits = replayed.damaged_blocks, "a part of the journal cannot be read");
+    if replayed.damaged_commits > 0 {
+        tracing::error!(
+            journal.commits = replayed.damaged_commits,
+            "a part of the journal cannot be read; it is kept as journal.damaged"
+        );
     }
     Ok(journal)
 }

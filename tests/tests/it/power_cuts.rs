@@ -78,8 +78,7 @@ async fn cut_again_and_again(cuts: u64, topics: &[&str], publishers: u64) -> any
 
 /// Waits until more messages of it are acknowledged, and more are finished for good.
 async fn until_some_is_for_good(history: &History) -> anyhow::Result<()> {
-    let (acknowledged, finished) =
-        (history.acknowledged_count(), history.finished_for(WORK, Duration::ZERO));
+    let (acknowledged, finished) = (history.acknowledged_count(), history.finished_for(WORK, Duration::ZERO));
     until("messages to be acknowledged, and finished for good", Duration::from_secs(30), async || {
         let acknowledged = history.acknowledged_count() - acknowledged;
         let for_good = history.finished_for(WORK, FINISHES_ARE_DURABLE_AFTER).saturating_sub(finished);

@@ -65,8 +65,7 @@ impl Worker {
         let groups = grouped(requests);
         let is_due = self.unsynced.is_due(Instant::now());
         let logs_to_sync = groups.iter().filter(|group| group.wants_sync()).count();
-        let journals =
-            !is_due && self.journal.as_mut().is_some_and(|journal| journal.takes(logs_to_sync));
+        let journals = !is_due && self.journal.as_mut().is_some_and(|journal| journal.takes(logs_to_sync));
         let mut pending = Pending::default();
         for group in groups {
             commit.bytes += group.records.iter().map(Record::length).sum::<usize>();

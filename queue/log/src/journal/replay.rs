@@ -17,61 +17,81 @@ use crate::segment::{self, SEGMENT_HEADER_BYTES, SegmentHeader};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Replayed {
     /// Commits that were put where they belong.
-    pub blocks: u64,
-    /// The bytes of their batches.
+    pub commits: u64,
+    /// Their bytes.
     pub bytes: u64,
     /// Commits that had been synced and cannot be read any more. What they held is lost where the logs lack it too.
-    pub damaged_blocks: u64,
+    pub damaged_commits: u64,
 }
 
-/// Puts what the journal in `dir` holds into the logs below, makes that durable, and removes the journal. No log below
-/// `dir` may be open. Nothing happens where there is no journal.
+/// Puts what the journal in `dir` holds into the logs below, makes that durable, and removes the journal; a damaged one
+/// stays as `journal.damaged`. No log below `dir` may be open. Nothing happens where there is no journal.
 ///
 /// # Errors
 /// Fails when something cannot be read, or put where it belongs; tried again, it goes on from the start.
 pub fn replay(disk: &dyn Disk, dir: &Path) -> Result<Replayed, LogError> {
     let path = dir.join(FILE_NAME);
-    let journal = match disk.open(&path, OpenMode::Existing) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Replayed::default()),
-        opened => opened.map_err(LogError::io("open", &path))?,
-    };
-    let replayed = apply(disk, dir, journal.as_ref(), &path)?;
-    disk.remove_file(&path).map_err(LogError::io("remove", &path))?;
+    let Some(journal) = open(disk, &path)? else { return Ok(Replayed::default()) };
+    let failed = || LogError::io("read", &path);
+    let (blocks, replayed) = find(journal.as_ref()).map_err(failed())?;
+    let mut logs = Logs { disk, dir, files: BTreeMap::new() };
+    for (offset, header) in blocks {
+        let content = read_block(journal.as_ref(), offset, header).map_err(failed())?;
+        for entry in entries(content.as_deref().unwrap_or_default()) {
+            logs.put(&entry)?;
+        }
+    }
+    logs.sync()?;
+    if replayed.damaged_commits > 0 {
+        let aside = path.with_extension("damaged");
+        disk.rename(&path, &aside).map_err(LogError::io("set aside", &path))?;
+    } else {
+        disk.remove_file(&path).map_err(LogError::io("remove", &path))?;
+    }
     disk.sync_dir(dir).map_err(LogError::io("sync", dir))?;
     Ok(replayed)
 }
 
-fn apply(disk: &dyn Disk, dir: &Path, journal: &dyn DiskFile, path: &Path) -> Result<Replayed, LogError> {
-    let failed = || LogError::io("read", path);
-    let mut first = [0; FILE_HEADER_BYTES];
-    read_full_at(journal, &mut first, 0).map_err(failed())?;
-    let Some(salt) = file_salt(&first) else {
-        // A sector is written whole: where nothing is in front of the blocks, they were never synced.
-        let has_blocks = journal.length().map_err(failed())? > FIRST_BLOCK;
-        let damaged_blocks = u64::from(has_blocks && first != [0; FILE_HEADER_BYTES]);
-        return Ok(Replayed { damaged_blocks, ..Replayed::default() });
-    };
-    let (blocks, damaged_blocks) = find(journal, salt).map_err(failed())?;
-    let mut replayed = Replayed { damaged_blocks, ..Replayed::default() };
-    let mut logs = Logs { disk, dir, files: BTreeMap::new() };
-    for (offset, header) in blocks {
-        let content = read_block(journal, offset, header).map_err(failed())?;
-        for entry in entries(content.as_deref().unwrap_or_default()) {
-            logs.put(&entry)?;
-            replayed.bytes += entry.bytes.len() as u64;
-        }
-        replayed.blocks += 1;
-    }
-    logs.sync()?;
+/// What [`replay`] would do; it is not done.
+///
+/// # Errors
+/// Fails when the journal cannot be read.
+pub fn inspect(disk: &dyn Disk, dir: &Path) -> Result<Replayed, LogError> {
+    let path = dir.join(FILE_NAME);
+    let Some(journal) = open(disk, &path)? else { return Ok(Replayed::default()) };
+    let (_, replayed) = find(journal.as_ref()).map_err(LogError::io("read", &path))?;
     Ok(replayed)
 }
 
-/// Where the blocks are that are to be applied, and how many are missing that had been synced.
-///
-/// They are numbered without gaps from the journal's start. Behind them stand older ones, of before it began anew, whose
-/// numbers are lower. Behind a gap stands what was never synced, unless a block says of the missing one that it was.
-fn find(journal: &dyn DiskFile, salt: u64) -> io::Result<(Vec<(u64, BlockHeader)>, u64)> {
-    let mut ascending: Vec<(u64, BlockHeader)> = Vec::new();
+fn open(disk: &dyn Disk, path: &Path) -> Result<Option<Arc<dyn DiskFile>>, LogError> {
+    match disk.open(path, OpenMode::Existing) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        opened => opened.map(Some).map_err(LogError::io("open", path)),
+    }
+}
+
+/// Where a block is, and what its header says.
+type Block = (u64, BlockHeader);
+
+fn find(journal: &dyn DiskFile) -> io::Result<(Vec<Block>, Replayed)> {
+    let mut first = [0; FILE_HEADER_BYTES];
+    read_full_at(journal, &mut first, 0)?;
+    let Some(salt) = file_salt(&first) else {
+        // A sector is written whole: where nothing is in front of the blocks, they were never synced.
+        let is_damaged = journal.length()? > FIRST_BLOCK && first != [0; FILE_HEADER_BYTES];
+        let damaged_commits = u64::from(is_damaged);
+        return Ok((Vec::new(), Replayed { damaged_commits, ..Replayed::default() }));
+    };
+    let (blocks, damaged_commits) = unbroken(whole(journal, salt)?);
+    let bytes = blocks.iter().map(|(_, header)| u64::from(header.length)).sum();
+    let replayed = Replayed { commits: blocks.len() as u64, bytes, damaged_commits };
+    Ok((blocks, replayed))
+}
+
+/// The blocks that are whole, without the older ones that stand behind those of since the journal began anew: their
+/// numbers are lower.
+fn whole(journal: &dyn DiskFile, salt: u64) -> io::Result<Vec<Block>> {
+    let mut blocks: Vec<Block> = Vec::new();
     let length = journal.length()?;
     let mut offset = FIRST_BLOCK;
     while offset + (HEADER_BYTES as u64) <= length {
@@ -79,24 +99,30 @@ fn find(journal: &dyn DiskFile, salt: u64) -> io::Result<(Vec<(u64, BlockHeader)
             offset += ALIGNMENT;
             continue;
         };
-        if ascending.last().is_none_or(|(_, last)| last.number < header.number) {
-            ascending.push((offset, header));
+        if blocks.last().is_none_or(|(_, last)| last.number < header.number) {
+            blocks.push((offset, header));
         }
         offset = (offset + HEADER_BYTES as u64 + u64::from(header.length)).next_multiple_of(ALIGNMENT);
     }
-    let synced_before = ascending.iter().map(|(_, header)| header.synced_before).max().unwrap_or(0);
-    let mut expected = ascending.first().map_or(0, |(_, first)| first.number);
+    Ok(blocks)
+}
+
+/// Those of `blocks` that are to be applied, and how many are missing that had been synced. Behind a gap stands what was
+/// never synced, unless a block says of the missing one that it was.
+fn unbroken(blocks: Vec<Block>) -> (Vec<Block>, u64) {
+    let synced_before = blocks.iter().map(|(_, header)| header.synced_before).max().unwrap_or(0);
+    let mut expected = blocks.first().map_or(0, |(_, first)| first.number);
     let mut missing = 0;
-    let mut blocks = Vec::new();
-    for (offset, header) in ascending {
+    let mut applied = Vec::new();
+    for (offset, header) in blocks {
         if header.number > expected && expected >= synced_before {
             break;
         }
         missing += header.number - expected;
         expected = header.number + 1;
-        blocks.push((offset, header));
+        applied.push((offset, header));
     }
-    Ok((blocks, missing))
+    (applied, missing)
 }
 
 /// The header at `offset`, if a whole block stands there.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use punctual_queue_log::disk::RealDisk;
-use punctual_queue_log::journal::{Replayed, replay};
+use punctual_queue_log::journal::{inspect, replay};
 use punctual_queue_log::log::{Durability, Log};
 
 use crate::fixture::{Fixture, append, begin, read_all, wait};
@@ -76,8 +76,9 @@ fn what_only_the_journal_has_is_put_where_it_belongs() {
     let fixture = Fixture::journaled(3);
     append_to_all(&open_all(&fixture), b"second");
     cut_power(&fixture, AFTER_FIRST);
-    let replayed = replay(&RealDisk, fixture.dir.path()).unwrap();
-    assert_eq!(replayed, Replayed { blocks: 1, bytes: 4 * (12 + 6), damaged_blocks: 0 });
+    let expected = inspect(&RealDisk, fixture.dir.path()).unwrap();
+    assert_eq!((expected.commits, expected.damaged_commits), (1, 0));
+    assert_eq!(replay(&RealDisk, fixture.dir.path()).unwrap(), expected);
     assert!(!journal(&fixture).exists());
     let after = Fixture { dir: fixture.dir, ..Fixture::new() };
     for name in NAMES {
@@ -150,7 +151,8 @@ fn a_damaged_block_is_told_and_costs_its_own_records_alone() {
     content[4096 * 2 + 50] ^= 1; // in the block of the third
     fs::write(journal(&fixture), content).unwrap();
     let replayed = replay(&RealDisk, fixture.dir.path()).unwrap();
-    assert_eq!((replayed.blocks, replayed.damaged_blocks), (3, 1));
+    assert_eq!((replayed.commits, replayed.damaged_commits), (3, 1));
+    assert!(journal(&fixture).with_extension("damaged").exists());
     let after = Fixture { dir: fixture.dir, ..Fixture::new() };
     let (records, damage) = read_all(&after.open_named("d"));
     assert_eq!(records, ["first", "second", "fourth", "fifth."]);
@@ -169,5 +171,5 @@ fn behind_a_gap_stands_what_was_never_synced() {
     content[4096 * 3 + 50] ^= 1; // nothing says that the last one had been synced
     fs::write(journal(&fixture), content).unwrap();
     let replayed = replay(&RealDisk, fixture.dir.path()).unwrap();
-    assert_eq!((replayed.blocks, replayed.damaged_blocks), (2, 0));
+    assert_eq!((replayed.commits, replayed.damaged_commits), (2, 0));
 }

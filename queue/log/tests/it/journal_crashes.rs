@@ -229,7 +229,7 @@ fn look(run: &Run, moment: usize, image: &Image, machine: &Machine, tried: &Trie
     machine.disk.set(image.clone());
     let replayed = replay(&machine.disk, Path::new(DATA)).map_err(|e| e.to_string())?;
     tried.images.fetch_add(1, Ordering::Relaxed);
-    tried.replays.fetch_add(usize::from(replayed.blocks > 0), Ordering::Relaxed);
+    tried.replays.fetch_add(usize::from(replayed.commits > 0), Ordering::Relaxed);
     let logs = open(machine.committer()).ok_or("cannot be opened")?;
     let mut found: Vec<Vec<Bytes>> = Vec::new();
     for (log, appended) in logs.iter().zip(&run.appended) {
@@ -240,7 +240,7 @@ fn look(run: &Run, moment: usize, image: &Image, machine: &Machine, tried: &Trie
         }
         found.push(records);
     }
-    if replayed.damaged_blocks > 0 {
+    if replayed.damaged_commits > 0 {
         return Err(format!("nothing was damaged: {replayed:?}"));
     }
     for (log, found) in logs.iter().zip(&mut found) {

@@ -33,8 +33,8 @@ mod src {
 }
 
 use src::{
-    batch, committer, disk, error, frame, index, journal, log, options, position, reader, record, recovery, rewrite, scan,
-    segment, sync_pool, writer,
+    batch, committer, disk, error, frame, index, journal, log, options, position, reader, record, recovery,
+    rewrite, scan, segment, sync_pool, writer,
 };
 
 mod sync;

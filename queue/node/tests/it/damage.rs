@@ -315,7 +315,7 @@ fn append_unknown(fixture: &Fixture) {
         fn committed(&self, _: &Commit) {}
         fn failed(&self, _: &SyncFailure) {}
     }
-    let committer = Committer::start(Arc::new(RealDisk), Arc::new(Nobody)).unwrap();
+    let committer = Committer::start(Arc::new(RealDisk), None, Arc::new(Nobody)).unwrap();
     let dir = topic_dir(fixture).join("log");
     let (log, _) = Log::open(&dir, LogOptions::default(), &committer, Position::START).unwrap();
     let (done, appended) = std::sync::mpsc::channel();
