@@ -5,11 +5,11 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use punctual_queue_log::log::{Durability, Log};
+use punctual_queue_log::log::{Damage, Durability, Log};
 use punctual_queue_log::position::Position;
 use punctual_queue_log::record::Record;
 
-use crate::fixture::{begin, read_all, wait};
+use crate::fixture::{SMALL, begin, read_all, wait};
 use crate::machine::{Machine, empty_disk, is_full, side_by_side};
 use crate::simulated_disk::{Image, images};
 use crate::verdict::{Appended, hold, judge};
@@ -52,6 +52,8 @@ struct Run {
     /// `None` once opening it failed.
     log: Option<Log>,
     appended: Vec<Appended>,
+    /// Moments, and where a checkpoint would have stood that was stored then.
+    checkpoints: Vec<(usize, Position)>,
 }
 
 impl Run {
@@ -60,10 +62,20 @@ impl Run {
         let machine = Machine::new();
         machine.disk.set(empty_disk());
         machine.disk.fail(faults);
-        let mut run = Self { machine, log: None, appended: Vec::new() };
+        let mut run = Self { machine, log: None, appended: Vec::new(), checkpoints: Vec::new() };
         run.open();
-        workload.iter().for_each(|step| run.step(*step));
+        for step in workload {
+            run.step(*step);
+            let synced_end = run.log.as_ref().map_or(Position::START, Log::synced_end);
+            run.checkpoints.push((run.machine.disk.now(), synced_end));
+        }
         run
+    }
+
+    /// The last checkpoint that can have been stored by `moment`.
+    fn checkpoint(&self, moment: usize) -> Position {
+        let stored = self.checkpoints.iter().rfind(|(at, _)| *at <= moment);
+        stored.map_or(Position::START, |(_, position)| *position)
     }
 
     /// What can be read then may be handed out, and must not go again.
@@ -167,13 +179,31 @@ fn crash(workload: &[Step], machine: &Machine, tried: &Tried) {
             machine.disk.set(image.clone());
             let (log, recovery) = machine.open().unwrap();
             tried.torn.fetch_add(usize::from(recovery.torn_bytes > 0), Ordering::Relaxed);
-            let found = read_all(&log).0;
+            let (found, damage) = read_all(&log);
             if let Err(breach) = judge(&run.appended, moment, &found) {
                 panic!("{breach}: {workload:?}, crashed after {:#?}\nthat left {image:?}", &events[..moment]);
             }
-            live_on(&log, found, machine, &image, tried, workload);
+            live_on(&log, found.clone(), machine, &image, tried, workload);
+            open_from_checkpoint(&run, moment, &image, machine, &(found, damage));
         }
     }
+}
+
+/// A start that relies on a checkpoint finds what one finds that looks at the whole of the last segment.
+fn open_from_checkpoint(
+    run: &Run,
+    moment: usize,
+    image: &Image,
+    machine: &Machine,
+    found: &(Vec<Bytes>, Damage),
+) {
+    let checkpoint = run.checkpoint(moment);
+    if checkpoint == Position::START {
+        return;
+    }
+    machine.disk.set(image.clone());
+    let log = machine.open_from(SMALL, checkpoint);
+    assert_eq!(read_all(&log), *found, "opened from {checkpoint}, at {moment}: {image:?}");
 }
 
 /// What was read once stays, and so does what is appended now, though there is a crash again.
