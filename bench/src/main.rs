@@ -10,6 +10,7 @@ mod cpu;
 mod figures;
 mod load;
 mod machine;
+mod pace;
 mod pinned;
 mod system;
 

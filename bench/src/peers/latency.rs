@@ -1,15 +1,13 @@
 //! From the instant at which a message was due to be sent to its arrival at a consumer. Open loop: being late to send
 //! counts, and so does a server that cannot keep up.
 
-use std::io::Write;
-use std::net::{Shutdown, TcpStream};
+use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
-
 use super::peer::{Peer, Publisher};
 use crate::figures::Sample;
+use crate::pace::{Pace, since_due};
 
 /// How long after the last message was due all must have come.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -54,11 +52,6 @@ pub(super) fn measure(
     })
 }
 
-fn since_due(base: Instant, body: &[u8]) -> f64 {
-    let due_ns = body.first_chunk::<8>().map_or(0, |due| u64::from_be_bytes(*due));
-    base.elapsed().saturating_sub(Duration::from_nanos(due_ns)).as_secs_f64() * 1e3
-}
-
 /// Sends each message at its time, whatever was answered so far. Failing is no failure once it was `given_up`.
 fn publish(
     mut publisher: Box<dyn Publisher>,
@@ -81,40 +74,4 @@ fn publish(
         let sent = sending.join().expect("the sender's thread panicked");
         if given_up.load(Ordering::Relaxed) { Ok(()) } else { outcome.and(sent) }
     })
-}
-
-/// When each message is due to be sent.
-struct Pace {
-    bytes: usize,
-    base: Instant,
-    messages: usize,
-    rate: usize,
-}
-
-impl Pace {
-    /// Sends `single`, the command of one message, as often as is due; its body, found by its content, tells when.
-    fn send_all(&self, single: &[u8], mut sender: TcpStream) -> anyhow::Result<()> {
-        let body = single.windows(self.bytes).position(|window| window.iter().all(|byte| *byte == b'x'));
-        let body = body.context("a command has its message's body")?;
-        let mut command = single.to_vec();
-        let mut output = Vec::new();
-        let mut sent = 0;
-        while sent < self.messages {
-            output.clear();
-            while sent < self.messages && self.base + self.due(sent) <= Instant::now() {
-                let due_ns = self.due(sent).as_nanos() as u64;
-                command[body..body + 8].copy_from_slice(&due_ns.to_be_bytes());
-                output.extend_from_slice(&command);
-                sent += 1;
-            }
-            sender.write_all(&output)?;
-            #[expect(clippy::disallowed_methods, reason = "each message is sent at its time")]
-            std::thread::sleep((self.base + self.due(sent)).saturating_duration_since(Instant::now()));
-        }
-        Ok(())
-    }
-
-    fn due(&self, number: usize) -> Duration {
-        Duration::from_secs_f64(number as f64 / self.rate as f64)
-    }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::link::{self, Arrival, Link};
 use crate::figures::Sample;
+use crate::pace::{Pace, since_due};
 
 /// What a consumer may have in flight.
 const READY: usize = 2500;
@@ -25,7 +26,8 @@ pub(super) fn measure(
     let mut finisher = consumer.sender()?;
     let base = Instant::now() + Duration::from_millis(200);
     std::thread::scope(|threads| {
-        let publisher = threads.spawn(move || publish(address, topic, bytes, base, (messages, rate)));
+        let pace = Pace { bytes, base, messages, rate };
+        let publisher = threads.spawn(move || publish(address, topic, pace));
         let mut times = Vec::with_capacity(messages);
         let mut output = Vec::new();
         while times.len() < messages {
@@ -45,48 +47,19 @@ pub(super) fn measure(
     })
 }
 
-fn since_due(base: Instant, body: &[u8]) -> f64 {
-    let due_ns = body.first_chunk::<8>().map_or(0, |due| u64::from_be_bytes(*due));
-    base.elapsed().saturating_sub(Duration::from_nanos(due_ns)).as_secs_f64() * 1e3
-}
-
 /// Sends each message at its time, whatever was answered so far.
-fn publish(
-    address: &str,
-    topic: &str,
-    bytes: usize,
-    base: Instant,
-    (messages, rate): (usize, usize),
-) -> anyhow::Result<()> {
+fn publish(address: &str, topic: &str, pace: Pace) -> anyhow::Result<()> {
     let mut link = Link::open(address)?;
-    let mut sender = link.sender()?;
+    let sender = link.sender()?;
     std::thread::scope(|threads| {
         let answers = threads.spawn(move || {
             let mut answered = 0;
-            while answered < messages {
-                answered += link.answers(messages - answered)?;
+            while answered < pace.messages {
+                answered += link.answers(pace.messages - answered)?;
             }
             anyhow::Ok(())
         });
-        let mut body = vec![b'x'; bytes];
-        let mut sent = 0;
-        let mut output = Vec::new();
-        while sent < messages {
-            output.clear();
-            while sent < messages && base + due(sent, rate) <= Instant::now() {
-                let due_ns = due(sent, rate).as_nanos() as u64;
-                body[..8].copy_from_slice(&due_ns.to_be_bytes());
-                output.extend(link::publish(topic, &body, 1));
-                sent += 1;
-            }
-            std::io::Write::write_all(&mut sender, &output)?;
-            #[expect(clippy::disallowed_methods, reason = "each message is sent at its time")]
-            std::thread::sleep((base + due(sent, rate)).saturating_duration_since(Instant::now()));
-        }
+        pace.send_all(&link::publish(topic, &vec![b'x'; pace.bytes], 1), sender)?;
         answers.join().expect("the answers' thread panicked")
     })
-}
-
-fn due(number: usize, rate: usize) -> Duration {
-    Duration::from_secs_f64(number as f64 / rate as f64)
 }
