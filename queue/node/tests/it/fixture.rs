@@ -168,16 +168,26 @@ pub(crate) struct Client {
     input: BytesMut,
 }
 
+/// A PUB, as it is sent.
+pub(crate) fn publish_command(topic: &str, body: &[u8]) -> Vec<u8> {
+    let mut command = format!("PUB {topic}\n").into_bytes();
+    command.extend((body.len() as u32).to_be_bytes());
+    command.extend(body);
+    command
+}
+
 impl Client {
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.unwrap();
     }
 
+    /// Says whether the connection took it.
+    pub(crate) async fn try_send(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).await.is_ok()
+    }
+
     pub(crate) async fn publish(&mut self, topic: &str, body: &[u8]) {
-        let mut command = format!("PUB {topic}\n").into_bytes();
-        command.extend((body.len() as u32).to_be_bytes());
-        command.extend(body);
-        self.send(&command).await;
+        self.send(&publish_command(topic, body)).await;
     }
 
     pub(crate) async fn finish(&mut self, message: &Message) {

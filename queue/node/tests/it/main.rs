@@ -12,5 +12,6 @@ mod lookups;
 mod panics;
 mod process;
 mod protocol;
+mod remaking;
 mod restarting;
 mod retaining;
