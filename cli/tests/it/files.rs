@@ -62,6 +62,7 @@ async fn help_is_for_people_and_wrong_words_are_a_usage_error() {
       5  not allowed: the token is missing, wrong or not enough
       6  the run that was watched did not succeed
       7  a queue node's files are damaged
+      8  a queue node's files hold what this release does not understand
     ");
     assert_eq!(run(&["frobnicate"]).await.code, 2);
     assert_eq!(run(&["job", "list", "--server", "ftp://x"]).await.code, 2);
