@@ -21,6 +21,9 @@ mod pipeline;
 
 use pipeline::{Pipeline, Request};
 
+/// Bytes in front of an MPUB's messages: how many there are.
+const COUNT_BYTES: usize = 4;
+
 /// How to publish.
 #[derive(Debug, Clone)]
 pub struct ProducerOptions {
@@ -200,12 +203,12 @@ impl Producer {
     fn commands(&self, topic: &TopicName, bodies: Vec<Bytes>) -> Vec<Command> {
         let mut commands = Vec::with_capacity(1);
         let mut part = Vec::with_capacity(bodies.len());
-        let mut part_bytes = 4;
+        let mut part_bytes = COUNT_BYTES;
         for body in bodies {
             let body_bytes = SIZE_BYTES + body.len();
             if part_bytes + body_bytes > self.options.max_body_bytes && !part.is_empty() {
                 commands.push(command(topic, std::mem::take(&mut part)));
-                part_bytes = 4;
+                part_bytes = COUNT_BYTES;
             }
             part_bytes += body_bytes;
             part.push(body);

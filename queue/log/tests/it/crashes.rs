@@ -270,7 +270,8 @@ fn no_crash_loses_what_was_acknowledged_or_invents_anything() {
     assert!(torn > 1_000 && again > images, "too little happened");
 }
 
-/// Carries out `workload` with `faults`; the power goes at every moment from then on, or the process is killed in the end.
+/// Carries out `workload` with `faults`; the power goes at every moment from then on, or the process is killed in the
+/// end.
 fn crash_with(workload: &[Step], faults: &Range<usize>, machine: &Machine, tried: &Tried) {
     let run = Run::of(workload, faults.clone());
     let events = run.machine.disk.events();

@@ -66,8 +66,8 @@ impl SimulatedDisk {
         self.lock().events.clone()
     }
 
-    /// Of the calls that would be events, counted from 0 since it was switched on, these fail; those after them succeed.
-    /// Of a write that fails, the first half is done.
+    /// Of the calls that would be events, counted from 0 since it was switched on, these fail; those after them
+    /// succeed. Of a write that fails, the first half is done.
     pub(crate) fn fail(&self, calls: Range<usize>) {
         self.lock().fails = calls;
     }

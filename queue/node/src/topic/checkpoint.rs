@@ -13,8 +13,8 @@ use super::waypoints::{Waypoint, Waypoints};
 use crate::error::TopicError;
 use crate::message::Sequence;
 
-/// Each has all of it. Without a checkpoint, channels are lost whose making is no longer in the log; a copy, rather than
-/// the checkpoint before this one, because it asks for nothing more of the log than the first does.
+/// Each has all of it. Without a checkpoint, channels are lost whose making is no longer in the log; a copy, rather
+/// than the checkpoint before this one, because it asks for nothing more of the log than the first does.
 const FILE_NAMES: [&str; 2] = ["checkpoint", "checkpoint.copy"];
 
 /// Everything about a topic but its messages. Places are packed as in

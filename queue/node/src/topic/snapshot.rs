@@ -21,8 +21,8 @@ impl Topic {
         if self.is_retired() {
             return Err(TopicError::Deleted);
         }
-        // The place is taken first: what is recorded while the state is copied is then read again, which is harmless. What
-        // a power cut would take must not lie before it.
+        // The place is taken first: what is recorded while the state is copied is then read again, which is harmless.
+        // What a power cut would take must not lie before it.
         let position = self.log.synced_end();
         let Snapshot { mut checkpoint, channels, floor, survey } = self.snapshot(position);
         checkpoint.channels = channels.into_iter().map(ChannelState::into_checkpoint).collect();

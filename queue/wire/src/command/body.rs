@@ -12,8 +12,8 @@ use crate::{
     split,
 };
 
-/// An MPUB's messages of at least so many bytes share the input's memory. Fewer are copied: they may be kept for long, and
-/// would keep all that was read with them.
+/// An MPUB's messages of at least so many bytes share the input's memory. Fewer are copied: they may be kept for long,
+/// and would keep all that was read with them.
 const SHARED_BYTES: usize = 8 * 1024;
 
 /// What a body belongs to.
