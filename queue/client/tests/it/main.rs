@@ -1,9 +1,13 @@
-//! The client against a scripted NSQ server.
+//! The client against a scripted NSQ server, and against our own.
 
 mod node;
 
 mod lookup;
 
+mod servers;
+
+mod cluster;
 mod consumer;
+mod flow;
 mod pool;
 mod producer;
