@@ -6,7 +6,9 @@ use bytes::Bytes;
 use punctual_queue_client::{
     consumer::{Consumer, ConsumerOptions},
     producer::{Producer, ProducerOptions, PublishOutcome},
+    publisher::{Publisher, PublisherOptions},
 };
+use punctual_queue_wire::name::TopicName;
 
 use crate::{
     consumer::receive,
@@ -103,4 +105,42 @@ async fn messages_of_all_nodes_are_found_through_a_lookup_one_at_a_time() -> any
         node.stop().await?;
     }
     Ok(())
+}
+
+#[tokio::test]
+async fn a_node_that_was_killed_and_started_again_has_its_clients_back() -> anyhow::Result<()> {
+    let node = RealNode::start(&[]).await?;
+    let (tcp, dir, address) = (node.tcp, node.dir.clone(), node.address());
+    let publisher =
+        Publisher::start(PublisherOptions { nodes: vec![address.clone()], ..PublisherOptions::default() })?;
+    let options =
+        ConsumerOptions { nodes: vec![address], ..ConsumerOptions::new("orders".parse()?, "mail".parse()?) };
+    let mut consumer = Consumer::start(options)?;
+    consumer.set_max_in_flight(5);
+    let topic: TopicName = "orders".parse()?;
+    let publish = async |body: &'static str| publisher.publish(&topic, vec![Bytes::from(body)]).await;
+    assert!(publish("before").await.is_acknowledged());
+    let in_hand = receive(&mut consumer).await?;
+
+    node.kill().await;
+    let node = RealNode::start_at(tcp, dir, &[]).await?;
+    // What was written to the old connection as it broke is in doubt, and said to be; then there is a new one.
+    let outcome = loop {
+        let outcome = publish("after").await;
+        if outcome.in_doubt.is_empty() {
+            break outcome;
+        }
+    };
+    assert!(outcome.is_acknowledged(), "{outcome:?}");
+    let mut seen = BTreeSet::new();
+    while seen.len() < 2 {
+        let delivery = receive(&mut consumer).await?;
+        seen.insert(delivery.message().body.clone());
+        delivery.finish();
+    }
+    assert_eq!(seen, BTreeSet::from([Bytes::from("after"), Bytes::from("before")]));
+    assert!(!in_hand.is_connected());
+    drop(in_hand);
+    consumer.close().await;
+    node.stop().await
 }

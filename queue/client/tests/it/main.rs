@@ -11,3 +11,5 @@ mod consumer;
 mod flow;
 mod pool;
 mod producer;
+mod publisher;
+mod redundancy;
