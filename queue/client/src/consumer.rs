@@ -145,6 +145,8 @@ impl Consumer {
     /// spread anew when one comes or goes. With fewer messages than connections, the connections take turns; see
     /// [`ConsumerOptions::idle_timeout`]. With 0, nothing more is delivered.
     ///
+    /// Nodes bound what each may have, to 2,500 by default.
+    ///
     /// While counts move from one connection to another, messages that were on their way can exceed it.
     pub fn set_max_in_flight(&self, count: u32) {
         self.roster.demand(Demand::Total(count));

@@ -8,6 +8,7 @@ mod servers;
 
 mod cluster;
 mod consumer;
+mod discovery;
 mod flow;
 mod pool;
 mod producer;

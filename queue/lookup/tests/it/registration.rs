@@ -169,6 +169,23 @@ async fn a_connection_that_says_nothing_is_closed_after_the_handshake_time() -> 
 }
 
 #[tokio::test]
+async fn connections_that_say_half_of_something_hold_nobody_up() -> anyhow::Result<()> {
+    let lookup = Running::start(&[]).await?;
+    let halves = [&b"  V"[..], b"  V1", b"  V1REGISTER ord", b"  V1IDENTIFY\n\0\0\xff\xff{"];
+    let mut idle = Vec::new();
+    for half in halves.iter().cycle().take(200) {
+        let mut stream = TcpStream::connect(lookup.tcp).await?;
+        stream.write_all(half).await?;
+        idle.push(stream);
+    }
+    let mut node = Node::identified(&lookup, "node-1").await?;
+    assert_eq!(node.send(b"REGISTER orders\n").await?, "OK");
+    assert_eq!(lookup.get("/topics").await?.1, r#"{"topics":["orders"]}"#);
+    assert_eq!(lookup.get("/nodes").await?.1.matches("\"remote_address\"").count(), 1);
+    Ok(())
+}
+
+#[tokio::test]
 async fn stopping_closes_the_nodes_connections() -> anyhow::Result<()> {
     let lookup = Running::start(&[]).await?;
     let mut node = Node::identified(&lookup, "node-1").await?;
