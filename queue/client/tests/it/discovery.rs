@@ -25,7 +25,7 @@ async fn what_one_lookup_says_counts_although_another_is_away_or_talks_nonsense(
     let listing = LookupClient::new(all)?.nodes().await;
 
     assert!(!listing.is_complete());
-    assert_eq!(listing.answered, [good.address.clone()]);
+    assert_eq!(listing.answered, [good.address.as_str()]);
     assert_eq!(listing.nodes.iter().map(|node| node.tcp()).collect::<Vec<_>>(), ["127.0.0.1:4150"]);
     let [first, second, third] = &listing.failed[..] else { anyhow::bail!("{:?}", listing.failed) };
     assert!(
