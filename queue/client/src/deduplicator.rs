@@ -68,7 +68,8 @@ impl<K: Clone + Eq + Hash> Deduplicator<K> {
     /// The delivery, if it is to be worked on. If a copy was finished before, it is finished too. If a copy is being
     /// worked on, it is put off, because that work may yet fail; each time counts as an attempt.
     pub fn admit(&self, key: K, delivery: Delivery) -> Option<Unique<K>> {
-        match self.lock().admit(&key, Instant::now()) {
+        let verdict = self.lock().admit(&key, Instant::now());
+        match verdict {
             Verdict::New => {}
             Verdict::Finished => {
                 delivery.finish();

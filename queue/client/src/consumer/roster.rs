@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -18,8 +18,14 @@ use tracing::{info, warn};
 use super::{
     command_queue::CommandQueue,
     pace::{BackoffOptions, Pace},
-    ready::{Demand, MemberId, ReadyCounts},
+    ready::{Demand, ReadyCounts},
 };
+
+mod place;
+
+pub(super) use place::{Hold, Place};
+
+use place::Member;
 
 /// Every connection that is subscribed and not closing.
 #[derive(Debug)]
@@ -42,18 +48,6 @@ struct Current {
     members: Vec<Arc<Member>>,
 }
 
-/// A connection on the roster.
-#[derive(Debug)]
-struct Member {
-    id: MemberId,
-    queue: Arc<CommandQueue>,
-    /// The ready count it was last given.
-    ready: AtomicU32,
-    in_hand: AtomicU32,
-    /// In milliseconds since the roster was made, and one more; 0 before the first.
-    last_message: AtomicU64,
-}
-
 impl Roster {
     pub(super) fn new(backoff: Option<BackoffOptions>, idle: Duration) -> Self {
         Self {
@@ -74,13 +68,12 @@ impl Roster {
             let ready = current.counts.of(id);
             // Under the same lock as a change of the counts, so that the connection cannot miss one.
             queue.set_ready(ready);
-            let (in_hand, last_message) = (AtomicU32::new(0), AtomicU64::new(0));
-            let member = Arc::new(Member { id, queue, ready: ready.into(), in_hand, last_message });
+            let member = Arc::new(Member::new(id, queue, ready));
             current.members.push(member.clone());
             self.connections.send_replace(current.members.len());
             member
         });
-        Place { roster: self.clone(), member }
+        Place::new(self.clone(), member)
     }
 
     pub(super) fn demand(&self, demand: Demand) {
@@ -175,106 +168,23 @@ impl Roster {
 
     fn observe(&self, Current { counts, members }: &mut Current) {
         for member in members.iter() {
-            counts.observe(member.id, member.in_hand.load(Ordering::SeqCst), self.last_message(member));
+            counts.observe(member.id, member.in_hand(), member.last_message(self.started));
         }
     }
 
     /// What is taken from some is taken before it is given to others.
     fn apply(&self, current: &Current) {
-        let due = |member: &Arc<Member>| (member.ready.load(Ordering::Relaxed), current.counts.of(member.id));
-        let give = |member: &Arc<Member>, count| {
-            member.ready.store(count, Ordering::Relaxed);
-            member.queue.set_ready(count);
-        };
         for takes in [true, false] {
             for member in &current.members {
-                let (before, after) = due(member);
+                let (before, after) = (member.ready(), current.counts.of(member.id));
                 if before != after && (after < before) == takes {
-                    give(member, after);
+                    member.set_ready(after);
                 }
             }
         }
     }
 
-    fn last_message(&self, member: &Member) -> Option<Instant> {
-        let ms = member.last_message.load(Ordering::Relaxed);
-        ms.checked_sub(1).map(|ms| self.started + Duration::from_millis(ms))
-    }
-
     fn lock(&self) -> MutexGuard<'_, Current> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A connection's place on the roster.
-#[derive(Debug)]
-pub(super) struct Place {
-    roster: Arc<Roster>,
-    member: Arc<Member>,
-}
-
-impl Place {
-    /// Strikes the connection off: it delivers nothing more.
-    pub(super) fn leave(&self) {
-        self.roster.change(|current, now| {
-            current.counts.leave(self.member.id, now);
-            current.members.retain(|member| member.id != self.member.id);
-            self.roster.connections.send_replace(current.members.len());
-        });
-    }
-
-    /// Notes that the connection has delivered a message.
-    pub(super) fn hold(&self) -> Hold {
-        let (roster, member) = (&self.roster, &self.member);
-        // A consumer does not run for millions of years.
-        let ms = u64::try_from(roster.started.elapsed().as_millis()).unwrap_or(u64::MAX - 1);
-        member.last_message.store(ms + 1, Ordering::Relaxed);
-        member.in_hand.fetch_add(1, Ordering::SeqCst);
-        roster.in_hand.fetch_add(1, Ordering::AcqRel);
-        Hold { roster: roster.clone(), member: member.clone() }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.member.queue.close();
-        self.leave();
-    }
-}
-
-/// Counts a message as in hand until it is dropped.
-#[derive(Debug)]
-pub(super) struct Hold {
-    roster: Arc<Roster>,
-    member: Arc<Member>,
-}
-
-impl Hold {
-    /// Where commands for the message's connection go.
-    pub(super) fn queue(&self) -> &CommandQueue {
-        &self.member.queue
-    }
-
-    /// The message was finished.
-    pub(super) fn succeeded(&self) {
-        self.roster.succeeded();
-    }
-
-    /// The message failed.
-    pub(super) fn failed(&self) {
-        self.roster.failed();
-    }
-}
-
-impl Drop for Hold {
-    fn drop(&mut self) {
-        // Sequentially consistent, as in `change`: either this sees that it matters, or that sees this.
-        self.member.in_hand.fetch_sub(1, Ordering::SeqCst);
-        if self.roster.attentive.load(Ordering::SeqCst) {
-            self.roster.change(|current, now| current.counts.answered(now));
-        }
-        if self.roster.in_hand.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.roster.emptied.notify_waiters();
-        }
     }
 }
