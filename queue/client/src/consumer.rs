@@ -16,15 +16,19 @@ use crate::{
     discovery::{DiscoveryError, LookupClient},
 };
 
+mod command_queue;
 mod delivery;
 mod membership;
-mod outbox;
+mod pace;
+mod ready;
 mod roster;
 mod session;
 
 pub use delivery::Delivery;
+pub use pace::BackoffOptions;
 
 use membership::Membership;
+use ready::Demand;
 use roster::Roster;
 
 /// Which of the nodes that lookups know a consumer connects to.
@@ -58,7 +62,12 @@ pub struct ConsumerOptions {
     /// Messages that may wait for [`Consumer::recv`]. Once it is full, nothing more is read, so it should be no less
     /// than what may be in flight.
     pub buffered_messages: usize,
-    /// How long [`Consumer::close`] waits for the nodes.
+    /// How to back off when messages [`fail`](Delivery::fail); `None` to go on as if nothing were.
+    pub backoff: Option<BackoffOptions>,
+    /// With fewer messages [in flight](Consumer::set_max_in_flight) than connections, the connections take turns. One
+    /// without messages gives its turn up after this time, one with messages after three times as long.
+    pub idle_timeout: Duration,
+    /// How long [`Consumer::close`] waits for the nodes, and for what is in hand.
     pub close_timeout: Duration,
 }
 
@@ -74,6 +83,8 @@ impl ConsumerOptions {
             discovery_interval: Duration::from_secs(60),
             connection: ConnectionOptions::default(),
             buffered_messages: 1_024,
+            backoff: Some(BackoffOptions::default()),
+            idle_timeout: Duration::from_secs(10),
             close_timeout: Duration::from_secs(5),
         }
     }
@@ -81,7 +92,8 @@ impl ConsumerOptions {
 
 /// Subscribed to one channel at every node, existing and to come.
 ///
-/// Nothing is delivered until [`set_ready`](Self::set_ready). Dropping it closes the connections at once: what is in
+/// Nothing is delivered until [`set_max_in_flight`](Self::set_max_in_flight) or [`set_ready`](Self::set_ready); the
+/// later of these calls holds. Dropping it closes the connections at once: what is in
 /// flight is then delivered again, to whomever.
 #[derive(Debug)]
 pub struct Consumer {
@@ -110,12 +122,13 @@ impl Consumer {
     pub fn start(options: ConsumerOptions) -> Result<Self, DiscoveryError> {
         let lookups = LookupClient::new(&options.lookups)?;
         let (sender, deliveries) = mpsc::channel(options.buffered_messages.max(1));
-        let roster = Arc::new(Roster::default());
+        let roster = Arc::new(Roster::new(options.backoff, options.idle_timeout));
         let stages = Stages::default();
         let close_timeout = options.close_timeout;
         let membership = Membership::new(options, lookups, roster.clone(), sender, stages.clone());
         let mut tasks = JoinSet::new();
         tasks.spawn(membership.run());
+        tasks.spawn(roster.clone().keep_time(stages.stopping.clone()));
         Ok(Self { deliveries, roster, stages, close_timeout, tasks })
     }
 
@@ -125,7 +138,24 @@ impl Consumer {
     /// On every connection this takes effect before whatever is asked of a [`Delivery`] afterwards: a ready count of
     /// zero reaches the node before a `finish` called later.
     pub fn set_ready(&self, count: u32) {
-        self.roster.set_ready(count);
+        self.roster.demand(Demand::Each(count));
+    }
+
+    /// Sets how many messages may be in flight in all, from now on: they are spread evenly over the connections, and
+    /// spread anew when one comes or goes. With fewer messages than connections, the connections take turns; see
+    /// [`ConsumerOptions::idle_timeout`]. With 0, nothing more is delivered.
+    ///
+    /// Nodes bound what each may have, to 2,500 by default.
+    ///
+    /// While counts move from one connection to another, messages that were on their way can exceed it.
+    pub fn set_max_in_flight(&self, count: u32) {
+        self.roster.demand(Demand::Total(count));
+    }
+
+    /// How deep in backing off the consumer is: how many messages in a row must succeed, each after a rest, before
+    /// it asks for all that it may again. 0 when it is not backing off.
+    pub fn backoff_level(&self) -> u32 {
+        self.roster.backoff_level()
     }
 
     /// A handle that sets the ready count from elsewhere.
@@ -149,14 +179,16 @@ impl Consumer {
         self.roster.connections()
     }
 
-    /// Asks every node for no more messages, gives back those that [`recv`](Self::recv) has not handed out, and
-    /// closes the connections once all that was asked of deliveries is written. Takes no longer than
-    /// [`ConsumerOptions::close_timeout`].
+    /// Asks every node for no more messages, gives back those that [`recv`](Self::recv) has not handed out, waits for
+    /// those it has until they are answered or dropped, and closes the connections once all that was asked of
+    /// deliveries is written. Takes no longer than [`ConsumerOptions::close_timeout`]; what is still in hand then is
+    /// delivered again.
     pub async fn close(mut self) {
         self.stages.stopping.cancel();
         let limit = self.close_timeout;
         let closed = timeout(limit, async {
             self.give_back().await;
+            self.roster.emptied().await;
             self.stages.ending.cancel();
             while self.tasks.join_next().await.is_some() {}
         });
@@ -185,6 +217,11 @@ pub struct ReadyHandle(Arc<Roster>);
 impl ReadyHandle {
     /// See [`Consumer::set_ready`].
     pub fn set_ready(&self, count: u32) {
-        self.0.set_ready(count);
+        self.0.demand(Demand::Each(count));
+    }
+
+    /// See [`Consumer::set_max_in_flight`].
+    pub fn set_max_in_flight(&self, count: u32) {
+        self.0.demand(Demand::Total(count));
     }
 }

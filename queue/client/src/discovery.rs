@@ -22,6 +22,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// A lookup that has not answered within this time is left out.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// The largest answer taken: tens of thousands of nodes with their topics.
+const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+
 /// Why a lookup or node could not be asked.
 #[derive(Debug, thiserror::Error)]
 pub enum DiscoveryError {
@@ -34,7 +37,7 @@ pub enum DiscoveryError {
     /// The HTTP client could not be set up.
     #[error("could not set up the HTTP client")]
     Client(#[source] reqwest::Error),
-    /// No connection, no answer in time, or not the JSON expected.
+    /// No connection, no answer in time, or a status that says no.
     #[error("asking {address} failed")]
     Request {
         /// Who was asked.
@@ -42,6 +45,21 @@ pub enum DiscoveryError {
         /// What happened.
         #[source]
         source: reqwest::Error,
+    },
+    /// The answer has more than 16 MiB.
+    #[error("the answer of {address} is too big")]
+    TooBig {
+        /// Who was asked.
+        address: String,
+    },
+    /// The answer is not the JSON expected.
+    #[error("{address} did not answer as a lookup or node does")]
+    BadAnswer {
+        /// Who was asked.
+        address: String,
+        /// What was wrong.
+        #[source]
+        source: serde_json::Error,
     },
 }
 
@@ -150,14 +168,21 @@ impl HttpClient {
 
     /// `None` for 404, which is how a lookup says that it does not know a topic.
     async fn get<T: DeserializeOwned>(&self, address: &str, url: Url) -> Result<Option<T>, DiscoveryError> {
-        let answer = async {
-            let response = self.0.get(url).header(ACCEPT, ACCEPT_VALUE).send().await?;
-            if response.status() == StatusCode::NOT_FOUND {
-                return Ok(None);
+        let failed = |source| DiscoveryError::Request { address: address.to_owned(), source };
+        let response = self.0.get(url).header(ACCEPT, ACCEPT_VALUE).send().await.map_err(failed)?;
+        if response.status() == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let mut response = response.error_for_status().map_err(failed)?;
+        let mut body = Vec::new();
+        while let Some(part) = response.chunk().await.map_err(failed)? {
+            if body.len() + part.len() > MAX_ANSWER_BYTES {
+                return Err(DiscoveryError::TooBig { address: address.to_owned() });
             }
-            response.error_for_status()?.json().await.map(Some)
-        };
-        answer.await.map_err(|source| DiscoveryError::Request { address: address.to_owned(), source })
+            body.extend_from_slice(&part);
+        }
+        let bad = |source| DiscoveryError::BadAnswer { address: address.to_owned(), source };
+        serde_json::from_slice(&body).map(Some).map_err(bad)
     }
 }
 

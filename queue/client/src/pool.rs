@@ -77,6 +77,9 @@ impl NodePool {
         let mut inner = self.lock();
         let mut former = std::mem::take(&mut inner.members);
         for node in nodes {
+            if inner.members.contains_key(&node) {
+                continue; // named twice
+            }
             let known = former.remove(&node).filter(|(member, keeper)| {
                 // One of which only now is known whom to ask who it is, is dialled anew to ask.
                 let stays = node.http().is_none() || member.state().node.http().is_some();
@@ -91,7 +94,7 @@ impl NodePool {
                 let keeper = member.clone().keep(self.options.clone(), self.http.clone());
                 (member, inner.keepers.spawn(keeper))
             });
-            inner.members.entry(node).or_insert(member);
+            inner.members.insert(node, member);
         }
         for (member, keeper) in former.into_values() {
             keeper.abort();
@@ -121,6 +124,14 @@ impl NodePool {
             Some(producer) => producer.publish(topic, bodies).await,
             None => PublishOutcome::NotSent(NotSent::NotConnected),
         }
+    }
+
+    /// Those that can be published to now, by address.
+    pub(crate) fn producers(&self) -> Vec<Arc<Producer>> {
+        let mut producers: Vec<_> =
+            self.lock().members.values().filter_map(|(member, _)| member.producer()).collect();
+        producers.sort_by(|one, other| one.node().cmp(other.node()));
+        producers
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

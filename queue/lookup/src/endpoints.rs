@@ -1,7 +1,5 @@
 //! The HTTP interface: what each path does to the registry. The answers' forms are those that NSQ's clients expect.
 
-use std::time::Instant;
-
 use punctual_queue_wire::{
     http::{HttpError, Query},
     identify::NSQ_VERSION,
@@ -9,7 +7,7 @@ use punctual_queue_wire::{
 };
 use serde::Serialize;
 
-use crate::registry::Registry;
+use crate::registry::{Moment, Registry};
 
 mod answer;
 
@@ -32,6 +30,7 @@ enum Endpoint {
     Topics,
     Channels,
     Nodes,
+    Debug,
     CreateTopic,
     DeleteTopic,
     CreateChannel,
@@ -48,6 +47,7 @@ impl Endpoint {
             "/topics" => Self::Topics,
             "/channels" => Self::Channels,
             "/nodes" => Self::Nodes,
+            "/debug" => Self::Debug,
             "/topic/create" => Self::CreateTopic,
             "/topic/delete" => Self::DeleteTopic,
             "/channel/create" => Self::CreateChannel,
@@ -59,7 +59,13 @@ impl Endpoint {
 
     fn method(self) -> &'static str {
         match self {
-            Self::Ping | Self::Info | Self::Lookup | Self::Topics | Self::Channels | Self::Nodes => "GET",
+            Self::Ping
+            | Self::Info
+            | Self::Lookup
+            | Self::Topics
+            | Self::Channels
+            | Self::Nodes
+            | Self::Debug => "GET",
             Self::CreateTopic
             | Self::DeleteTopic
             | Self::CreateChannel
@@ -72,17 +78,18 @@ impl Endpoint {
         if self.method() == "GET" { "GET, OPTIONS" } else { "OPTIONS, POST" }
     }
 
-    fn run(self, query: &Query, registry: &mut Registry, now: Instant) -> Result<Content, HttpError> {
+    fn run(self, query: &Query, registry: &mut Registry, now: Moment) -> Result<Content, HttpError> {
         match self {
             Self::Ping => return Ok(Content::Text("OK")),
             Self::Info => return json(&Info { version: NSQ_VERSION }),
             Self::Lookup => {
-                let answer = registry.lookup(topic_text(query)?, now);
+                let answer = registry.lookup(topic_text(query)?, now.instant);
                 return json(&answer.ok_or(HttpError::new(404, "TOPIC_NOT_FOUND"))?);
             }
             Self::Topics => return json(&registry.topics()),
             Self::Channels => return json(&registry.channels(topic_text(query)?)),
-            Self::Nodes => return json(&registry.nodes(now)),
+            Self::Nodes => return json(&registry.nodes(now.instant)),
+            Self::Debug => return json(&registry.debug(now)),
             Self::CreateTopic => registry.create_topic(topic(query)?),
             Self::DeleteTopic => registry.delete_topic(topic_text(query)?),
             Self::CreateChannel => {
@@ -97,7 +104,7 @@ impl Endpoint {
             }
             Self::TombstoneTopic => {
                 let topic = topic_text(query)?;
-                registry.tombstone(topic, query.require("node", "MISSING_ARG_NODE")?, now);
+                registry.tombstone(topic, query.require("node", "MISSING_ARG_NODE")?, now.instant);
             }
         }
         Ok(Content::Nothing)
@@ -105,7 +112,7 @@ impl Endpoint {
 }
 
 /// Answers one request.
-pub(crate) fn answer(request: &Request<'_>, registry: &mut Registry, now: Instant) -> Answer {
+pub(crate) fn answer(request: &Request<'_>, registry: &mut Registry, now: Moment) -> Answer {
     let Some(endpoint) = Endpoint::at(request.path) else {
         let trimmed = request.path.strip_suffix('/').filter(|path| Endpoint::at(path).is_some());
         return trimmed.map_or_else(

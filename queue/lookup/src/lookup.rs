@@ -4,7 +4,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use axum::{
@@ -16,6 +16,7 @@ use axum::{
 use punctual_queue_wire::{identify::NSQ_VERSION, lookup::LookupIdentity};
 use punctual_service::{
     bind::{BindError, listen, refuse_exposed},
+    clock::{Clock, SystemClock},
     health::{self, Health},
     http,
     metrics::install,
@@ -27,11 +28,15 @@ use crate::{
     endpoints::{self, Answer, Request},
     options::LookupOptions,
     registration::Registrations,
-    registry::Registry,
+    registry::{Moment, Registry},
 };
 
 const TCP_FLAG: &str = "--tcp-address";
 const HTTP_FLAG: &str = "--http-address";
+
+/// No connection is closed for a shorter silence: nodes ping every 15 s, and one that is listed again with its next
+/// ping is better off than one that has to connect and register anew.
+const SHORTEST_SILENCE: Duration = Duration::from_secs(60);
 
 /// Why the daemon could not start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -95,7 +100,8 @@ impl Lookup {
             self.options.tombstone_lifetime,
         ));
         let app = router(registry.clone());
-        let registrations = Registrations::new(registry, identity, self.options.inactive_producer_timeout);
+        let silence = self.options.inactive_producer_timeout.max(SHORTEST_SILENCE);
+        let registrations = Registrations::new(registry, identity, silence);
         let http = async {
             let end = http::serve(self.http, app, shutdown.clone()).await;
             // Nodes should not go on registering where no one can ask.
@@ -126,7 +132,7 @@ impl Lookup {
 pub(crate) struct SharedRegistry(Arc<Mutex<Registry>>);
 
 impl SharedRegistry {
-    fn new(registry: Registry) -> Self {
+    pub(crate) fn new(registry: Registry) -> Self {
         Self(Arc::new(Mutex::new(registry)))
     }
 
@@ -148,7 +154,10 @@ fn router(registry: SharedRegistry) -> Router {
             path: request.uri().path(),
             query: request.uri().query().unwrap_or_default(),
         };
-        into_response(endpoints::answer(&request, &mut registry.lock(), Instant::now()))
+        // Nanoseconds since the Unix epoch end in the year 2262.
+        let unix_ns = SystemClock.now().timestamp_nanos_opt().unwrap_or(i64::MAX);
+        let now = Moment { instant: Instant::now(), unix_ns };
+        into_response(endpoints::answer(&request, &mut registry.lock(), now))
     })
 }
 

@@ -28,7 +28,8 @@ pub struct LookupOptions {
     #[arg(long, env = "PUNCTUAL_LOOKUP_BROADCAST_ADDRESS", value_name = "HOST")]
     pub broadcast_address: Option<String>,
 
-    /// A queue node that has been silent for this long is not listed any more, and its connection is closed
+    /// A queue node that has been silent for this long is not listed until its next ping. Its connection is closed
+    /// then too, though not within a minute
     #[arg(
         long,
         env = "PUNCTUAL_LOOKUP_INACTIVE_PRODUCER_TIMEOUT",

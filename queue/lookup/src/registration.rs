@@ -18,7 +18,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     task::JoinSet,
-    time::{sleep, timeout},
+    time::{sleep, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -44,7 +44,7 @@ enum ConnectionEnd {
     #[error("the peer closed the connection")]
     Closed,
     /// No handshake, no sign of life, or an answer that was not taken.
-    #[error("the peer was silent for {0:?}")]
+    #[error("the peer completed nothing for {0:?}")]
     Silent(Duration),
     /// The peer broke the protocol, and was told.
     #[error(transparent)]
@@ -59,7 +59,7 @@ enum ConnectionEnd {
 pub(crate) struct Registrations {
     pub(crate) registry: SharedRegistry,
     pub(crate) identity: LookupIdentity,
-    /// A node that sends nothing for this long is dropped.
+    /// A node that completes no command for this long is dropped.
     pub(crate) silence: Duration,
     next_peer: AtomicU64,
 }
@@ -124,23 +124,26 @@ impl Registrations {
 
         let mut reader = RegistrationReader::new(MAX_IDENTIFY_BYTES);
         let mut input = BytesMut::new();
+        // From command to command, so that a byte now and then does not keep a connection.
+        let mut deadline = tokio::time::Instant::now() + self.silence;
         loop {
             match reader.next(&mut input) {
                 Ok(Some(command)) => {
                     self.apply(id, command, address, &mut answer);
                     write(&mut stream, &answer.split()).await?;
+                    deadline = tokio::time::Instant::now() + self.silence;
                 }
-                Ok(None) => self.read(&mut stream, &mut input).await?,
+                Ok(None) => {
+                    let read = timeout_at(deadline, stream.read_buf(&mut input)).await;
+                    if read.map_err(|_| ConnectionEnd::Silent(self.silence))?? == 0 {
+                        return match reader.end() {
+                            Some(error) => refuse(&mut stream, error).await,
+                            None => Err(ConnectionEnd::Closed),
+                        };
+                    }
+                }
                 Err(error) => return refuse(&mut stream, error).await,
             }
-        }
-    }
-
-    async fn read(&self, stream: &mut TcpStream, input: &mut BytesMut) -> Result<(), ConnectionEnd> {
-        let read = timeout(self.silence, stream.read_buf(input)).await;
-        match read.map_err(|_| ConnectionEnd::Silent(self.silence))?? {
-            0 => Err(ConnectionEnd::Closed),
-            _ => Ok(()),
         }
     }
 
@@ -205,3 +208,6 @@ async fn write(stream: &mut TcpStream, bytes: &[u8]) -> Result<(), ConnectionEnd
 fn or_closed(error: io::Error) -> ConnectionEnd {
     if error.kind() == io::ErrorKind::UnexpectedEof { ConnectionEnd::Closed } else { error.into() }
 }
+
+#[cfg(test)]
+mod tests;

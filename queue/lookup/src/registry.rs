@@ -11,6 +11,10 @@ use punctual_queue_wire::{
     name::{ChannelName, TopicName},
 };
 
+mod debug;
+
+pub use debug::{DebugAnswer, DebugEntry, Moment};
+
 /// One connection of a node. A node that connects again is another peer, as in NSQ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PeerId(pub u64);

@@ -1,6 +1,7 @@
 //! The HTTP interface, as nsqd has it, with `/metrics`, `/livez` and `/readyz` beside.
 
 mod answer;
+mod config;
 mod manage;
 mod publish;
 mod stats;
@@ -48,6 +49,7 @@ enum Endpoint {
     Topic(manage::TopicAction),
     Channel(manage::ChannelAction),
     FreeMemory,
+    Config,
 }
 
 impl Endpoint {
@@ -70,16 +72,18 @@ impl Endpoint {
             "/channel/pause" => Self::Channel(ChannelAction::Pause),
             "/channel/unpause" => Self::Channel(ChannelAction::Unpause),
             "/debug/freememory" => Self::FreeMemory,
+            path if config::is_at(path) => Self::Config,
             _ => return None,
         })
     }
 
-    fn method(self) -> (Method, &'static str) {
+    fn methods(self) -> (&'static [Method], &'static str) {
         match self {
-            Self::Ping | Self::Info | Self::Stats => (Method::GET, "GET, OPTIONS"),
+            Self::Ping | Self::Info | Self::Stats => (&[Method::GET], "GET, OPTIONS"),
             Self::Publish | Self::PublishMany | Self::Topic(_) | Self::Channel(_) | Self::FreeMemory => {
-                (Method::POST, "OPTIONS, POST")
+                (&[Method::POST], "OPTIONS, POST")
             }
+            Self::Config => (&[Method::GET, Method::PUT], "GET, OPTIONS, PUT"),
         }
     }
 }
@@ -107,12 +111,12 @@ async fn dispatch(State(served): State<Served>, request: Request) -> Response {
     let Some(endpoint) = Endpoint::of(path) else {
         return answer::failure(&HttpError::NOT_FOUND);
     };
-    let (method, allow) = endpoint.method();
+    let (methods, allow) = endpoint.methods();
     let allow = HeaderValue::from_static(allow);
     if request.method() == Method::OPTIONS {
         return ([(header::ALLOW, allow)], Body::empty()).into_response();
     }
-    if request.method() != method {
+    if !methods.contains(request.method()) {
         let mut refused = answer::failure(&HttpError::METHOD_NOT_ALLOWED);
         refused.headers_mut().insert(header::ALLOW, allow);
         return refused;
@@ -145,6 +149,7 @@ impl Served {
             Endpoint::Topic(action) => self.manage_topic(action, &query?).await,
             Endpoint::Channel(action) => self.manage_channel(action, &query?).await,
             Endpoint::FreeMemory => Ok(Answer::Empty),
+            Endpoint::Config => self.config(request).await,
         }
     }
 

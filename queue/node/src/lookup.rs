@@ -1,9 +1,9 @@
 //! Tells the lookups which topics and channels are here.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -19,7 +19,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::options::NodeOptions;
 use crate::tcp::Shared;
+use crate::topic::Topic;
 use crate::topics::Topics;
+
+mod set;
+
+pub(crate) use set::register_with_all;
 
 /// How often a lookup hears that the node lives.
 const PING_INTERVAL: Duration = Duration::from_secs(15);
@@ -55,12 +60,7 @@ impl Advertised {
 
 /// Keeps the lookup at `address` informed until `leave`; by closing the connection then, the node takes itself off
 /// its lists.
-pub(crate) async fn register(
-    address: String,
-    advertised: Advertised,
-    shared: Arc<Shared>,
-    leave: CancellationToken,
-) {
+async fn register(address: String, advertised: Advertised, shared: Arc<Shared>, leave: CancellationToken) {
     let mut pause = FIRST_PAUSE;
     let mut was_reached = None;
     loop {
@@ -91,18 +91,33 @@ pub(crate) async fn register(
 /// A topic, or one of its channels; in order, a topic comes before its channels.
 type Known = (TopicName, Option<ChannelName>);
 
+/// Which of those that bore a name one after another. One that was deleted and made again since the lookup was last
+/// told is registered anew: a lookup that was asked to forget the topic meanwhile would not list it otherwise.
+#[derive(Debug, Clone)]
+struct Bearer {
+    topic: Weak<Topic>,
+    /// The number of the channel within its topic, which no other bears.
+    channel: Option<u32>,
+}
+
+impl PartialEq for Bearer {
+    fn eq(&self, other: &Self) -> bool {
+        self.topic.ptr_eq(&other.topic) && self.channel == other.channel
+    }
+}
+
 /// A connection to a lookup that knows the node.
 struct Session {
     stream: TcpStream,
     input: BytesMut,
-    registered: BTreeSet<Known>,
+    registered: BTreeMap<Known, Bearer>,
 }
 
 impl Session {
     async fn connect(address: &str, advertised: &Advertised) -> io::Result<Self> {
         let stream = timeout(STEP_TIMEOUT, TcpStream::connect(address)).await??;
         stream.set_nodelay(true)?;
-        let mut session = Self { stream, input: BytesMut::new(), registered: BTreeSet::new() };
+        let mut session = Self { stream, input: BytesMut::new(), registered: BTreeMap::new() };
         let mut hello = BytesMut::from(&MAGIC_V1[..]);
         RegistrationCommand::Identify(advertised.0.clone()).encode(&mut hello);
         let answer = session.ask(&hello).await?;
@@ -144,16 +159,15 @@ impl Session {
     /// Registers what is new and unregisters what is gone.
     async fn catch_up(&mut self, topics: &Topics) -> io::Result<()> {
         let current = registrations(topics);
-        let new: Vec<_> = current.difference(&self.registered).cloned().collect();
-        let gone: Vec<_> = self.registered.difference(&current).cloned().collect();
+        let gone: Vec<_> = missing_from(&current, &self.registered);
         // A topic comes before its channels, and goes after them.
-        for known in gone.into_iter().rev() {
+        for (known, _) in gone.into_iter().rev() {
             self.tell(&RegistrationCommand::Unregister(registration(&known))).await?;
             self.registered.remove(&known);
         }
-        for known in new {
+        for (known, bearer) in missing_from(&self.registered, &current) {
             self.tell(&RegistrationCommand::Register(registration(&known))).await?;
-            self.registered.insert(known);
+            self.registered.insert(known, bearer);
         }
         Ok(())
     }
@@ -194,11 +208,20 @@ fn registration((topic, channel): &Known) -> Registration {
     Registration { topic: topic.clone(), channel: channel.clone() }
 }
 
-fn registrations(topics: &Topics) -> BTreeSet<Known> {
-    let mut all = BTreeSet::new();
+fn registrations(topics: &Topics) -> BTreeMap<Known, Bearer> {
+    let mut all = BTreeMap::new();
     for topic in topics.all() {
-        all.insert((topic.name.clone(), None));
-        all.extend(topic.channels().iter().map(|channel| (topic.name.clone(), Some(channel.name.clone()))));
+        let bearer = |channel| Bearer { topic: Arc::downgrade(&topic), channel };
+        all.insert((topic.name.clone(), None), bearer(None));
+        for channel in topic.channels() {
+            all.insert((topic.name.clone(), Some(channel.name.clone())), bearer(Some(channel.number.0)));
+        }
     }
     all
+}
+
+/// What `from` lacks of `all`, in order.
+fn missing_from(from: &BTreeMap<Known, Bearer>, all: &BTreeMap<Known, Bearer>) -> Vec<(Known, Bearer)> {
+    let missing = all.iter().filter(|(known, bearer)| from.get(*known) != Some(*bearer));
+    missing.map(|(known, bearer)| (known.clone(), bearer.clone())).collect()
 }

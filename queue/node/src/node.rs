@@ -61,6 +61,7 @@ pub(crate) struct Context {
     pub(crate) node_id: Uuid,
     pub(crate) started_at: chrono::DateTime<chrono::Utc>,
     topology: watch::Sender<u64>,
+    lookups: watch::Sender<Vec<String>>,
 }
 
 impl Context {
@@ -72,6 +73,16 @@ impl Context {
     /// Sees a change with every [`topology_changed`](Self::topology_changed).
     pub(crate) fn topology(&self) -> watch::Receiver<u64> {
         self.topology.subscribe()
+    }
+
+    /// The TCP addresses of the lookups to register with.
+    pub(crate) fn lookups(&self) -> watch::Receiver<Vec<String>> {
+        self.lookups.subscribe()
+    }
+
+    /// Registers with these lookups from now on, and no others.
+    pub(crate) fn set_lookups(&self, addresses: Vec<String>) {
+        self.lookups.send_replace(addresses);
     }
 
     /// Nanoseconds since the Unix epoch, which end in the year 2262.
@@ -147,10 +158,7 @@ impl Node {
         shared.topics.start();
 
         let mut lookups = JoinSet::new();
-        for address in shared.context.options.lookupd_tcp_addresses.clone() {
-            let advertised = advertised.clone();
-            lookups.spawn(lookup::register(address, advertised, Arc::clone(&shared), leave.clone()));
-        }
+        lookups.spawn(lookup::register_with_all(advertised.clone(), Arc::clone(&shared), leave.clone()));
         let mut servers = JoinSet::new();
         servers.spawn(tcp::serve(tcp, Arc::clone(&shared), stop.clone()));
         let app = http::router(http::Served::new(Arc::clone(&shared), advertised), health.clone());
@@ -221,6 +229,7 @@ fn recover(disk: Arc<dyn Disk>, options: NodeOptions) -> Result<Recovered, NodeE
     let context = Arc::new(Context {
         limits: options.limits(),
         identify_limits: options.identify_limits(),
+        lookups: watch::Sender::new(options.lookupd_tcp_addresses.clone()),
         options,
         started_at: clock.now(),
         clock,

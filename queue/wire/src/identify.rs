@@ -9,6 +9,7 @@ use crate::error::ProtocolError;
 mod request;
 
 pub use request::IdentifyRequest;
+pub(crate) use request::set;
 
 /// The version reported to clients; nsqadmin and old clients gate features on it.
 pub const NSQ_VERSION: &str = "1.3.0";

@@ -60,6 +60,12 @@ pub enum RegistrationError {
     /// The size of IDENTIFY's body is negative or above the limit.
     #[error("E_BAD_BODY IDENTIFY failed to read body size")]
     BadBodySize(i32),
+    /// The connection's input ended before the size of IDENTIFY's body.
+    #[error("E_BAD_BODY IDENTIFY failed to read body size")]
+    SizeCutOff,
+    /// The connection's input ended within IDENTIFY's body.
+    #[error("E_BAD_BODY IDENTIFY failed to read body")]
+    BodyCutOff,
     /// IDENTIFY's body is not the JSON it should be.
     #[error("E_BAD_BODY IDENTIFY failed to decode JSON body")]
     BadJson,

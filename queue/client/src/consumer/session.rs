@@ -17,7 +17,7 @@ use tracing::{debug, info, warn};
 
 use super::{
     Delivery, Stages,
-    outbox::Outbox,
+    command_queue::CommandQueue,
     roster::{Place, Roster},
 };
 use crate::{
@@ -43,14 +43,13 @@ impl Session {
             opened = self.subscribe(node) => opened?,
             () = self.stages.stopping.cancelled() => return Ok(()),
         };
-        let max_ready = opened.answer().max_rdy_count;
+        let queue = Arc::new(CommandQueue::new(node.clone(), opened.answer()));
         let Connection { frames, commands, .. } = opened;
-        let outbox = Arc::new(Outbox::new(node.clone(), max_ready));
-        let place = self.roster.join(outbox.clone());
+        let place = self.roster.join(queue.clone());
         info!(node.address = %node, topic = %self.topic, channel = %self.channel, "subscribed");
         tokio::select! {
-            end = self.read(frames, &place, &outbox) => end,
-            end = self.write(commands, &outbox) => end,
+            end = self.read(frames, &place, &queue) => end,
+            end = self.write(commands, &queue) => end,
         }
     }
 
@@ -67,19 +66,19 @@ impl Session {
         &self,
         mut frames: FrameReader,
         place: &Place,
-        outbox: &Arc<Outbox>,
+        queue: &CommandQueue,
     ) -> Result<(), ConnectionError> {
         loop {
             match frames.next().await {
-                Ok(Frame::Message(message)) => self.deliver(message, outbox).await,
-                Ok(Frame::Response(data)) if data == HEARTBEAT => outbox.push(&Command::Nop),
+                Ok(Frame::Message(message)) => self.deliver(message, place, queue).await,
+                Ok(Frame::Response(data)) if data == HEARTBEAT => queue.push(&Command::Nop),
                 Ok(Frame::Response(data)) if data == CLOSE_WAIT => place.leave(),
                 Ok(Frame::Response(data)) => {
-                    debug!(node.address = %outbox.node(), ?data, "unexpected answer")
+                    debug!(node.address = %queue.node(), ?data, "unexpected answer")
                 }
                 Ok(Frame::Error { code, text }) if is_survived(&code) => {
                     // Too late: the message is, or will be, delivered again.
-                    warn!(node.address = %outbox.node(), code, text, "a queue node did not take an answer");
+                    warn!(node.address = %queue.node(), code, text, "a queue node did not take an answer");
                 }
                 Ok(Frame::Error { code, text }) => return Err(frames.refused(&code, &text)),
                 // The node's reaction to our own closing.
@@ -91,8 +90,8 @@ impl Session {
 
     /// Hands a message to the consumer's user. While that one is behind, nothing more is read, but the connection is
     /// kept alive: its node would otherwise give the messages in hand to another.
-    async fn deliver(&self, message: Message, outbox: &Arc<Outbox>) {
-        let delivery = Delivery::new(message, outbox.clone());
+    async fn deliver(&self, message: Message, place: &Place, queue: &CommandQueue) {
+        let delivery = Delivery::new(message, place.hold());
         let delivery = match self.deliveries.try_send(delivery) {
             // Once the consumer is gone, so is the connection, and the node delivers the message to another.
             Ok(()) | Err(TrySendError::Closed(_)) => return,
@@ -107,29 +106,29 @@ impl Session {
                     }
                     return;
                 }
-                _ = alive.tick() => outbox.push(&Command::Nop),
+                _ = alive.tick() => queue.push(&Command::Nop),
             }
         }
     }
 
-    async fn write(&self, mut commands: CommandWriter, outbox: &Outbox) -> Result<(), ConnectionError> {
+    async fn write(&self, mut commands: CommandWriter, queue: &CommandQueue) -> Result<(), ConnectionError> {
         let mut asked_to_close = false;
         loop {
             tokio::select! {
-                () = outbox.filled() => {}
+                () = queue.filled() => {}
                 () = self.stages.stopping.cancelled(), if !asked_to_close => {
                     asked_to_close = true;
-                    outbox.push(&Command::Cls);
+                    queue.push(&Command::Cls);
                 }
                 () = self.stages.ending.cancelled() => break,
             }
-            let bytes = outbox.take();
+            let bytes = queue.take();
             if !bytes.is_empty() {
                 commands.write(&bytes).await?;
             }
         }
-        outbox.close();
-        commands.write(&outbox.take()).await?;
+        queue.close();
+        commands.write(&queue.take()).await?;
         commands.shutdown().await?;
         // Closing with unread frames would reset the connection, and the node could lose what was just written. So
         // the reader goes on until the node closes too.

@@ -17,7 +17,7 @@ use crate::{
     node::{Node, PATIENCE},
 };
 
-fn options(nodes: &[&Node]) -> ConsumerOptions {
+pub(crate) fn options(nodes: &[&Node]) -> ConsumerOptions {
     let (topic, channel) = ("orders".parse().expect("a topic"), "mail".parse().expect("a channel"));
     ConsumerOptions {
         nodes: nodes.iter().map(|node| node.address()).collect(),
@@ -26,7 +26,7 @@ fn options(nodes: &[&Node]) -> ConsumerOptions {
     }
 }
 
-async fn receive(consumer: &mut Consumer) -> anyhow::Result<Delivery> {
+pub(crate) async fn receive(consumer: &mut Consumer) -> anyhow::Result<Delivery> {
     timeout(PATIENCE, consumer.recv()).await?.ok_or_else(|| anyhow::anyhow!("the consumer has ended"))
 }
 

@@ -1,9 +1,16 @@
-//! The client against a scripted NSQ server.
+//! The client against a scripted NSQ server, and against our own.
 
 mod node;
 
 mod lookup;
 
+mod servers;
+
+mod cluster;
 mod consumer;
+mod discovery;
+mod flow;
 mod pool;
 mod producer;
+mod publisher;
+mod redundancy;

@@ -49,7 +49,12 @@ impl Node {
         assert_eq!(&magic, MAGIC_V2);
         let Command::Identify(body) = peer.command().await? else { anyhow::bail!("IDENTIFY comes first") };
         peer.identify = IdentifyRequest::from_json(&body)?;
-        let answer = IdentifyAnswer { node_id: node_id.map(str::to_owned), ..IdentifyAnswer::default() };
+        let defaults = IdentifyAnswer::default();
+        let msg_timeout = match peer.identify.message_timeout_ms {
+            0 => defaults.msg_timeout,
+            asked => u64::try_from(asked)?,
+        };
+        let answer = IdentifyAnswer { node_id: node_id.map(str::to_owned), msg_timeout, ..defaults };
         peer.respond(&answer.to_json()).await?;
         Ok(peer)
     }

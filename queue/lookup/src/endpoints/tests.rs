@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use punctual_queue_wire::lookup::{PeerInfo, Registration};
 
@@ -30,10 +30,11 @@ fn check(request: &str, status: u16, body: &str) {
 }
 
 fn ask(request: &str) -> Answer {
-    let now = Instant::now();
+    let instant = Instant::now();
+    let now = Moment { instant, unix_ns: 1_700_000_000_000_000_000 };
     let (method, target) = request.split_once(' ').unwrap();
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    answer(&Request { method, path, query }, &mut registry(now), now)
+    answer(&Request { method, path, query }, &mut registry(instant), now)
 }
 
 const NODE: &str = concat!(
@@ -54,13 +55,33 @@ fn readers_get_bare_objects() {
 }
 
 #[test]
+fn debug_shows_all_that_is_registered() {
+    let entry = concat!(
+        r#"{"id":"10.0.0.1:50000","hostname":"host-1","broadcast_address":"node-1","tcp_port":4150,"#,
+        r#""http_port":4151,"version":"1.3.0","topology_zone":"","topology_region":"","#,
+        r#""last_update":1700000000000000000,"tombstoned":false,"tombstoned_at":0}"#,
+    );
+    let all =
+        format!(r#"{{"channel:orders:mail":[{entry}],"client::":[{entry}],"topic:orders:":[{entry}]}}"#);
+    check("GET /debug", 200, &all);
+}
+
+#[test]
 fn what_is_missing_or_malformed_is_named() {
     check("GET /lookup", 400, r#"{"message":"MISSING_ARG_TOPIC"}"#);
-    check("GET /lookup?topic=", 400, r#"{"message":"MISSING_ARG_TOPIC"}"#);
+    check("GET /lookup?topic=", 404, r#"{"message":"TOPIC_NOT_FOUND"}"#);
     check("GET /lookup?topic=unknown", 404, r#"{"message":"TOPIC_NOT_FOUND"}"#);
     check("GET /lookup?topic=%zz", 400, r#"{"message":"INVALID_REQUEST"}"#);
     check("GET /channels", 400, r#"{"message":"MISSING_ARG_TOPIC"}"#);
     check("POST /topic/create?topic=a%20b", 400, r#"{"message":"INVALID_ARG_TOPIC"}"#);
+    check("POST /topic/create", 400, r#"{"message":"MISSING_ARG_TOPIC"}"#);
+    check("POST /topic/create?topic=", 400, r#"{"message":"INVALID_ARG_TOPIC"}"#);
+    check("POST /topic/delete", 400, r#"{"message":"MISSING_ARG_TOPIC"}"#);
+    check("POST /channel/create?channel=c", 400, r#"{"message":"MISSING_ARG_TOPIC"}"#);
+    check("POST /channel/create?topic=!&channel=c", 400, r#"{"message":"INVALID_ARG_TOPIC"}"#);
+    check("POST /channel/delete?topic=t", 400, r#"{"message":"MISSING_ARG_CHANNEL"}"#);
+    check("POST /channel/delete?topic=t&channel=!", 400, r#"{"message":"INVALID_ARG_CHANNEL"}"#);
+    check("POST /topic/tombstone?node=n", 400, r#"{"message":"MISSING_ARG_TOPIC"}"#);
     check("POST /channel/create?topic=t", 400, r#"{"message":"MISSING_ARG_CHANNEL"}"#);
     check("POST /channel/create?topic=t&channel=!", 400, r#"{"message":"INVALID_ARG_CHANNEL"}"#);
     check("POST /channel/delete?topic=orders&channel=x", 404, r#"{"message":"CHANNEL_NOT_FOUND"}"#);

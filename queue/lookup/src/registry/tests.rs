@@ -99,6 +99,37 @@ fn a_tombstone_hides_a_node_from_one_topic_for_a_while() {
 }
 
 #[test]
+fn a_tombstone_goes_with_what_it_hides() {
+    let (mut registry, a, _, now) = with_two_nodes();
+    registry.register(a, names("t", None));
+    registry.tombstone("t", "a:4151", now);
+    registry.unregister(a, &names("t", None));
+    registry.register(a, names("t", None));
+    assert_eq!(found(&registry, "t", now), Some(vec!["a".to_owned()]));
+}
+
+#[test]
+fn debug_tells_times_of_day_also_of_tombstones_that_are_over() {
+    let (mut registry, a, b, start) = with_two_nodes();
+    registry.register(a, names("t", Some("c")));
+    registry.register(b, names("t", None));
+    let second = Duration::from_secs(1);
+    registry.tombstone("t", "b:4151", start + second);
+    registry.ping(b, start + 2 * second);
+    let now = Moment { instant: start + 100 * second, unix_ns: 1_000 * 1_000_000_000 };
+    let all = registry.debug(now);
+    let times = |key: &str| -> Vec<_> {
+        let entries = all[key].iter();
+        entries.map(|e| (e.broadcast_address.as_str(), e.last_update, e.tombstoned_at)).collect()
+    };
+    let (first, seen, hidden) = (900_000_000_000, 902_000_000_000, 901_000_000_000);
+    assert_eq!(times("client::"), [("a", first, 0), ("b", seen, 0)]);
+    assert_eq!(times("topic:t:"), [("a", first, 0), ("b", seen, hidden)]);
+    assert_eq!(times("channel:t:c"), [("a", first, 0)]);
+    assert!(all["topic:t:"][1].tombstoned && !all["topic:t:"][0].tombstoned);
+}
+
+#[test]
 fn created_names_need_no_node_and_deleted_ones_are_gone() {
     let (mut registry, a, _, now) = with_two_nodes();
     let Registration { topic, channel } = names("t", Some("c"));

@@ -3,8 +3,13 @@
 use punctual_queue_lookup::lookup::{Lookup, LookupError};
 use punctual_service::bind::BindError;
 use reqwest::Method;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
 
-use crate::lookup::{Node, Running, options};
+use crate::lookup::{Node, PATIENCE, Running, options};
 
 #[tokio::test]
 async fn operators_create_hide_and_delete_over_http() -> anyhow::Result<()> {
@@ -46,6 +51,31 @@ async fn the_port_also_tells_of_health_and_metrics() -> anyhow::Result<()> {
     assert_eq!(lookup.get("/readyz").await?.0, 200);
     assert!(lookup.get("/metrics").await?.1.contains("punctual_lookup_nodes"));
     assert_eq!(lookup.get("/unknown").await?, (404, r#"{"message":"NOT_FOUND"}"#.to_owned()));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_body_that_nobody_asked_for_is_not_kept() -> anyhow::Result<()> {
+    let lookup = Running::start(&[]).await?;
+    let mut stream = TcpStream::connect(lookup.http).await?;
+    // The answer comes although the body, of which there could be a terabyte, does not.
+    let head = "POST /topic/create?topic=t HTTP/1.1\r\nhost: x\r\ncontent-length: 1099511627776\r\n\r\nxxx";
+    stream.write_all(head.as_bytes()).await?;
+    let mut answer = [0; 15];
+    timeout(PATIENCE, stream.read_exact(&mut answer)).await??;
+    assert_eq!(&answer, b"HTTP/1.1 200 OK");
+    assert_eq!(lookup.get("/topics").await?.1, r#"{"topics":["t"]}"#);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_no_http_is_answered_with_400() -> anyhow::Result<()> {
+    let lookup = Running::start(&[]).await?;
+    let mut stream = TcpStream::connect(lookup.http).await?;
+    stream.write_all(b"  V1PING\n\n\n").await?;
+    let mut answer = Vec::new();
+    timeout(PATIENCE, stream.read_to_end(&mut answer)).await??;
+    assert!(answer.starts_with(b"HTTP/1.1 400"), "{}", answer.escape_ascii());
     Ok(())
 }
 

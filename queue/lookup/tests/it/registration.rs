@@ -82,6 +82,7 @@ async fn a_node_that_breaks_the_protocol_is_told_and_let_go() -> anyhow::Result<
     check(b"IDENTIFY\n\xff\xff\xff\xff", "E_BAD_BODY IDENTIFY failed to read body size").await?;
     check(b"IDENTIFY\n\x7f\xff\xff\xff", "E_BAD_BODY IDENTIFY failed to read body size").await?;
     check(b"IDENTIFY\n\x00\x00\x00\x01x", "E_BAD_BODY IDENTIFY failed to decode JSON body").await?;
+    check(b"IDENTIFY\n\x00\x01\x00\x01", "E_BAD_BODY IDENTIFY failed to read body size").await?;
     check(b"IDENTIFY\n\x00\x00\x00\x02{}", "E_BAD_BODY IDENTIFY missing fields").await
 }
 
@@ -99,11 +100,63 @@ async fn garbage_is_answered_and_disturbs_nobody() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_silent_node_is_dropped() -> anyhow::Result<()> {
+async fn a_silent_node_is_not_listed_until_it_pings() -> anyhow::Result<()> {
     let lookup = Running::start(&["--inactive-producer-timeout", "200ms"]).await?;
     let mut node = Node::identified(&lookup, "node-1").await?;
-    node.closed().await?;
-    lookup.wait_for("/nodes", "node-1", false).await
+    assert_eq!(node.send(b"REGISTER orders\n").await?, "OK");
+    lookup.wait_for("/nodes", "node-1", false).await?;
+    assert_eq!(lookup.get("/lookup?topic=orders").await?.1, r#"{"channels":[],"producers":[]}"#);
+    assert!(lookup.get("/debug").await?.1.contains("node-1"), "it is still known");
+    assert_eq!(node.command(&RegistrationCommand::Ping).await?, "OK", "its connection still stands");
+    lookup.wait_for("/lookup?topic=orders", "node-1", true).await
+}
+
+#[tokio::test]
+async fn an_identify_that_breaks_off_is_named() -> anyhow::Result<()> {
+    for (bytes, answer) in [
+        (&b"IDENTIFY\n\0\0"[..], "E_BAD_BODY IDENTIFY failed to read body size"),
+        (b"IDENTIFY\n\0\0\0\x0a{", "E_BAD_BODY IDENTIFY failed to read body"),
+    ] {
+        let lookup = Running::start(&[]).await?;
+        let mut node = Node::connect(&lookup).await?;
+        node.stream.write_all(bytes).await?;
+        node.stream.shutdown().await?;
+        assert_eq!(node.answer().await?, answer);
+        node.closed().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_ping_needs_no_identity() -> anyhow::Result<()> {
+    let lookup = Running::start(&[]).await?;
+    let mut node = Node::connect(&lookup).await?;
+    assert_eq!(node.command(&RegistrationCommand::Ping).await?, "OK");
+    assert_eq!(lookup.get("/nodes").await?.1, r#"{"producers":[]}"#);
+    Ok(())
+}
+
+#[tokio::test]
+async fn two_connections_of_one_node_are_two_entries() -> anyhow::Result<()> {
+    let lookup = Running::start(&[]).await?;
+    let (mut old, mut new) =
+        (Node::identified(&lookup, "node-1").await?, Node::identified(&lookup, "node-1").await?);
+    assert_eq!(old.send(b"REGISTER orders\n").await?, "OK");
+    assert_eq!(new.send(b"REGISTER orders\n").await?, "OK");
+    let listed =
+        async || anyhow::Ok(lookup.get("/lookup?topic=orders").await?.1.matches("node-1\",\"tcp").count());
+    assert_eq!(listed().await?, 2);
+    drop(old);
+    // A node that comes back before its old connection is noticed stays listed when that one goes.
+    let wait = async {
+        while listed().await? != 1 {
+            tokio::task::yield_now().await;
+        }
+        anyhow::Ok(())
+    };
+    timeout(PATIENCE, wait).await??;
+    assert_eq!(new.command(&RegistrationCommand::Ping).await?, "OK");
+    Ok(())
 }
 
 #[tokio::test]
@@ -112,6 +165,23 @@ async fn a_connection_that_says_nothing_is_closed_after_the_handshake_time() -> 
     let mut silent = TcpStream::connect(lookup.tcp).await?;
     let read = timeout(PATIENCE, silent.read_u8()).await?;
     assert_eq!(read.map_err(|error| error.kind()), Err(ErrorKind::UnexpectedEof));
+    Ok(())
+}
+
+#[tokio::test]
+async fn connections_that_say_half_of_something_hold_nobody_up() -> anyhow::Result<()> {
+    let lookup = Running::start(&[]).await?;
+    let halves = [&b"  V"[..], b"  V1", b"  V1REGISTER ord", b"  V1IDENTIFY\n\0\0\xff\xff{"];
+    let mut idle = Vec::new();
+    for half in halves.iter().cycle().take(200) {
+        let mut stream = TcpStream::connect(lookup.tcp).await?;
+        stream.write_all(half).await?;
+        idle.push(stream);
+    }
+    let mut node = Node::identified(&lookup, "node-1").await?;
+    assert_eq!(node.send(b"REGISTER orders\n").await?, "OK");
+    assert_eq!(lookup.get("/topics").await?.1, r#"{"topics":["orders"]}"#);
+    assert_eq!(lookup.get("/nodes").await?.1.matches("\"remote_address\"").count(), 1);
     Ok(())
 }
 

@@ -11,8 +11,10 @@ use punctual_queue_wire::lookup::{
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
 
-use crate::fixture::{Fixture, PATIENCE};
+use crate::fixture::{Fixture, PATIENCE, Running};
 
 /// What a lookup was told on its latest connection.
 #[derive(Debug, Default)]
@@ -20,22 +22,34 @@ struct Told {
     connections: usize,
     peer: Option<PeerInfo>,
     registered: BTreeSet<String>,
+    /// What was said, in order: `+t` for a registration, `-t` for its end.
+    said: Vec<String>,
+}
+
+/// How a test steers the lookup.
+#[derive(Debug, Default)]
+struct Script {
+    told: Mutex<Told>,
+    /// Ends the connection.
+    cut: Notify,
+    /// Lets the answer to the registration of the topic `hold` go out.
+    go_on: Notify,
 }
 
 /// Answers registrations; a connection ends when `cut` is notified or the node closes it.
-async fn lookup(listener: TcpListener, told: Arc<Mutex<Told>>, cut: Arc<tokio::sync::Notify>) {
+async fn lookup(listener: TcpListener, script: Arc<Script>) {
     loop {
         let (stream, _) = listener.accept().await.unwrap();
-        let connections = told.lock().connections + 1;
-        *told.lock() = Told { connections, ..Told::default() };
+        let connections = script.told.lock().connections + 1;
+        *script.told.lock() = Told { connections, ..Told::default() };
         tokio::select! {
-            () = serve(stream, &told) => told.lock().peer = None,
-            () = cut.notified() => {}
+            () = serve(stream, &script) => script.told.lock().peer = None,
+            () = script.cut.notified() => {}
         }
     }
 }
 
-async fn serve(mut stream: TcpStream, told: &Mutex<Told>) {
+async fn serve(mut stream: TcpStream, Script { told, go_on, .. }: &Script) {
     let mut magic = [0; 4];
     stream.read_exact(&mut magic).await.unwrap();
     assert_eq!(&magic, b"  V1");
@@ -54,11 +68,18 @@ async fn serve(mut stream: TcpStream, told: &Mutex<Told>) {
                     encode_answer(&LookupIdentity::default().to_json(), &mut answer);
                 }
                 RegistrationCommand::Register(r) => {
-                    told.lock().registered.insert(name(r));
+                    let name = name(r);
+                    told.lock().said.push(format!("+{name}"));
+                    if name == "hold" {
+                        go_on.notified().await;
+                    }
+                    told.lock().registered.insert(name);
                     encode_answer(OK, &mut answer);
                 }
                 RegistrationCommand::Unregister(r) => {
-                    told.lock().registered.remove(&name(r));
+                    let name = name(r);
+                    told.lock().said.push(format!("-{name}"));
+                    told.lock().registered.remove(&name);
                     encode_answer(OK, &mut answer);
                 }
                 RegistrationCommand::Ping => encode_answer(OK, &mut answer),
@@ -82,22 +103,27 @@ async fn wait_until(told: &Mutex<Told>, reached: impl Fn(&Told) -> bool) {
     }
 }
 
-#[tokio::test]
-async fn a_lookup_hears_of_every_topic_and_channel_also_after_it_was_away() {
+/// A scripted lookup and a node that registers with it.
+async fn registered(fixture: &Fixture) -> (Running, Arc<Script>, JoinSet<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let told = Arc::new(Mutex::new(Told::default()));
-    let cut = Arc::new(tokio::sync::Notify::new());
-    let mut tasks = tokio::task::JoinSet::new();
-    tasks.spawn(lookup(listener, Arc::clone(&told), Arc::clone(&cut)));
+    let script = Arc::new(Script::default());
+    let mut tasks = JoinSet::new();
+    tasks.spawn(lookup(listener, Arc::clone(&script)));
+    let options = NodeOptions { lookupd_tcp_addresses: vec![address], ..fixture.options() };
+    let node = fixture.start_with(options).await;
+    wait_until(&script.told, |told| told.peer.is_some()).await;
+    (node, script, tasks)
+}
 
+#[tokio::test]
+async fn a_lookup_hears_of_every_topic_and_channel_also_after_it_was_away() {
     let fixture = Fixture::new();
-    let node =
-        fixture.start_with(NodeOptions { lookupd_tcp_addresses: vec![address], ..fixture.options() }).await;
+    let (node, script, _tasks) = registered(&fixture).await;
+    let told = &script.told;
     let has = |names: &'static [&'static str]| {
         move |told: &Told| told.registered.iter().map(String::as_str).eq(names.iter().copied())
     };
-    wait_until(&told, |told| told.peer.is_some()).await;
     let peer = told.lock().peer.clone().unwrap();
     assert_eq!(
         (peer.broadcast_address.as_str(), peer.tcp_port, peer.http_port),
@@ -105,19 +131,37 @@ async fn a_lookup_hears_of_every_topic_and_channel_also_after_it_was_away() {
     );
     node.publish("a", &["m"]).await;
     let _consumer = node.subscribe("b", "c", 1).await;
-    wait_until(&told, has(&["a", "b", "b:c"])).await;
+    wait_until(told, has(&["a", "b", "b:c"])).await;
 
-    cut.notify_one();
-    wait_until(&told, |told| told.connections == 2).await;
-    wait_until(&told, has(&["a", "b", "b:c"])).await;
+    script.cut.notify_one();
+    wait_until(told, |told| told.connections == 2).await;
+    wait_until(told, has(&["a", "b", "b:c"])).await;
 
     node.post("/channel/delete?topic=b&channel=c").await;
-    wait_until(&told, has(&["a", "b"])).await;
+    wait_until(told, has(&["a", "b"])).await;
     node.post("/topic/delete?topic=a").await;
-    wait_until(&told, has(&["b"])).await;
+    wait_until(told, has(&["b"])).await;
 
     node.stop().await.unwrap();
-    wait_until(&told, |told| told.peer.is_none()).await;
+    wait_until(told, |told| told.peer.is_none()).await;
+}
+
+#[tokio::test]
+async fn what_was_deleted_and_made_again_is_registered_anew() {
+    let fixture = Fixture::new();
+    let (node, script, _tasks) = registered(&fixture).await;
+    let _consumer = node.subscribe("t", "c", 1).await;
+    wait_until(&script.told, |told| told.registered.contains("t:c")).await;
+    script.told.lock().said.clear();
+
+    node.post("/topic/create?topic=hold").await;
+    wait_until(&script.told, |told| told.said == ["+hold"]).await;
+    // While the lookup keeps the node waiting, which so sees only that there is a `t` before and after.
+    node.post("/topic/delete?topic=t").await;
+    let _consumer = node.subscribe("t", "c", 1).await;
+    script.go_on.notify_one();
+    wait_until(&script.told, |told| told.said == ["+hold", "-t:c", "-t", "+t", "+t:c"]).await;
+    node.stop().await.unwrap();
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 
 mod fixture;
 
+mod config;
 mod consuming;
 mod damage;
 mod failing_disk;

@@ -88,6 +88,15 @@ impl RegistrationReader {
         }
     }
 
+    /// What is wrong when the connection's input ends here; nothing, unless it ends within IDENTIFY. A line that is
+    /// cut off is no command.
+    pub fn end(&self) -> Option<RegistrationError> {
+        self.identifying.map(|size| match size {
+            None => RegistrationError::SizeCutOff,
+            Some(_) => RegistrationError::BodyCutOff,
+        })
+    }
+
     fn identify(
         &mut self,
         size: Option<usize>,

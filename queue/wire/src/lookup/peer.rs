@@ -1,13 +1,17 @@
 //! Who is at the two ends of a registration connection.
 
-use serde::{Deserialize, Serialize};
+use std::{borrow::Cow, fmt};
+
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{IgnoredAny, MapAccess, Visitor},
+};
 
 use super::RegistrationError;
-use crate::discovery::Producer;
+use crate::{discovery::Producer, identify::set};
 
 /// What a node tells a lookup of itself: where clients reach it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct PeerInfo {
     /// The host clients should dial.
     pub broadcast_address: String,
@@ -26,12 +30,14 @@ pub struct PeerInfo {
 }
 
 impl PeerInfo {
-    /// Reads the body of a node's IDENTIFY.
+    /// Reads the body of a node's IDENTIFY, with the habits of Go's decoder: field names are matched without regard to
+    /// case, `null` counts as absent, unknown fields are ignored, and the last of a repeated field wins.
     ///
     /// # Errors
     /// Not the right JSON, or the broadcast address, a port or the version is missing.
     pub fn from_json(body: &[u8]) -> Result<Self, RegistrationError> {
-        let peer: Self = serde_json::from_slice(body).map_err(|_| RegistrationError::BadJson)?;
+        let peer: Option<Self> = serde_json::from_slice(body).map_err(|_| RegistrationError::BadJson)?;
+        let peer = peer.unwrap_or_default();
         let complete = !peer.broadcast_address.is_empty()
             && !peer.version.is_empty()
             && peer.http_port != 0
@@ -65,6 +71,39 @@ impl PeerInfo {
             topology_zone,
             topology_region,
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for PeerInfo {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(PeerVisitor)
+    }
+}
+
+struct PeerVisitor;
+
+impl<'de> Visitor<'de> for PeerVisitor {
+    type Value = PeerInfo;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<PeerInfo, A::Error> {
+        let mut peer = PeerInfo::default();
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            match key.to_ascii_lowercase().as_str() {
+                "broadcast_address" => set(&mut peer.broadcast_address, &mut map)?,
+                "hostname" => set(&mut peer.hostname, &mut map)?,
+                "http_port" => set(&mut peer.http_port, &mut map)?,
+                "tcp_port" => set(&mut peer.tcp_port, &mut map)?,
+                "version" => set(&mut peer.version, &mut map)?,
+                "topology_zone" => set(&mut peer.topology_zone, &mut map)?,
+                "topology_region" => set(&mut peer.topology_region, &mut map)?,
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(peer)
     }
 }
 

@@ -90,3 +90,41 @@ fn an_answer_is_a_size_and_data() {
     assert_eq!(decode_answer(&mut BytesMut::from(&b"\xff\xff\xff\xff"[..]), 100), Err(AnswerSizeError(-1)));
     assert_eq!(decode_answer(&mut BytesMut::from(&b"\0\0\0\x65"[..]), 100), Err(AnswerSizeError(101)));
 }
+
+#[test]
+fn who_a_node_is_is_read_as_go_reads_it() {
+    let read = |json: &str| PeerInfo::from_json(json.as_bytes());
+    let whole = r#"{"broadcast_address":"node-1","tcp_port":4150,"http_port":4151,"version":"1.3.0"}"#;
+    assert_eq!(read(whole), Ok(peer()));
+    assert_eq!(read(&whole.replace("tcp_port", "TCP_Port")), Ok(peer()));
+    assert_eq!(read(&whole.replace('{', r#"{"hostname":null,"extra":[{}],"tcp_port":1,"#)), Ok(peer()));
+    for (json, error) in [
+        ("", RegistrationError::BadJson),
+        ("[]", RegistrationError::BadJson),
+        ("{", RegistrationError::BadJson),
+        (&whole.replace("4150", r#""4150""#), RegistrationError::BadJson),
+        (&whole.replace("4150", "1.5"), RegistrationError::BadJson),
+        ("null", RegistrationError::MissingFields),
+        ("{}", RegistrationError::MissingFields),
+        (&whole.replace("4151", "0"), RegistrationError::MissingFields),
+        (&whole.replace("node-1", ""), RegistrationError::MissingFields),
+        (&whole.replace("1.3.0", ""), RegistrationError::MissingFields),
+    ] {
+        assert_eq!(read(json), Err(error), "{json}");
+    }
+}
+
+#[test]
+fn an_input_that_ends_is_only_an_error_within_identify() {
+    for (input, end) in [
+        (&b""[..], None),
+        (b"REGISTER t", None),
+        (b"IDENTIFY\n", Some(RegistrationError::SizeCutOff)),
+        (b"IDENTIFY\n\0\0\0", Some(RegistrationError::SizeCutOff)),
+        (b"IDENTIFY\n\0\0\0\x05{", Some(RegistrationError::BodyCutOff)),
+    ] {
+        let mut reader = RegistrationReader::new(1_000);
+        assert_eq!(reader.next(&mut BytesMut::from(input)), Ok(None));
+        assert_eq!(reader.end(), end, "{}", input.escape_ascii());
+    }
+}
