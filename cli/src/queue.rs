@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use comfy_table::Cell;
-use punctual_queue_node::check::{self, CheckpointHealth, Repair, Replayed, TopicReport};
+use punctual_queue_node::check::{self, CheckpointHealth, JournalReport, Repair, Replayed, TopicReport};
 use punctual_queue_node::options::NodeOptions;
 use serde_json::{Value, json};
 
@@ -56,16 +56,11 @@ impl QueueArgs {
 impl FilesArgs {
     fn check(self) -> Result<(), Failure> {
         let reports = check::check(&self.dir).map_err(anyhow::Error::from)?;
-        let journal = check::inspect_journal(&self.dir).map_err(anyhow::Error::from)?;
+        let journal = check::check_journal(&self.dir).map_err(anyhow::Error::from)?;
         let mut objects: Vec<_> = reports.iter().map(report_object).collect();
-        if journal != Replayed::default() {
-            let Replayed { commits, bytes, damaged_commits } = journal;
-            objects.push(json!({ "journal": {
-                "commits": commits, "bytes": bytes, "damaged_commits": damaged_commits,
-            } }));
-        }
-        self.output.open().print(&objects, |style| report_text(style, &reports) + &journal_text(journal))?;
-        let of_journal = if journal.damaged_commits > 0 { Verdict::Damaged } else { Verdict::Whole };
+        objects.extend(journal_object(&journal));
+        self.output.open().print(&objects, |style| report_text(style, &reports) + &journal_text(&journal))?;
+        let of_journal = if journal.content.damaged > 0 { Verdict::Damaged } else { Verdict::Whole };
         match reports.iter().map(verdict).max().max(Some(of_journal)) {
             Some(Verdict::Damaged) => Err(Failure::Said(ExitStatus::Damaged)),
             Some(Verdict::NotUnderstood) => Err(Failure::Said(ExitStatus::NotUnderstood)),
@@ -77,7 +72,7 @@ impl FilesArgs {
         let repairs = check::repair(&self.dir).map_err(anyhow::Error::from)?;
         let object = |repair: &Repair| {
             let Repair { topic, file, kept } = repair;
-            json!({ "topic": topic.as_str(), "file": file, "kept_as": kept })
+            json!({ "topic": topic.as_ref().map(|topic| topic.as_str()), "file": file, "kept_as": kept })
         };
         let objects: Vec<_> = repairs.iter().map(object).collect();
         self.output.open().print(&objects, |style| repair_text(style, &repairs))?;
@@ -172,16 +167,31 @@ fn report_text(style: Style, reports: &[TopicReport]) -> String {
     text
 }
 
-fn journal_text(journal: Replayed) -> String {
+/// Nothing where there is nothing to say.
+fn journal_object(journal: &JournalReport) -> Option<Value> {
+    let Replayed { commits, bytes, damaged, .. } = journal.content;
+    let is_worth_it = commits + damaged > 0 || !journal.aside.is_empty();
+    is_worth_it.then(|| {
+        json!({ "journal": {
+            "commits": commits, "bytes": bytes, "damaged_commits": damaged, "kept_aside": journal.aside,
+        } })
+    })
+}
+
+fn journal_text(journal: &JournalReport) -> String {
+    let Replayed { commits, bytes, damaged, .. } = journal.content;
     let mut text = String::new();
-    if journal.commits > 0 {
+    if commits > 0 {
         text += &format!(
-            "journal: {} commits of {} bytes, put into the logs above by the next start or a repair\n",
-            journal.commits, journal.bytes
+            "journal: {commits} commits of {bytes} bytes; the next start or a repair puts them into the logs, \
+             and what is missing there may be among them\n"
         );
     }
-    if journal.damaged_commits > 0 {
-        text += &format!("damaged: {} commits of the journal\n", journal.damaged_commits);
+    if damaged > 0 {
+        text += &format!("damaged: {damaged} commits of the journal, or more\n");
+    }
+    for aside in &journal.aside {
+        text += &format!("kept aside earlier: {}\n", aside.display());
     }
     text
 }
@@ -192,7 +202,8 @@ fn repair_text(style: Style, repairs: &[Repair]) -> String {
     }
     let rows = repairs.iter().map(|repair| {
         let kept = repair.kept.as_ref().map_or("-".to_owned(), |kept| kept.display().to_string());
-        vec![Cell::new(&repair.topic), Cell::new(repair.file.display()), Cell::new(kept)]
+        let topic = repair.topic.as_ref().map_or("-", |topic| topic.as_str());
+        vec![Cell::new(topic), Cell::new(repair.file.display()), Cell::new(kept)]
     });
     table(style, &["TOPIC", "REPAIRED", "AS IT WAS"], rows)
 }

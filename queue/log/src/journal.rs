@@ -6,6 +6,7 @@
 //! nothing.
 
 mod block;
+mod content;
 mod replay;
 
 use std::hash::{BuildHasher, RandomState};
@@ -31,7 +32,7 @@ pub struct JournalOptions {
     pub from_logs: usize,
     /// Of one log's share of a commit this much is copied at most; more is synced where it stands.
     pub max_batch_bytes: usize,
-    /// Bytes of the file at most. When they are used up, all logs are synced.
+    /// Bytes of the file at most. When half of them are used up, all logs are synced.
     pub max_bytes: u64,
     /// Zeros are written ahead of the end in steps of this many bytes, so that a sync changes no metadata.
     pub zero_step_bytes: u64,
@@ -59,17 +60,30 @@ pub struct Journal {
     file: Option<Arc<dyn DiskFile>>,
     /// Its name was made and is not yet durable.
     directory_dirty: bool,
-    /// Where the next block goes.
-    end: u64,
-    zeroed_to: u64,
+    /// The two halves of the file. Each time the journal begins anew it does so in the other one, so that the first block
+    /// there does not stand in the place of what it replaces.
+    halves: [Half; 2],
+    in_second: bool,
     /// The number of the next block.
     next: u64,
+    /// The number of the first since the journal began anew.
+    begun_with: u64,
     /// All blocks before this one are durable.
     synced: u64,
     block: BlockBuilder,
     /// A commit of many logs was among the last.
     is_on: bool,
     was_wanted: bool,
+}
+
+/// A part of the file.
+#[derive(Debug)]
+struct Half {
+    start: u64,
+    limit: u64,
+    /// Where the next block goes.
+    end: u64,
+    zeroed_to: u64,
 }
 
 /// Why a block was not written. The logs have it all, and may be synced instead.
@@ -91,6 +105,7 @@ impl Journal {
         options: JournalOptions,
     ) -> Result<(Self, Replayed), LogError> {
         let replayed = replay(disk.as_ref(), dir)?;
+        let half = (options.max_bytes / 2).next_multiple_of(ALIGNMENT);
         let journal = Self {
             disk,
             dir: dir.to_owned(),
@@ -98,9 +113,10 @@ impl Journal {
             salt: RandomState::new().hash_one(dir),
             file: None,
             directory_dirty: false,
-            end: FIRST_BLOCK,
-            zeroed_to: FIRST_BLOCK,
+            halves: [Half::new(FIRST_BLOCK, half), Half::new(half, options.max_bytes)],
+            in_second: false,
             next: 1,
+            begun_with: 1,
             synced: 1,
             block: BlockBuilder::default(),
             is_on: false,
@@ -109,9 +125,9 @@ impl Journal {
         Ok((journal, replayed))
     }
 
-    /// Whether a commit that has `logs` logs to sync goes through the journal. Once one has, all do for a while: a log
-    /// may be left unsynced only as long as all that it lacks is in the journal.
-    pub(crate) fn takes(&mut self, logs: usize) -> bool {
+    /// Decides whether a commit that has `logs` logs to sync goes through the journal. Once one has, all do for a while: a
+    /// log may be left unsynced only as long as all that it lacks is in the journal.
+    pub(crate) fn decide(&mut self, logs: usize) -> bool {
         let is_wanted = logs >= self.options.from_logs;
         self.was_wanted |= is_wanted;
         self.is_on |= is_wanted;
@@ -131,35 +147,34 @@ impl Journal {
 
     /// Writes what was staged as one block.
     pub(crate) fn write(&mut self) -> Result<(), NotJournaled> {
-        let mut block = std::mem::take(&mut self.block);
-        let written = self.write_block(&mut block);
-        self.block = block;
+        if self.block.is_empty() {
+            return Ok(());
+        }
+        let written = self.write_block();
         self.block.clear();
         written
     }
 
-    fn write_block(&mut self, block: &mut BlockBuilder) -> Result<(), NotJournaled> {
-        if block.is_empty() {
-            return Ok(());
-        }
-        let end = self.end + block.bytes();
-        if end > self.options.max_bytes {
+    fn write_block(&mut self) -> Result<(), NotJournaled> {
+        let half = usize::from(self.in_second);
+        let (offset, end) = (self.halves[half].end, self.halves[half].end + self.block.bytes());
+        if end > self.halves[half].limit {
             return Err(NotJournaled::NoRoom);
         }
-        let write = |journal: &mut Self| {
-            let file = journal.file()?;
-            let head = block.header(journal.salt, journal.next, journal.synced);
-            let mut slices: Vec<_> = std::iter::once(IoSlice::new(&head)).chain(block.slices()).collect();
-            write_all_at(file.as_ref(), &mut slices, journal.end)
-        };
-        if let Err(error) = write(self) {
-            tracing::debug!(%error, "could not write to the journal; syncing each log instead");
+        let header = self.block.header(self.next, self.begun_with, self.synced).encode(self.salt);
+        let written = self.file().and_then(|file| {
+            let mut slices: Vec<_> =
+                std::iter::once(IoSlice::new(&header)).chain(self.block.slices()).collect();
+            write_all_at(file.as_ref(), &mut slices, offset)?;
+            self.halves[half].advance_to(end, file.as_ref(), self.options.zero_step_bytes);
+            Ok(())
+        });
+        if let Err(error) = written {
+            tracing::warn!(%error, "could not write to the journal; syncing each log instead");
             self.is_on = false;
             return Err(NotJournaled::Io);
         }
         self.next += 1;
-        self.end = end.next_multiple_of(ALIGNMENT);
-        self.write_zeros_ahead();
         Ok(())
     }
 
@@ -167,28 +182,22 @@ impl Journal {
         if let Some(file) = &self.file {
             return Ok(Arc::clone(file));
         }
-        let file = self.disk.open(&self.path(), OpenMode::New)?;
-        let header = block::file_header(self.salt);
-        if let Err(e) = write_all_at(file.as_ref(), &mut [IoSlice::new(&header)], 0) {
-            self.disk.remove_file(&self.path())?;
-            return Err(e);
-        }
+        let path = self.path();
+        let file = match self.disk.open(&path, OpenMode::New) {
+            // Left by a try that failed, with nothing in it.
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                self.disk.remove_file(&path)?;
+                self.disk.open(&path, OpenMode::New)?
+            }
+            opened => opened?,
+        };
+        write_all_at(file.as_ref(), &mut [IoSlice::new(&block::file_header(self.salt))], 0)?;
         self.directory_dirty = true;
         Ok(Arc::clone(self.file.insert(file)))
     }
 
     fn path(&self) -> PathBuf {
         self.dir.join(FILE_NAME)
-    }
-
-    fn write_zeros_ahead(&mut self) {
-        if self.end <= self.zeroed_to {
-            return;
-        }
-        let until = (self.end + self.options.zero_step_bytes).min(self.options.max_bytes);
-        let written = self.file.as_ref().map(|file| write_zeros_at(file.as_ref(), self.end..until));
-        // Without room for zeros the next block may still find some.
-        self.zeroed_to = if matches!(written, Some(Ok(()))) { until } else { self.end };
     }
 
     /// What must be synced before the blocks written so far are durable.
@@ -209,8 +218,21 @@ impl Journal {
 
     /// All logs are synced: what the journal holds is not needed any more.
     pub(crate) fn begin_anew(&mut self) {
-        self.end = FIRST_BLOCK;
+        let was_on = self.is_on;
         self.is_on = std::mem::take(&mut self.was_wanted);
+        if self.next == self.begun_with {
+            return; // nothing was written since it did
+        }
+        self.begun_with = self.next;
+        self.in_second = !self.in_second;
+        let half = &mut self.halves[usize::from(self.in_second)];
+        half.end = half.start;
+        if was_on && !self.is_on {
+            // Perhaps the last for long: a block without entries says that those before it are needed no more. Without
+            // it, they are put where they are already.
+            let _ = self.write_block();
+            self.begun_with = self.next;
+        }
     }
 
     /// All logs are synced, and nothing more will come. A file that cannot be removed does no harm.
@@ -220,5 +242,23 @@ impl Journal {
         {
             tracing::debug!(%error, "could not remove the journal");
         }
+    }
+}
+
+impl Half {
+    fn new(start: u64, limit: u64) -> Self {
+        Self { start, limit, end: start, zeroed_to: start }
+    }
+
+    /// A block was written up to `end`. Has blocks of the disk written for those to come.
+    fn advance_to(&mut self, end: u64, file: &dyn DiskFile, step: u64) {
+        self.end = end.next_multiple_of(ALIGNMENT);
+        if self.end <= self.zeroed_to {
+            return;
+        }
+        let until = (self.end + step).min(self.limit).max(self.end);
+        // Without room for zeros the next block may still find some.
+        let is_written = write_zeros_at(file, self.end..until).is_ok();
+        self.zeroed_to = if is_written { until } else { self.end };
     }
 }

@@ -50,11 +50,20 @@ impl TopicReport {
     }
 }
 
-/// A file that was mended or set aside.
+/// What is to be seen of the journal that all topics share.
+#[derive(Debug, Clone)]
+pub struct JournalReport {
+    /// Commits that the next start, or a [`repair`], puts into the topics' logs. Until then these may seem damaged.
+    pub content: Replayed,
+    /// Journals that were set aside earlier because a part of them cannot be read.
+    pub aside: Vec<PathBuf>,
+}
+
+/// A file that was mended, put into others, or set aside.
 #[derive(Debug, Clone)]
 pub struct Repair {
-    /// Which topic it belongs to.
-    pub topic: TopicName,
+    /// Which topic it belongs to; `None` for the journal, which all share.
+    pub topic: Option<TopicName>,
     /// The file.
     pub file: PathBuf,
     /// Where it is as it was before; `None` when there was none.
@@ -70,14 +79,18 @@ pub fn check(data_path: &Path) -> Result<Vec<TopicReport>, NodeError> {
     topics.into_iter().map(|(topic, dir)| look(topic, dir)).collect()
 }
 
-/// What the journal of the node whose data directory is `data_path` holds: commits that the next start, or a [`repair`],
-/// puts into the topics' logs. Until then these may be behind.
+/// Reads the journal of the node whose data directory is `data_path`, and changes nothing.
 ///
 /// # Errors
 /// As [`check`].
-pub fn inspect_journal(data_path: &Path) -> Result<Replayed, NodeError> {
+pub fn check_journal(data_path: &Path) -> Result<JournalReport, NodeError> {
     let (_lock, _) = open(data_path)?;
-    journal::inspect(&RealDisk, data_path).map_err(NodeError::Journal)
+    let content = journal::inspect(&RealDisk, data_path).map_err(NodeError::Journal)?;
+    let failed = |source| NodeError::Io { action: "list", path: data_path.to_owned(), source };
+    let names = RealDisk.list(data_path).map_err(failed)?;
+    let is_aside = |name: &&String| name.starts_with("journal") && name.ends_with(".damaged");
+    let aside = names.iter().filter(is_aside).map(|name| data_path.join(name)).collect();
+    Ok(JournalReport { content, aside })
 }
 
 /// Puts what the journal holds into the logs, and takes what cannot be read out of the node's files, so that it starts
@@ -87,8 +100,11 @@ pub fn inspect_journal(data_path: &Path) -> Result<Replayed, NodeError> {
 /// As [`check`], or a file cannot be written.
 pub fn repair(data_path: &Path) -> Result<Vec<Repair>, NodeError> {
     let (_lock, topics) = open(data_path)?;
-    journal::replay(&RealDisk, data_path).map_err(NodeError::Journal)?;
+    let journal = journal::replay(&RealDisk, data_path).map_err(NodeError::Journal)?;
     let mut repairs = Vec::new();
+    if journal != Replayed::default() {
+        repairs.push(Repair { topic: None, file: data_path.join("journal"), kept: journal.kept });
+    }
     for (topic, dir) in topics {
         let report = look(topic.clone(), dir)?;
         mend(&report, &mut repairs).map_err(failed(&topic))?;
@@ -139,7 +155,7 @@ fn look_into(topic: TopicName, dir: PathBuf) -> Result<TopicReport, TopicError> 
 
 fn mend(report: &TopicReport, repairs: &mut Vec<Repair>) -> Result<(), TopicError> {
     let mut note =
-        |file, kept: Option<PathBuf>| repairs.push(Repair { topic: report.topic.clone(), file, kept });
+        |file, kept: Option<PathBuf>| repairs.push(Repair { topic: Some(report.topic.clone()), file, kept });
     if report.checkpoint.is_damaged() {
         let moved = Checkpoint::repair(&RealDisk, &report.dir)?;
         moved.into_iter().for_each(|(file, kept)| note(file, Some(kept)));

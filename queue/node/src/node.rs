@@ -45,7 +45,7 @@ pub struct Node {
     shared: Arc<tcp::Shared>,
     failure: watch::Receiver<Option<SyncFailure>>,
     health: Health,
-    _lock: DirLock,
+    lock: DirLock,
 }
 
 /// What every part of the node may need.
@@ -126,7 +126,7 @@ impl Node {
         let health = Health::new();
         health.set_ready("serving", false, "not started");
         let shared = Arc::new(shared);
-        Ok(Self { tcp, http, tcp_address, http_address, advertised, shared, failure, health, _lock: lock })
+        Ok(Self { tcp, http, tcp_address, http_address, advertised, shared, failure, health, lock })
     }
 
     /// Where producers and consumers connect.
@@ -153,7 +153,7 @@ impl Node {
     /// # Errors
     /// A sync failed, or a listener broke. After a failed sync nothing is acknowledged any more.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), NodeError> {
-        let Self { tcp, http, advertised, shared, mut failure, health, _lock, .. } = self;
+        let Self { tcp, http, advertised, shared, mut failure, health, lock, .. } = self;
         let (leave, stop) = (CancellationToken::new(), CancellationToken::new());
         shared.topics.start();
 
@@ -184,6 +184,13 @@ impl Node {
             outcome = outcome.and(accepted(ended));
         }
         shared.topics.stop().await;
+        let stopping = Arc::clone(&shared);
+        let stopped = tokio::task::spawn_blocking(move || stopping.context.committer.stop());
+        let _panic_was_reported = stopped.await;
+        if let Some(failed) = failure.borrow().clone() {
+            outcome = outcome.and(Err(NodeError::SyncFailed(failed)));
+        }
+        drop(lock); // the files are another process's from here on
         outcome
     }
 }
@@ -254,11 +261,8 @@ fn open_journal(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Journal, NodeError> 
             "put into the topics' logs what the last process had only synced in the journal",
         );
     }
-    if replayed.damaged_commits > 0 {
-        tracing::error!(
-            journal.commits = replayed.damaged_commits,
-            "a part of the journal cannot be read; it is kept as journal.damaged"
-        );
+    if let Some(kept) = &replayed.kept {
+        tracing::error!(journal.path = %kept.display(), "a part of the journal cannot be read; it is kept");
     }
     Ok(journal)
 }

@@ -158,7 +158,7 @@ impl Topic {
             committed: Mutex::default(),
             keeper,
             wants_checkpoint: AtomicBool::new(is_alone),
-            files: Mutex::new(Files { checkpointed: oldest }),
+            files: Mutex::new(Files { checkpointed: oldest.filter(|_| !is_alone) }),
         });
         damage.for_each(|range| topic.report_damage(range));
         Ok(topic)

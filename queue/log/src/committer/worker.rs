@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::group::{Group, LogKey, grouped};
 use super::observer::{Commit, Observer};
 use super::queue::{Queue, Request};
-use super::unsynced::{InJournal, Unsynced};
+use super::unsynced::{Due, InJournal, Unsynced};
 use crate::error::{AppendError, SyncFailure};
 use crate::journal::{Journal, NotJournaled};
 use crate::log::{Completion, Durability, Shared};
@@ -46,13 +46,13 @@ impl Worker {
     }
 
     pub(super) fn run(mut self) {
-        while let Some(requests) = self.queue.take(self.unsynced.sync_at()) {
+        while let Some(requests) = self.queue.take(self.unsynced.next_due()) {
             if let Err(failure) = self.commit(requests) {
                 self.observer.failed(&failure);
                 return;
             }
         }
-        let logs = self.unsynced.take().collect();
+        let logs = self.unsynced.take(Due::All);
         match self.sync(logs, false) {
             Ok(()) => self.journal.iter_mut().for_each(Journal::remove),
             Err(failure) => self.observer.failed(&failure),
@@ -63,27 +63,26 @@ impl Worker {
     fn commit(&mut self, requests: Vec<Request>) -> Result<(), SyncFailure> {
         let mut commit = Commit { records: requests.len(), ..Commit::default() };
         let groups = grouped(requests);
-        let is_due = self.unsynced.is_due(Instant::now());
+        let mut due = self.unsynced.due(Instant::now());
         let logs_to_sync = groups.iter().filter(|group| group.wants_sync()).count();
-        let journals = !is_due && self.journal.as_mut().is_some_and(|journal| journal.takes(logs_to_sync));
+        let journals =
+            due != Due::All && self.journal.as_mut().is_some_and(|journal| journal.decide(logs_to_sync));
         let mut pending = Pending::default();
         for group in groups {
             commit.bytes += group.records.iter().map(Record::length).sum::<usize>();
             self.write(group, journals, &mut pending);
         }
-        let has_room = self.write_journal(&mut pending);
-        let syncs_all = is_due || !has_room;
-        if syncs_all {
-            pending.logs.extend(self.unsynced.take().map(|log| (LogKey::of(&log), log)));
+        if let Err(NotJournaled::NoRoom) = self.write_journal(&mut pending) {
+            due = Due::All;
         }
         pending.logs.values().for_each(|log| self.unsynced.forget(log));
+        pending.logs.extend(self.unsynced.take(due).into_iter().map(|log| (LogKey::of(&log), log)));
+        let with_journal = due == Due::NotDurable || pending.staged.iter().any(|(_, wants_sync)| *wants_sync);
         let now = Instant::now();
-        self.unsynced.set_time(now);
-        let waits_for_journal = pending.staged.iter().any(|(_, wants_sync)| *wants_sync);
-        if waits_for_journal || !pending.logs.is_empty() {
+        if with_journal || !pending.logs.is_empty() {
             commit.synced_logs = pending.logs.len();
-            commit.journaled_logs = pending.staged.len();
-            if let Err(failure) = self.sync(pending.logs.into_values().collect(), waits_for_journal) {
+            commit.journaled_logs = if with_journal { pending.staged.len() } else { 0 };
+            if let Err(failure) = self.sync(pending.logs.into_values().collect(), with_journal) {
                 let refused = self.queue.refuse(AppendError::SyncFailed);
                 let waiting = pending.synced.into_iter().map(|(done, _)| done);
                 for done in waiting.chain(refused.into_iter().map(|request| request.done)) {
@@ -93,9 +92,11 @@ impl Worker {
             }
             commit.sync = now.elapsed();
         }
-        if syncs_all && let Some(journal) = &mut self.journal {
-            journal.begin_anew();
+        if self.unsynced.is_empty() {
+            self.journal.iter_mut().for_each(Journal::begin_anew);
         }
+        let journal_waits = self.journal.as_ref().is_some_and(|journal| journal.dirty_file().is_some());
+        self.unsynced.set_times(now, journal_waits);
         for (done, result) in pending.synced {
             done(result);
         }
@@ -123,7 +124,11 @@ impl Worker {
             }
         }
         if written.batches.is_empty() {
-            return; // all was refused
+            // All was refused, but a segment may have been begun, or something cut off.
+            if !is_made_of_batches {
+                self.unsynced.note(&log, InJournal::NotAll);
+            }
+            return;
         }
         let may_be_staged = journals && is_made_of_batches && self.unsynced.is_in_journal(&log);
         let journal = self.journal.as_mut().filter(|_| may_be_staged);
@@ -142,8 +147,8 @@ impl Worker {
         }
     }
 
-    /// Writes the journal's block. Where that fails, the logs in it wait for their own sync. Says whether there was room.
-    fn write_journal(&mut self, pending: &mut Pending) -> bool {
+    /// Writes the journal's block. Where that fails, the logs in it wait for their own sync.
+    fn write_journal(&mut self, pending: &mut Pending) -> Result<(), NotJournaled> {
         let written = self.journal.as_mut().map_or(Ok(()), Journal::write);
         if written.is_ok() {
             pending.staged.iter().for_each(|(log, _)| self.unsynced.note(log, InJournal::All));
@@ -152,7 +157,7 @@ impl Worker {
                 self.await_own_sync(log, wants_sync, pending);
             }
         }
-        !matches!(written, Err(NotJournaled::NoRoom))
+        written
     }
 
     /// Files first, then the directories that name them: only then can a record in a new file be relied on.

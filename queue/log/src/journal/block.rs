@@ -2,15 +2,15 @@
 //!
 //! ```text
 //! file:   magic 8 | salt u64 | checksum u32: CRC-32 of both
-//! block:  number u64 | synced before u64 | length u32 | checksum u32: CRC-32 of the entries |
+//! block:  number u64 | begun with u64 | synced before u64 | length u32 | checksum u32: CRC-32 of the entries |
 //!         mark u32: CRC-32 of the salt and the header so far
 //! entry:  directory's length u16 | directory, below the journal's | salt u32 | segment u32 | offset u32 |
 //!         length u32 | bytes
 //! ```
 //!
-//! Numbers are big-endian. Blocks begin at multiples of [`ALIGNMENT`], so that none shares a sector with another, and one
-//! that cannot be read hides none behind it. The salt is a random number that no publisher knows, so nothing in a message
-//! can pass for a block.
+//! Numbers are big-endian. Blocks begin at multiples of [`ALIGNMENT`], so that none shares a sector with another, and
+//! one that cannot be read hides none behind it. The salt is a random number that no publisher knows, so nothing in a
+//! message can pass for a block.
 
 use std::io::IoSlice;
 use std::ops::Range;
@@ -28,7 +28,7 @@ pub(super) const FILE_HEADER_BYTES: usize = 20;
 pub(super) const FIRST_BLOCK: u64 = ALIGNMENT;
 
 /// Bytes in front of a block's entries.
-pub(super) const HEADER_BYTES: usize = 28;
+pub(super) const HEADER_BYTES: usize = 36;
 
 const MAGIC: [u8; 8] = *b"PNCTJRN1";
 
@@ -45,6 +45,8 @@ pub(super) struct BlockBuilder {
 pub(super) struct BlockHeader {
     /// Counts up from block to block of one process.
     pub(super) number: u64,
+    /// The number of the first block since the journal began anew. Those before it are needed no more.
+    pub(super) begun_with: u64,
     /// Blocks before this number were synced when the block was written.
     pub(super) synced_before: u64,
     pub(super) length: u32,
@@ -91,12 +93,12 @@ impl BlockBuilder {
     }
 
     /// The header of the block as it is now.
-    pub(super) fn header(&self, salt: u64, number: u64, synced_before: u64) -> [u8; HEADER_BYTES] {
+    pub(super) fn header(&self, number: u64, begun_with: u64, synced_before: u64) -> BlockHeader {
         let mut hasher = crc32fast::Hasher::new();
         self.slices().for_each(|slice| hasher.update(&slice));
         // The journal's size, in which a block has to fit, is bounded by far less.
         let length = self.bytes as u32;
-        BlockHeader { number, synced_before, length, checksum: hasher.finalize() }.encode(salt)
+        BlockHeader { number, begun_with, synced_before, length, checksum: hasher.finalize() }
     }
 
     pub(super) fn clear(&mut self) {
@@ -107,24 +109,27 @@ impl BlockBuilder {
 }
 
 impl BlockHeader {
-    fn encode(self, salt: u64) -> [u8; HEADER_BYTES] {
+    pub(super) fn encode(self, salt: u64) -> [u8; HEADER_BYTES] {
         let mut bytes = [0; HEADER_BYTES];
         bytes[..8].copy_from_slice(&self.number.to_be_bytes());
-        bytes[8..16].copy_from_slice(&self.synced_before.to_be_bytes());
-        bytes[16..20].copy_from_slice(&self.length.to_be_bytes());
-        bytes[20..24].copy_from_slice(&self.checksum.to_be_bytes());
-        let mark = mark(salt, &bytes[..24]);
-        bytes[24..].copy_from_slice(&mark.to_be_bytes());
+        bytes[8..16].copy_from_slice(&self.begun_with.to_be_bytes());
+        bytes[16..24].copy_from_slice(&self.synced_before.to_be_bytes());
+        bytes[24..28].copy_from_slice(&self.length.to_be_bytes());
+        bytes[28..32].copy_from_slice(&self.checksum.to_be_bytes());
+        let mark = mark(salt, &bytes[..32]);
+        bytes[32..].copy_from_slice(&mark.to_be_bytes());
         bytes
     }
 
     pub(super) fn decode(bytes: &[u8; HEADER_BYTES], salt: u64) -> Option<Self> {
         let (number, rest) = bytes.split_first_chunk()?;
+        let (begun_with, rest) = rest.split_first_chunk()?;
         let (synced_before, rest) = rest.split_first_chunk()?;
         let (length, rest) = rest.split_first_chunk()?;
         let (checksum, found) = rest.split_first_chunk()?;
-        (found == mark(salt, &bytes[..24]).to_be_bytes()).then(|| Self {
+        (found == mark(salt, &bytes[..32]).to_be_bytes()).then(|| Self {
             number: u64::from_be_bytes(*number),
+            begun_with: u64::from_be_bytes(*begun_with),
             synced_before: u64::from_be_bytes(*synced_before),
             length: u32::from_be_bytes(*length),
             checksum: u32::from_be_bytes(*checksum),
@@ -149,10 +154,26 @@ pub(super) fn file_header(salt: u64) -> [u8; FILE_HEADER_BYTES] {
     bytes
 }
 
+/// What the blocks of a file are marked with.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Salt {
+    Known(u64),
+    /// Only zeros are there.
+    Nothing,
+    Unreadable,
+    OfAnotherVersion,
+}
+
 /// What the blocks of the file with this header are marked with.
-pub(super) fn file_salt(bytes: &[u8; FILE_HEADER_BYTES]) -> Option<u64> {
-    let salt = u64::from_be_bytes(*bytes[8..].first_chunk()?);
-    (*bytes == file_header(salt)).then_some(salt)
+pub(super) fn file_salt(bytes: &[u8; FILE_HEADER_BYTES]) -> Salt {
+    let [_, _, _, _, _, _, _, _, s0, s1, s2, s3, s4, s5, s6, s7, ..] = *bytes;
+    let salt = u64::from_be_bytes([s0, s1, s2, s3, s4, s5, s6, s7]);
+    match *bytes {
+        whole if whole == file_header(salt) => Salt::Known(salt),
+        zeros if zeros == [0; FILE_HEADER_BYTES] => Salt::Nothing,
+        other if other[..7] == MAGIC[..7] && other[7] != MAGIC[7] => Salt::OfAnotherVersion,
+        _ => Salt::Unreadable,
+    }
 }
 
 /// The entries of a block that is whole; ends early at one that makes no sense.

@@ -77,7 +77,7 @@ fn what_only_the_journal_has_is_put_where_it_belongs() {
     append_to_all(&open_all(&fixture), b"second");
     cut_power(&fixture, AFTER_FIRST);
     let expected = inspect(&RealDisk, fixture.dir.path()).unwrap();
-    assert_eq!((expected.commits, expected.damaged_commits), (1, 0));
+    assert_eq!((expected.commits, expected.damaged), (1, 0));
     assert_eq!(replay(&RealDisk, fixture.dir.path()).unwrap(), expected);
     assert!(!journal(&fixture).exists());
     let after = Fixture { dir: fixture.dir, ..Fixture::new() };
@@ -92,12 +92,16 @@ fn a_record_too_large_to_be_copied_is_synced_where_it_stands() {
     let fixture = Fixture::journaled(3);
     let logs = open_all(&fixture);
     append_to_all(&logs, b"second");
-    append(&logs[0], &[1; 1000]).unwrap(); // a segment of its own: not left to the journal anyhow
+    // These begin a segment each, and are synced for that; in the second there is room for more.
+    append(&logs[0], &[1; 600]).unwrap();
+    append(&logs[0], &[1; 600]).unwrap();
     let before = fixture.disk.syncs();
-    append(&logs[0], &[2; 1001 - 12]).unwrap();
-    assert!(fixture.disk.syncs() > before);
+    append(&logs[0], &[2; 300]).unwrap();
+    append(&logs[0], &[3; 1001 - 12]).unwrap();
+    assert_eq!(fixture.disk.syncs() - before, 2);
     let journaled = fs::read(journal(&fixture)).unwrap();
-    assert!(!journaled.windows(100).any(|bytes| bytes == [2; 100]));
+    let has = |byte: u8| journaled.windows(100).any(|bytes| bytes == [byte; 100]);
+    assert_eq!((has(2), has(3)), (true, false));
 }
 
 #[test]
@@ -151,12 +155,40 @@ fn a_damaged_block_is_told_and_costs_its_own_records_alone() {
     content[4096 * 2 + 50] ^= 1; // in the block of the third
     fs::write(journal(&fixture), content).unwrap();
     let replayed = replay(&RealDisk, fixture.dir.path()).unwrap();
-    assert_eq!((replayed.commits, replayed.damaged_commits), (3, 1));
-    assert!(journal(&fixture).with_extension("damaged").exists());
+    assert_eq!((replayed.commits, replayed.damaged), (3, 1));
+    assert_eq!(replayed.kept, Some(journal(&fixture).with_extension("damaged")));
     let after = Fixture { dir: fixture.dir, ..Fixture::new() };
     let (records, damage) = read_all(&after.open_named("d"));
     assert_eq!(records, ["first", "second", "fourth", "fifth."]);
     assert_eq!(damage.len(), 1);
+}
+
+#[test]
+fn the_first_block_is_missed_too() {
+    let fixture = Fixture::journaled(3);
+    let logs = open_all(&fixture);
+    append_to_all(&logs, b"second");
+    append_to_all(&logs, b"third.");
+    cut_power(&fixture, AFTER_FIRST);
+    let mut content = fs::read(journal(&fixture)).unwrap();
+    content[4096 + 50] ^= 1;
+    fs::write(journal(&fixture), content).unwrap();
+    let replayed = replay(&RealDisk, fixture.dir.path()).unwrap();
+    assert_eq!((replayed.commits, replayed.damaged), (1, 1));
+}
+
+#[test]
+fn a_segment_that_can_take_nothing_leaves_the_journal_for_a_person() {
+    let fixture = Fixture::journaled(3);
+    append_to_all(&open_all(&fixture), b"second");
+    cut_power(&fixture, AFTER_FIRST);
+    let path = fixture.dir.path().join("a").join("0000000001.seg");
+    let mut segment = fs::read(&path).unwrap();
+    segment[12] ^= 3;
+    fs::write(&path, segment).unwrap();
+    let replayed = replay(&RealDisk, fixture.dir.path()).unwrap();
+    assert_eq!((replayed.commits, replayed.damaged), (1, 1));
+    assert!(replayed.kept.unwrap().exists());
 }
 
 #[test]
@@ -171,5 +203,5 @@ fn behind_a_gap_stands_what_was_never_synced() {
     content[4096 * 3 + 50] ^= 1; // nothing says that the last one had been synced
     fs::write(journal(&fixture), content).unwrap();
     let replayed = replay(&RealDisk, fixture.dir.path()).unwrap();
-    assert_eq!((replayed.commits, replayed.damaged_commits), (2, 0));
+    assert_eq!((replayed.commits, replayed.damaged), (2, 0));
 }

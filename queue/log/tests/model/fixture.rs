@@ -71,7 +71,7 @@ impl Model {
     pub(crate) fn journaled() -> Self {
         let (disk, seen) = (ModelDisk::default(), Arc::new(Seen::default()));
         let options =
-            JournalOptions { from_logs: 1, max_batch_bytes: 100, max_bytes: 3 * 4096, zero_step_bytes: 16 };
+            JournalOptions { from_logs: 1, max_batch_bytes: 100, max_bytes: 5 * 4096, zero_step_bytes: 16 };
         let shared = Arc::new(disk.clone());
         let (journal, _) = Journal::open(shared.clone(), Path::new(DATA), options).unwrap();
         let committer = Arc::new(Committer::start(shared, Some(journal), seen.clone()).unwrap());

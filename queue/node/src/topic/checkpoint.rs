@@ -122,12 +122,11 @@ impl Checkpoint {
     /// comes now takes its places. Says whether it was.
     pub(crate) fn cut_to(&mut self, end: Position) -> bool {
         let is_behind = Position::from_u64(self.position) > end;
-        if is_behind {
-            self.position = end.to_u64();
-            self.waypoints.retain(|WaypointCheckpoint(_, position, _)| *position < end.to_u64());
-            self.segments.retain(|(segment, _)| *segment <= end.segment.0);
-            self.damage.retain(|(segment, ..)| *segment <= end.segment.0);
-        }
+        self.position = self.position.min(end.to_u64());
+        // These may be ahead of the place: what was written and not yet synced when it was stored may be gone too.
+        self.waypoints.retain(|WaypointCheckpoint(_, position, _)| *position < end.to_u64());
+        self.segments.retain(|(segment, _)| *segment <= end.segment.0);
+        self.damage.retain(|(segment, ..)| *segment <= end.segment.0);
         is_behind
     }
 
