@@ -55,7 +55,8 @@ pub(crate) struct Topic {
     /// Held for computing and for handing records to the log, so that these stand there in the order of their
     /// numbers; never while waiting for the disk. Taken before a channel's lock, never after.
     core: Mutex<Core>,
-    /// Batches that are on the disk and not yet with the channels. The committer's thread puts them here.
+    /// Batches that are on the disk and not yet with the channels. The committer's thread puts them here. Locked for a
+    /// moment, with or without the core.
     committed: Mutex<Vec<Batch>>,
     keeper: Arc<Notify>,
     /// There is something that only a checkpoint keeps: a change that the disk refused, damage, segments to rewrite.
@@ -227,6 +228,7 @@ impl Topic {
 
     /// Drops what waits in the topic itself, because it is paused or has no channels.
     pub(crate) async fn empty(&self) -> Result<(), TopicError> {
+        self.distribute();
         let receipt = {
             let mut core = self.core.lock();
             let (start, end) = (core.announced_end, core.committed_end);
@@ -240,6 +242,7 @@ impl Topic {
     }
 
     pub(crate) fn counts(&self) -> TopicCounts {
+        self.distribute();
         let core = self.core.lock();
         TopicCounts {
             depth: core.committed_end.0 - core.announced_end.0,

@@ -131,6 +131,7 @@ impl Topic {
     }
 
     pub(crate) async fn empty_channel(&self, handle: &ChannelHandle) -> Result<(), TopicError> {
+        self.distribute();
         let receipt = {
             let _order = self.core.lock();
             let end = handle.with(|channel, _| channel.empty());

@@ -148,11 +148,12 @@ impl Keeper {
 }
 
 impl Topic {
-    /// Hands what has reached the disk to the channels.
-    fn distribute(&self) {
-        let batches = std::mem::take(&mut *self.committed.lock());
+    /// Hands what has reached the disk to the channels. Besides the keeper, who must come after it, whatever is to be true
+    /// of all that was acknowledged calls it first.
+    pub(super) fn distribute(&self) {
         let noted_every = self.context.options.retain.map(retention::noted_every);
         let mut core = self.core.lock();
+        let batches = std::mem::take(&mut *self.committed.lock()); // in their order, for the core is locked
         let before = core.committed_end;
         for batch in &batches {
             core.waypoints.note(batch, noted_every);

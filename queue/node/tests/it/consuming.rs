@@ -236,6 +236,20 @@ async fn an_emptied_topic_forgets_what_waits_in_it() {
 }
 
 #[tokio::test]
+async fn what_was_acknowledged_is_counted_and_emptied_at_once() {
+    let node = Fixture::new().start().await;
+    assert_eq!(node.post("/topic/create?topic=t").await.0, 200);
+    assert_eq!(node.post("/channel/create?topic=t&channel=c").await.0, 200);
+    for round in 1..=20_u64 {
+        node.publish("t", &["a"]).await;
+        assert_eq!(node.channel_stats("t", "c").await["message_count"], 2 * round - 1);
+        node.publish("t", &["b"]).await;
+        assert_eq!(node.post("/channel/empty?topic=t&channel=c").await.0, 200);
+        assert_eq!(node.channel_stats("t", "c").await["depth"], 0);
+    }
+}
+
+#[tokio::test]
 async fn deleting_a_channel_or_its_topic_ends_its_consumers() {
     let node = Fixture::new().start().await;
     let mut consumer = node.subscribe("t", "c", 1).await;
