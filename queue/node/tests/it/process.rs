@@ -50,7 +50,8 @@ impl Drop for NodeProcess {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "not a test: other tests start it as a process and kill it"]
 async fn the_node_that_tests_kill() {
-    let dir = std::env::var_os(DIR).expect("started by another test");
+    // A runner that runs all that is ignored comes here too.
+    let Some(dir) = std::env::var_os(DIR) else { return };
     let fixture = Fixture::new();
     let mut options = fixture.options();
     options.data_path = dir.into();
