@@ -89,7 +89,7 @@ impl Log {
         self.shared.index.lock().end
     }
 
-    /// All before this survives a power cut. It may lie before [`end`](Self::end) for half a second, and always is the
+    /// All before this survives a power cut. It may lie before [`end`](Self::end) for some seconds, and always is the
     /// place of a record, or where one will be.
     #[must_use]
     pub fn synced_end(&self) -> Position {

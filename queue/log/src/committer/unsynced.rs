@@ -18,14 +18,17 @@ const OWN_SYNC_AFTER: Duration = Duration::from_secs(5);
 /// See the module's words.
 #[derive(Debug, Default)]
 pub(super) struct Unsynced {
-    logs: HashMap<LogKey, (Arc<Shared>, InJournal)>,
-    /// When what is not durable is to be synced: logs of which the journal has not all, and the journal.
+    /// Of which the journal has all that they lack.
+    relying: HashMap<LogKey, Arc<Shared>>,
+    /// All others.
+    lacking: HashMap<LogKey, Arc<Shared>>,
+    /// When what is not durable is to be synced: the logs that are lacking, and the journal.
     sync_at: Option<Instant>,
     /// When all logs are to be synced.
     own_sync_at: Option<Instant>,
 }
 
-/// What the journal has of all that a log lacks.
+/// What the journal has of what was written to a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum InJournal {
     All,
@@ -45,25 +48,30 @@ pub(super) enum Due {
 impl Unsynced {
     /// `log` was written to.
     pub(super) fn note(&mut self, log: &Arc<Shared>, in_journal: InJournal) {
-        let (_, known) = self.logs.entry(LogKey::of(log)).or_insert((Arc::clone(log), in_journal));
+        let key = LogKey::of(log);
         if in_journal == InJournal::NotAll {
-            *known = InJournal::NotAll;
+            self.relying.remove(&key);
+            self.lacking.insert(key, Arc::clone(log));
+        } else if !self.lacking.contains_key(&key) {
+            self.relying.insert(key, Arc::clone(log));
         }
     }
 
     /// `log` is about to be synced.
     pub(super) fn forget(&mut self, log: &Arc<Shared>) {
-        self.logs.remove(&LogKey::of(log));
+        let key = LogKey::of(log);
+        self.relying.remove(&key);
+        self.lacking.remove(&key);
     }
 
     /// Whether the journal has all that `log` lacks so far.
     pub(super) fn is_in_journal(&self, log: &Arc<Shared>) -> bool {
-        self.logs.get(&LogKey::of(log)).is_none_or(|(_, in_journal)| *in_journal == InJournal::All)
+        !self.lacking.contains_key(&LogKey::of(log))
     }
 
-    /// Whether no log relies on the journal.
+    /// Whether every log is synced.
     pub(super) fn is_empty(&self) -> bool {
-        self.logs.is_empty()
+        self.relying.is_empty() && self.lacking.is_empty()
     }
 
     /// What is due at `now`.
@@ -83,27 +91,22 @@ impl Unsynced {
 
     /// Takes those out that are to be synced.
     pub(super) fn take(&mut self, due: Due) -> Vec<Arc<Shared>> {
+        let mut taken = Vec::new();
         if due != Due::Nothing {
             self.sync_at = None;
+            taken.extend(self.lacking.drain().map(|(_, log)| log));
         }
         if due == Due::All {
             self.own_sync_at = None;
+            taken.extend(self.relying.drain().map(|(_, log)| log));
         }
-        let is_taken = |in_journal| match due {
-            Due::Nothing => false,
-            Due::NotDurable => in_journal == InJournal::NotAll,
-            Due::All => true,
-        };
-        let taken = self.logs.extract_if(|_, (_, in_journal)| is_taken(*in_journal));
-        taken.map(|(_, (log, _))| log).collect()
+        taken
     }
 
     /// Sets the times anew after a commit at `now`; `journal_waits` says whether the journal has what was not synced.
     pub(super) fn set_times(&mut self, now: Instant, journal_waits: bool) {
-        let waits =
-            journal_waits || self.logs.values().any(|(_, in_journal)| *in_journal == InJournal::NotAll);
+        let waits = journal_waits || !self.lacking.is_empty();
         self.sync_at = waits.then(|| self.sync_at.unwrap_or(now + SYNC_AFTER));
-        let relies = !self.logs.is_empty();
-        self.own_sync_at = relies.then(|| self.own_sync_at.unwrap_or(now + OWN_SYNC_AFTER));
+        self.own_sync_at = (!self.is_empty()).then(|| self.own_sync_at.unwrap_or(now + OWN_SYNC_AFTER));
     }
 }
