@@ -9,6 +9,7 @@ mod consuming;
 mod damage;
 mod failing_disk;
 mod http;
+mod journal;
 mod lookups;
 mod panics;
 mod process;
