@@ -45,6 +45,17 @@ async fn publish_three_segments(node: &Running) -> Vec<String> {
     bodies
 }
 
+/// A stopped node whose topic fills some segments; what was published, and the last segment's number.
+async fn stopped_with_segments() -> (Fixture, Vec<String>, u32) {
+    let fixture = Fixture::new();
+    let node = fixture.start().await;
+    let _channel = node.subscribe("t", "c", 0).await;
+    let bodies = publish_three_segments(&node).await;
+    node.stop().await.unwrap();
+    let last = (1..).take_while(|number| segment(&fixture, *number).exists()).last().unwrap();
+    (fixture, bodies, last)
+}
+
 async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let reached = async {
         while !holds() {
@@ -107,12 +118,7 @@ async fn the_files_of_a_running_node_are_not_looked_at() {
 
 #[tokio::test]
 async fn repaired_files_are_clean_and_everything_else_is_delivered() {
-    let fixture = Fixture::new();
-    let node = fixture.start().await;
-    let _channel = node.subscribe("t", "c", 0).await;
-    let bodies = publish_three_segments(&node).await;
-    node.stop().await.unwrap();
-    let last = (1..).take_while(|number| segment(&fixture, *number).exists()).last().unwrap();
+    let (fixture, bodies, last) = stopped_with_segments().await;
     assert!(last >= 3);
     flip(&segment(&fixture, 1), "message 110");
     let mut in_second = std::fs::read(segment(&fixture, 2)).unwrap();
@@ -235,12 +241,7 @@ async fn a_damaged_copy_of_a_checkpoint_costs_nothing() {
 
 #[tokio::test]
 async fn a_flipped_bit_in_a_header_is_found_and_put_right() {
-    let fixture = Fixture::new();
-    let node = fixture.start().await;
-    let _channel = node.subscribe("t", "c", 0).await;
-    let bodies = publish_three_segments(&node).await;
-    node.stop().await.unwrap();
-    let last = (1..).take_while(|number| segment(&fixture, *number).exists()).last().unwrap();
+    let (fixture, bodies, last) = stopped_with_segments().await;
     let whole: Vec<_> = (1..=last).map(|number| std::fs::read(segment(&fixture, number)).unwrap()).collect();
     for number in [1, 2, last] {
         let mut content = whole[number as usize - 1].clone();
