@@ -7,6 +7,7 @@ mod compaction;
 mod keeper;
 mod load;
 mod mailbox;
+mod opening;
 mod record;
 mod recovery;
 mod retention;
@@ -76,6 +77,8 @@ struct Core {
     /// paused or has no channels.
     announced_end: Sequence,
     paused: bool,
+    /// The lookups were not asked yet which channels it has elsewhere.
+    held: bool,
     deleted: bool,
     channels: BTreeMap<ChannelName, Arc<ChannelHandle>>,
     next_channel: ChannelNumber,
@@ -284,8 +287,14 @@ impl Topic {
 }
 
 impl Core {
+    /// Whether messages stay in the topic although there may be channels.
+    fn keeps_back(&self) -> bool {
+        self.paused || self.held
+    }
+
     fn from_recovered(recovered: Recovered, keeper: &Arc<Notify>, context: &Context) -> Self {
-        let Recovered { next, announced_end, paused, next_channel, waypoints, channels, .. } = recovered;
+        let Recovered { next, announced_end, paused, held, next_channel, waypoints, channels, .. } =
+            recovered;
         let Recovered { segments, last_published_ns, .. } = recovered;
         let now = load::Now::of(context);
         let channels = channels.into_iter().map(|(number, mut recovered)| {
@@ -310,6 +319,7 @@ impl Core {
             committed_end: next,
             announced_end,
             paused,
+            held,
             deleted: false,
             next_channel,
             waypoints,

@@ -30,6 +30,8 @@ pub(crate) struct Checkpoint {
     /// When the last message was published: nanoseconds since the Unix epoch.
     pub(crate) last_published_ns: i64,
     pub(crate) paused: bool,
+    #[serde(default)]
+    pub(crate) held: bool,
     pub(crate) next_channel: u32,
     pub(crate) waypoints: Vec<WaypointCheckpoint>,
     pub(crate) segments: Vec<(u32, Contents)>,

@@ -163,7 +163,7 @@ impl Topic {
             core.message_count += batch.bodies.len() as u64;
             core.message_bytes += batch.bodies.body_bytes() as u64;
         }
-        if core.paused || core.channels.is_empty() {
+        if core.keeps_back() || core.channels.is_empty() {
             return;
         }
         let waited = core.announced_end < before;

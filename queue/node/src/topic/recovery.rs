@@ -27,6 +27,7 @@ pub(crate) struct Recovered {
     pub(crate) next: Sequence,
     pub(crate) announced_end: Sequence,
     pub(crate) paused: bool,
+    pub(crate) held: bool,
     pub(crate) next_channel: ChannelNumber,
     pub(crate) waypoints: Waypoints,
     pub(crate) segments: Segments,
@@ -80,7 +81,7 @@ impl Recovered {
                 LogEntry::Damaged(range) => recovered.damage.push(range),
             }
         }
-        if !recovered.paused && !recovered.channels.is_empty() {
+        if recovered.hands_out() {
             recovered.announced_end = recovered.next;
         }
         Ok(recovered)
@@ -94,6 +95,7 @@ impl Recovered {
             next: Sequence(checkpoint.next).max(first),
             announced_end,
             paused: checkpoint.paused,
+            held: checkpoint.held,
             next_channel: ChannelNumber(checkpoint.next_channel),
             waypoints: waypoints.map(Into::into).collect(),
             segments: segments.map(|(segment, contents)| (SegmentId(segment), contents)).collect(),
@@ -178,6 +180,11 @@ impl Recovered {
                 self.paused = paused;
                 self.announce();
             }
+            Change::TopicHeld { held } => {
+                self.announce();
+                self.held = held;
+                self.announce();
+            }
             Change::TopicEmptied { start, end } => {
                 let emptied: Range<_> = Sequence(start)..Sequence(end);
                 for channel in self.channels.values_mut() {
@@ -188,9 +195,13 @@ impl Recovered {
         }
     }
 
+    fn hands_out(&self) -> bool {
+        !self.paused && !self.held && !self.channels.is_empty()
+    }
+
     /// What came before a change was the channels', unless the topic was paused.
     fn announce(&mut self) {
-        if !self.paused && !self.channels.is_empty() {
+        if self.hands_out() {
             self.announced_end = self.announced_end.max(self.seen_end);
         }
     }

@@ -7,6 +7,7 @@ mod fixture;
 mod config;
 mod consuming;
 mod damage;
+mod elsewhere;
 mod failing_disk;
 mod http;
 mod journal;
