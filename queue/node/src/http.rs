@@ -185,8 +185,8 @@ impl Served {
             "max_output_buffer_size": limits.max_output_buffer_bytes,
             "max_output_buffer_timeout": nanoseconds(limits.max_output_buffer_timeout),
             "max_deflate_level": limits.max_deflate_level,
-            "topology_zone": "",
-            "topology_region": "",
+            "topology_zone": peer.topology_zone,
+            "topology_region": peer.topology_region,
             "node_id": context.node_id,
         }))
     }

@@ -57,7 +57,8 @@ impl Advertised {
             http_port: options.broadcast_http_port.unwrap_or(http.port()),
             tcp_port: options.broadcast_tcp_port.unwrap_or(tcp.port()),
             version: NSQ_VERSION.to_owned(),
-            ..PeerInfo::default()
+            topology_zone: options.topology.topology_zone.clone(),
+            topology_region: options.topology.topology_region.clone(),
         })
     }
 }

@@ -1,5 +1,7 @@
 //! How a node is set up. Flags have nsqd's names.
 
+mod topology;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,6 +10,8 @@ use clap::{Args, Parser};
 use humantime::parse_duration;
 use punctual_queue_wire::command::Limits;
 use punctual_queue_wire::identify::IdentifyLimits;
+
+pub use topology::{Experiment, TopologyOptions};
 
 /// Settings of a queue node
 #[derive(Debug, Clone, Args)]
@@ -73,6 +77,10 @@ pub struct NodeOptions {
     /// When a consumer disconnects, leave its messages in flight until they time out, as nsqd does, instead of delivering them again at once
     #[arg(long, env = "PUNCTUAL_QUEUE_HOLD_ON_DISCONNECT")]
     pub hold_on_disconnect: bool,
+
+    /// Topology
+    #[command(flatten)]
+    pub topology: TopologyOptions,
 }
 
 impl Default for NodeOptions {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use punctual_queue_wire::name::{ChannelName, TopicName};
 use serde::Serialize;
 
-use crate::channel::ConnectionId;
+use crate::channel::{ConnectionId, Nearness};
 use crate::tcp::Clients;
 use crate::topic::Topic;
 use crate::topics::Topics;
@@ -43,6 +43,12 @@ pub(crate) struct ChannelStats {
     pub(crate) in_flight_count: usize,
     pub(crate) deferred_count: usize,
     pub(crate) message_count: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) zone_local_msg_count: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) region_local_msg_count: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) global_msg_count: u64,
     pub(crate) requeue_count: u64,
     pub(crate) timeout_count: u64,
     pub(crate) client_count: usize,
@@ -173,6 +179,9 @@ fn channel_stats(
             in_flight_count: channel.in_flight_count(),
             deferred_count: channel.deferred_count(),
             message_count: counts.published,
+            zone_local_msg_count: counts.delivered[Nearness::Zone as usize],
+            region_local_msg_count: counts.delivered[Nearness::Region as usize],
+            global_msg_count: counts.delivered[Nearness::Elsewhere as usize],
             requeue_count: counts.requeued,
             timeout_count: counts.timed_out,
             client_count: consumers.len(),
@@ -187,4 +196,9 @@ fn channel_stats(
             },
         }
     })
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }

@@ -18,3 +18,4 @@ mod protocol;
 mod remaking;
 mod restarting;
 mod retaining;
+mod topology;
