@@ -3,6 +3,7 @@
 mod answer;
 mod config;
 mod manage;
+mod peek;
 mod publish;
 mod stats;
 
@@ -48,6 +49,8 @@ enum Endpoint {
     PublishMany,
     Topic(manage::TopicAction),
     Channel(manage::ChannelAction),
+    PeekChannel,
+    PeekTopic,
     FreeMemory,
     Config,
 }
@@ -71,6 +74,8 @@ impl Endpoint {
             "/channel/empty" => Self::Channel(ChannelAction::Empty),
             "/channel/pause" => Self::Channel(ChannelAction::Pause),
             "/channel/unpause" => Self::Channel(ChannelAction::Unpause),
+            "/channel/peek" => Self::PeekChannel,
+            "/topic/peek" => Self::PeekTopic,
             "/debug/freememory" => Self::FreeMemory,
             path if config::is_at(path) => Self::Config,
             _ => return None,
@@ -79,7 +84,9 @@ impl Endpoint {
 
     fn methods(self) -> (&'static [Method], &'static str) {
         match self {
-            Self::Ping | Self::Info | Self::Stats => (&[Method::GET], "GET, OPTIONS"),
+            Self::Ping | Self::Info | Self::Stats | Self::PeekChannel | Self::PeekTopic => {
+                (&[Method::GET], "GET, OPTIONS")
+            }
             Self::Publish | Self::PublishMany | Self::Topic(_) | Self::Channel(_) | Self::FreeMemory => {
                 (&[Method::POST], "OPTIONS, POST")
             }
@@ -148,6 +155,8 @@ impl Served {
             Endpoint::PublishMany => self.publish_many(query, request.into_body()).await,
             Endpoint::Topic(action) => self.manage_topic(action, &query?).await,
             Endpoint::Channel(action) => self.manage_channel(action, &query?).await,
+            Endpoint::PeekChannel => self.peek_channel(&query?).await,
+            Endpoint::PeekTopic => self.peek_topic(&query?).await,
             Endpoint::FreeMemory => Ok(Answer::Empty),
             Endpoint::Config => self.config(request).await,
         }

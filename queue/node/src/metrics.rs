@@ -59,6 +59,10 @@ pub(crate) fn refresh(topics: &[TopicStats]) {
         let name = topic.topic_name.to_string();
         counter!("punctual_queue_published_total", "topic" => name.clone()).absolute(topic.message_count);
         gauge!("punctual_queue_topic_depth", "topic" => name.clone()).set(topic.depth as f64);
+        if let Some(age) = topic.oldest_message_age_ms {
+            gauge!("punctual_queue_topic_oldest_message_age_seconds", "topic" => name.clone())
+                .set(age as f64 / 1000.0);
+        }
         counter!("punctual_queue_topic_expired_total", "topic" => name.clone()).absolute(topic.expired);
         for channel in &topic.channels {
             let labels = [("topic", name.clone()), ("channel", channel.channel_name.to_string())];
@@ -66,6 +70,9 @@ pub(crate) fn refresh(topics: &[TopicStats]) {
             gauge!("punctual_queue_channel_in_flight", &labels).set(channel.in_flight_count as f64);
             gauge!("punctual_queue_channel_deferred", &labels).set(channel.deferred_count as f64);
             gauge!("punctual_queue_channel_consumers", &labels).set(channel.client_count as f64);
+            if let Some(age) = channel.oldest_message_age_ms {
+                gauge!("punctual_queue_oldest_message_age_seconds", &labels).set(age as f64 / 1000.0);
+            }
             counter!("punctual_queue_requeued_total", &labels).absolute(channel.requeue_count);
             counter!("punctual_queue_timed_out_total", &labels).absolute(channel.timeout_count);
             let dropped = channel.dropped;

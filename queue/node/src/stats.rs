@@ -29,6 +29,9 @@ pub(crate) struct TopicStats {
     pub(crate) message_bytes: u64,
     pub(crate) paused: bool,
     pub(crate) e2e_processing_latency: Latency,
+    /// Extension: of the oldest message that waits or is in flight, here or in a channel; 0 when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) oldest_message_age_ms: Option<u64>,
     /// Messages that were too old before any channel had them; for `/metrics` only.
     #[serde(skip)]
     pub(crate) expired: u64,
@@ -55,6 +58,10 @@ pub(crate) struct ChannelStats {
     pub(crate) clients: Option<Vec<ClientStats>>,
     pub(crate) paused: bool,
     pub(crate) e2e_processing_latency: Latency,
+    /// Extension: of the oldest message that waits or is in flight; 0 when there is none, absent for a moment while it
+    /// is found out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) oldest_message_age_ms: Option<u64>,
     /// For `/metrics` only.
     #[serde(skip)]
     pub(crate) dropped: Dropped,
@@ -138,24 +145,30 @@ fn topic_stats(
     let channels = topic.channels().into_iter();
     let wanted =
         channels.filter(|channel| filter.channel.as_ref().is_none_or(|name| name == channel.name.as_str()));
+    let all = topic.channels();
+    let ages = all.iter().map(|channel| topic.age_ms(channel.with(|channel, _| channel.oldest())));
+    let oldest_message_age_ms = ages.chain([topic.age_ms(counts.oldest)]).flatten().max();
     TopicStats {
         topic_name: topic.name.clone(),
-        channels: wanted.map(|channel| channel_stats(&channel, clients, filter)).collect(),
+        channels: wanted.map(|channel| channel_stats(topic, &channel, clients, filter)).collect(),
         depth: counts.depth,
         backend_depth: counts.depth,
         message_count: counts.message_count,
         message_bytes: counts.message_bytes,
         paused: counts.paused,
         e2e_processing_latency: Latency::default(),
+        oldest_message_age_ms,
         expired: counts.expired,
     }
 }
 
 fn channel_stats(
+    topic: &Topic,
     handle: &crate::topic::ChannelHandle,
     clients: &HashMap<ConnectionId, ClientStats>,
     filter: &StatsFilter,
 ) -> ChannelStats {
+    let oldest = handle.with(|channel, _| channel.oldest());
     handle.look(|channel| {
         let counts = channel.counts();
         let consumers = channel.consumers();
@@ -188,6 +201,7 @@ fn channel_stats(
             clients: shown,
             paused: channel.is_paused(),
             e2e_processing_latency: Latency::default(),
+            oldest_message_age_ms: topic.age_ms(oldest),
             dropped: Dropped {
                 emptied: counts.emptied,
                 sampled: counts.sampled_out,

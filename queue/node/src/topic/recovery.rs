@@ -26,6 +26,8 @@ const READ_AHEAD_BYTES: usize = 1024 * 1024;
 pub(crate) struct Recovered {
     pub(crate) next: Sequence,
     pub(crate) announced_end: Sequence,
+    /// When the first message behind it was published; 0 where there is none.
+    pub(crate) waiting_since_ns: i64,
     pub(crate) paused: bool,
     pub(crate) held: bool,
     pub(crate) next_channel: ChannelNumber,
@@ -94,6 +96,7 @@ impl Recovered {
         Self {
             next: Sequence(checkpoint.next).max(first),
             announced_end,
+            waiting_since_ns: checkpoint.waiting_since_ns,
             paused: checkpoint.paused,
             held: checkpoint.held,
             next_channel: ChannelNumber(checkpoint.next_channel),
@@ -143,6 +146,9 @@ impl Recovered {
         self.waypoints.note(batch, self.noted_every);
         self.segments.note(batch);
         self.last_published_ns = self.last_published_ns.max(batch.timestamp_ns);
+        if self.waiting_since_ns == 0 && batch.end() > self.announced_end {
+            self.waiting_since_ns = batch.timestamp_ns;
+        }
         self.seen_end = self.seen_end.max(batch.end());
         self.next = self.next.max(batch.end());
     }
@@ -191,6 +197,7 @@ impl Recovered {
                     channel.progress.add_range(emptied.clone());
                 }
                 self.announced_end = self.announced_end.max(emptied.end);
+                self.waiting_since_ns = 0;
             }
         }
     }
@@ -203,6 +210,7 @@ impl Recovered {
     fn announce(&mut self) {
         if self.hands_out() {
             self.announced_end = self.announced_end.max(self.seen_end);
+            self.waiting_since_ns = 0;
         }
     }
 }

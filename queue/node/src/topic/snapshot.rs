@@ -61,6 +61,7 @@ impl Topic {
             written_ns: self.context.unix_ns(),
             next: core.next.0,
             announced_end: core.announced_end.0,
+            waiting_since_ns: if core.waits() > 0 { core.waiting_since_ns } else { 0 },
             last_published_ns: core.last_published_ns,
             paused: core.paused,
             held: core.held,

@@ -13,6 +13,7 @@ mod http;
 mod journal;
 mod lookups;
 mod panics;
+mod peeking;
 mod process;
 mod protocol;
 mod remaking;
