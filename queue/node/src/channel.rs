@@ -6,6 +6,7 @@
 mod age;
 mod consumers;
 mod counts;
+mod dead_letters;
 mod delivery;
 mod dropping;
 mod given;
@@ -29,6 +30,8 @@ use age::FirstUnread;
 pub(crate) use age::Oldest;
 pub(crate) use consumers::{ConnectionId, Consumer, Consumers};
 pub(crate) use counts::Counts;
+use dead_letters::Dying;
+pub(crate) use dead_letters::{DeadLetter, DeadLetters};
 pub(crate) use delivery::Delivery;
 use given::{Arrivals, Given, Place};
 use in_flight::InFlight;
@@ -68,6 +71,8 @@ pub(crate) struct Channel {
     attempts: HashMap<Sequence, u16>,
     consumers: Consumers,
     paused: bool,
+    dead_letters: Option<DeadLetters>,
+    dying: BTreeMap<Sequence, Dying>,
     max_message_timeout: Duration,
     loading: Option<Loading>,
     load_not_before: Option<Instant>,
@@ -86,6 +91,7 @@ pub(crate) struct Origin {
     /// Messages that consumers put off, and until when.
     pub(crate) put_off: HashMap<Sequence, Instant>,
     pub(crate) paused: bool,
+    pub(crate) dead_letters: Option<DeadLetters>,
     pub(crate) end: Sequence,
     pub(crate) load_from: Position,
     pub(crate) max_message_timeout: Duration,
@@ -109,6 +115,8 @@ impl Channel {
             attempts: origin.attempts,
             consumers: Consumers::default(),
             paused: origin.paused,
+            dead_letters: origin.dead_letters,
+            dying: BTreeMap::new(),
             max_message_timeout: origin.max_message_timeout,
             loading: None,
             load_not_before: None,
@@ -212,7 +220,7 @@ impl Channel {
             consumer.requeue_count += 1;
         });
         self.counts.requeued += 1;
-        if delay.is_zero() {
+        if delay.is_zero() || self.is_dead_after(held.attempts) {
             self.give_again(held);
         } else {
             self.attempts.insert(sequence, held.attempts);

@@ -2,6 +2,7 @@
 
 mod answer;
 mod config;
+mod dead_letters;
 mod manage;
 mod peek;
 mod publish;
@@ -49,6 +50,7 @@ enum Endpoint {
     PublishMany,
     Topic(manage::TopicAction),
     Channel(manage::ChannelAction),
+    DeadLetters,
     PeekChannel,
     PeekTopic,
     FreeMemory,
@@ -74,6 +76,7 @@ impl Endpoint {
             "/channel/empty" => Self::Channel(ChannelAction::Empty),
             "/channel/pause" => Self::Channel(ChannelAction::Pause),
             "/channel/unpause" => Self::Channel(ChannelAction::Unpause),
+            "/channel/dead_letter" => Self::DeadLetters,
             "/channel/peek" => Self::PeekChannel,
             "/topic/peek" => Self::PeekTopic,
             "/debug/freememory" => Self::FreeMemory,
@@ -87,9 +90,12 @@ impl Endpoint {
             Self::Ping | Self::Info | Self::Stats | Self::PeekChannel | Self::PeekTopic => {
                 (&[Method::GET], "GET, OPTIONS")
             }
-            Self::Publish | Self::PublishMany | Self::Topic(_) | Self::Channel(_) | Self::FreeMemory => {
-                (&[Method::POST], "OPTIONS, POST")
-            }
+            Self::Publish
+            | Self::PublishMany
+            | Self::Topic(_)
+            | Self::Channel(_)
+            | Self::DeadLetters
+            | Self::FreeMemory => (&[Method::POST], "OPTIONS, POST"),
             Self::Config => (&[Method::GET, Method::PUT], "GET, OPTIONS, PUT"),
         }
     }
@@ -155,6 +161,7 @@ impl Served {
             Endpoint::PublishMany => self.publish_many(query, request.into_body()).await,
             Endpoint::Topic(action) => self.manage_topic(action, &query?).await,
             Endpoint::Channel(action) => self.manage_channel(action, &query?).await,
+            Endpoint::DeadLetters => self.set_dead_letters(&query?).await,
             Endpoint::PeekChannel => self.peek_channel(&query?).await,
             Endpoint::PeekTopic => self.peek_topic(&query?).await,
             Endpoint::FreeMemory => Ok(Answer::Empty),

@@ -81,6 +81,7 @@ pub(crate) fn refresh(topics: &[TopicStats]) {
                 ("sampled", dropped.sampled),
                 ("expired", dropped.expired),
                 ("corrupt", dropped.corrupt),
+                ("dead_lettered", channel.dead_letter_count),
             ] {
                 let [topic, channel] = labels.clone();
                 counter!("punctual_queue_dropped_total", &[topic, channel, ("reason", reason.to_owned())])

@@ -124,7 +124,7 @@ impl Node {
         let http = bind::listen(options.http_address, "--http-address").await?;
         let (tcp_address, http_address) = (local(&tcp)?, local(&http)?);
         let advertised = Advertised::new(&options, tcp_address, http_address);
-        let shared = tcp::Shared { context, topics: Arc::new(topics), clients: Arc::default() };
+        let shared = tcp::Shared { context, topics, clients: Arc::default() };
         let health = Health::new();
         health.set_ready("serving", false, "not started");
         let shared = Arc::new(shared);
@@ -213,7 +213,7 @@ fn local(listener: &TcpListener) -> Result<SocketAddr, NodeError> {
     listener.local_addr().map_err(NodeError::Accept)
 }
 
-type Recovered = (Topics, Arc<Context>, DirLock, watch::Receiver<Option<SyncFailure>>);
+type Recovered = (Arc<Topics>, Arc<Context>, DirLock, watch::Receiver<Option<SyncFailure>>);
 
 fn recover(disk: Arc<dyn Disk>, options: NodeOptions) -> Result<Recovered, NodeError> {
     let dir = std::path::absolute(&options.data_path).map_err(|source| NodeError::Io {

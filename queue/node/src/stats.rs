@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use punctual_queue_wire::name::{ChannelName, TopicName};
 use serde::Serialize;
 
-use crate::channel::{ConnectionId, Nearness};
+use crate::channel::{ConnectionId, DeadLetters, Nearness};
 use crate::tcp::Clients;
 use crate::topic::Topic;
 use crate::topics::Topics;
@@ -62,6 +62,12 @@ pub(crate) struct ChannelStats {
     /// is found out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) oldest_message_age_ms: Option<u64>,
+    /// Extension: which messages go where instead of being delivered once more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) dead_letter: Option<DeadLetters>,
+    /// Extension: how many went there.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) dead_letter_count: u64,
     /// For `/metrics` only.
     #[serde(skip)]
     pub(crate) dropped: Dropped,
@@ -202,6 +208,8 @@ fn channel_stats(
             paused: channel.is_paused(),
             e2e_processing_latency: Latency::default(),
             oldest_message_age_ms: topic.age_ms(oldest),
+            dead_letter: channel.dead_letters().cloned(),
+            dead_letter_count: counts.dead_lettered,
             dropped: Dropped {
                 emptied: counts.emptied,
                 sampled: counts.sampled_out,

@@ -1,14 +1,17 @@
 //! A topic: its log, and the channels that read it.
 
+mod burial;
 mod channel_handle;
 mod channels;
 mod checkpoint;
 mod compaction;
+mod counts;
 mod keeper;
 mod load;
 mod mailbox;
 mod opening;
 mod peek;
+mod publishing;
 mod record;
 mod recovery;
 mod retention;
@@ -21,7 +24,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use punctual_queue_log::error::AppendError;
@@ -29,11 +31,10 @@ use punctual_queue_log::log::{Durability, Log};
 use punctual_queue_log::options::LogOptions;
 use punctual_queue_log::position::{Position, SegmentId};
 use punctual_queue_log::reader::DamagedRange;
-use punctual_queue_wire::bodies::Bodies;
 use punctual_queue_wire::name::{ChannelName, TopicName};
 use tokio::sync::{Notify, oneshot};
 
-use crate::channel::{Channel, Oldest, Origin};
+use crate::channel::{Channel, Origin};
 use crate::error::TopicError;
 use crate::message::{Batch, Sequence};
 use crate::node::Context;
@@ -107,18 +108,6 @@ struct Files {
     checkpointed: Option<Position>,
 }
 
-/// What `/stats` says of a topic itself.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct TopicCounts {
-    pub(crate) depth: u64,
-    /// The oldest message of these.
-    pub(crate) oldest: Oldest,
-    pub(crate) message_count: u64,
-    pub(crate) message_bytes: u64,
-    pub(crate) expired: u64,
-    pub(crate) paused: bool,
-}
-
 /// Says when, and how, a publish ended.
 pub(crate) type Receipt = oneshot::Receiver<Result<(), TopicError>>;
 
@@ -189,33 +178,6 @@ impl Topic {
         }
     }
 
-    /// Publishes messages, all or none. The receipt says `Ok` once they are on the disk.
-    /// They are delivered once `delay` is over.
-    pub(crate) fn publish(self: &Arc<Self>, bodies: Bodies, delay: Duration) -> Receipt {
-        let (done, receipt) = oneshot::channel();
-        let timestamp_ns = self.context.unix_ns();
-        let due = (!delay.is_zero()).then(|| Instant::now() + delay);
-        let mut core = self.core.lock();
-        if core.deleted {
-            let _ = done.send(Err(TopicError::Deleted)); // the receipt is right here
-            return receipt;
-        }
-        let first = core.next;
-        core.next = first.plus(bodies.len() as u64);
-        let record = record::messages(first, timestamp_ns, delay, &bodies);
-        let topic = Arc::clone(self);
-        let complete = move |result: Result<Position, AppendError>| {
-            topic.context.health.wrote(&result);
-            let answer = result.map_err(TopicError::from).map(|position| {
-                topic.committed.lock().push(Batch { position, first, timestamp_ns, due, bodies });
-            });
-            let _ = done.send(answer); // a publisher that is gone does not want to know
-            topic.keeper.notify_one(); // after it, for the publisher waits
-        };
-        self.log.append(record, Durability::Synced, Box::new(complete));
-        receipt
-    }
-
     /// Records a change to be followed by `Ok` once it is on the disk. Called with the core locked, so that changes
     /// stand in the log in the order they were made.
     fn record(&self, change: &Change) -> Receipt {
@@ -253,25 +215,6 @@ impl Topic {
         received(receipt).await
     }
 
-    pub(crate) fn counts(&self) -> TopicCounts {
-        self.distribute();
-        let core = self.core.lock();
-        let depth = core.waits();
-        let oldest = match core.waiting_since_ns {
-            _ if depth == 0 => Oldest::None,
-            0 => Oldest::Unread, // the record that would say it cannot be read
-            at_ns => Oldest::PublishedAt(at_ns),
-        };
-        TopicCounts {
-            depth,
-            oldest,
-            message_count: core.message_count,
-            message_bytes: core.message_bytes,
-            expired: core.expired,
-            paused: core.paused,
-        }
-    }
-
     /// Refuses everything from now on and ends the consumers' connections; the files stay.
     pub(crate) fn retire(&self) {
         let channels = {
@@ -294,17 +237,6 @@ impl Topic {
         disk.rename(&self.dir, to).map_err(TopicError::io("remove"))
     }
 
-    /// How old the oldest of some messages is, in milliseconds; 0 when there is none.
-    pub(crate) fn age_ms(&self, oldest: Oldest) -> Option<u64> {
-        match oldest {
-            Oldest::None => Some(0),
-            Oldest::PublishedAt(at_ns) => {
-                Some(u64::try_from(self.context.unix_ns().saturating_sub(at_ns)).unwrap_or(0) / 1_000_000)
-            }
-            Oldest::Unread => None,
-        }
-    }
-
     pub(crate) fn is_retired(&self) -> bool {
         self.core.lock().deleted
     }
@@ -315,11 +247,6 @@ impl Topic {
 }
 
 impl Core {
-    /// How many messages wait in the topic itself.
-    fn waits(&self) -> u64 {
-        self.committed_end.0 - self.announced_end.0
-    }
-
     /// Whether messages stay in the topic although there may be channels.
     fn keeps_back(&self) -> bool {
         self.paused || self.held
@@ -339,6 +266,7 @@ impl Core {
                 attempts,
                 put_off,
                 paused: recovered.paused,
+                dead_letters: recovered.dead_letters,
                 end: announced_end,
                 max_message_timeout: context.options.max_msg_timeout,
             };

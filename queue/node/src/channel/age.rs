@@ -32,9 +32,10 @@ impl Channel {
     pub(crate) fn oldest(&mut self) -> Oldest {
         let in_flight = self.in_flight.iter().map(|held| held.given.timestamp_ns);
         let again = self.again.iter().map(|given| given.timestamp_ns);
+        let dying = self.dying.values().map(|dying| dying.place.timestamp_ns);
         let ready = self.ready.front().map(|message| message.timestamp_ns);
         // What was not read comes after all that was.
-        if let Some(oldest) = in_flight.chain(again).chain(ready).min() {
+        if let Some(oldest) = in_flight.chain(again).chain(dying).chain(ready).min() {
             return Oldest::PublishedAt(oldest);
         }
         let Some(unread) = self.first_unread() else { return Oldest::None };

@@ -24,6 +24,9 @@ impl Channel {
             let (timeout, sample_rate) = (consumer.message_timeout, consumer.sample_rate);
             let Some(message) = self.next_message() else { return };
             let sequence = message.sequence;
+            if self.dies(&message, now) {
+                continue;
+            }
             if is_sampled_out(sequence, sample_rate) {
                 self.attempts.remove(&sequence);
                 self.counts.sampled_out += 1;

@@ -12,6 +12,7 @@ impl Channel {
         self.again.clear();
         self.in_flight.clear();
         self.deferred.clear();
+        self.dying.clear();
         self.put_off.clear();
         self.attempts.clear();
         self.unsaved.clear();
@@ -39,6 +40,7 @@ impl Channel {
         self.ready.retain(|message| message.sequence >= before);
         self.again.retain(|again| again.sequence >= before);
         self.deferred.retain(|(_, sequence), _| *sequence >= before);
+        self.dying.retain(|sequence, _| *sequence >= before);
         self.put_off.retain(|sequence, _| *sequence >= before);
         self.attempts.retain(|sequence, _| *sequence >= before);
         self.loaded_to = self.loaded_to.max(before);

@@ -115,7 +115,8 @@ impl Channel {
         for given in self.in_flight.all_given_mut().chain(&mut self.again) {
             given.position = map(given.position);
         }
-        for place in self.deferred.values_mut().flatten() {
+        let dying = self.dying.values_mut().map(|dying| &mut dying.place);
+        for place in self.deferred.values_mut().flatten().chain(dying) {
             place.position = map(place.position);
         }
         self.load_from = map(self.load_from);

@@ -3,6 +3,7 @@
 mod memory;
 
 use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroU16;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
@@ -21,11 +22,13 @@ enum State {
     Finished,
     Emptied,
     Expired,
+    /// Went to the dead letters.
+    Buried,
 }
 
 impl State {
     fn is_done(self) -> bool {
-        matches!(self, Self::Finished | Self::Emptied | Self::Expired)
+        matches!(self, Self::Finished | Self::Emptied | Self::Expired | Self::Buried)
     }
 }
 
@@ -41,6 +44,10 @@ enum Step {
     Touch(prop::sample::Index),
     FinishOfAnother(prop::sample::Index),
     Pause(bool),
+    /// Messages die that were delivered so often; 0 for none.
+    DeadLetters(u16),
+    /// Whether the other topic takes what is dying.
+    Bury(bool),
     Empty,
     /// Everything but so many goes that is not in flight.
     Expire(u64),
@@ -63,6 +70,8 @@ fn a_step() -> impl Strategy<Value = Step> {
         2 => index().prop_map(Step::Touch),
         1 => index().prop_map(Step::FinishOfAnother),
         1 => any::<bool>().prop_map(Step::Pause),
+        1 => (0..3_u16).prop_map(Step::DeadLetters),
+        3 => prop::bool::weighted(0.7).prop_map(Step::Bury),
         1 => Just(Step::Empty),
         1 => (0..9_u64).prop_map(Step::Expire),
         3 => (1..15_u64).prop_map(Step::Advance),
@@ -122,7 +131,9 @@ impl Bench {
                 if let Some((sequence, owner)) = self.in_flight(&index) {
                     let delay = Duration::from_secs(delay);
                     assert_eq!(self.channel.requeue(owner, sequence, delay, self.now), Ok(()));
-                    let state = if delay.is_zero() { State::Waiting } else { State::Deferred };
+                    let is_dead = self.channel.is_dead_after(self.attempts[&sequence]);
+                    let at_once = delay.is_zero() || is_dead;
+                    let state = if at_once { State::Waiting } else { State::Deferred };
                     self.model.insert(sequence, state);
                 }
             }
@@ -138,6 +149,8 @@ impl Bench {
                 }
             }
             Step::Pause(paused) => self.channel.set_paused(paused),
+            Step::DeadLetters(max_attempts) => self.set_dead_letters(max_attempts),
+            Step::Bury(taken) => self.bury(taken),
             Step::Empty => {
                 self.channel.empty();
                 self.all_become(|state| !state.is_done(), State::Emptied);
@@ -150,6 +163,27 @@ impl Bench {
         }
         self.deliver();
         self.check();
+    }
+
+    fn set_dead_letters(&mut self, max_attempts: u16) {
+        let to = "dead".parse().unwrap();
+        let max_attempts = NonZeroU16::new(max_attempts);
+        self.channel.set_dead_letters(max_attempts.map(|max_attempts| DeadLetters { max_attempts, to }));
+    }
+
+    fn bury(&mut self, taken: bool) {
+        for DeadLetter { message, attempts, .. } in self.channel.take_dead() {
+            assert_eq!(self.attempts[&message.sequence], attempts);
+            let state = if taken {
+                self.channel.buried(message.sequence, self.now);
+                State::Buried
+            } else {
+                self.channel.not_buried(message.sequence, self.now);
+                State::Deferred
+            };
+            let before = self.model.insert(message.sequence, state);
+            assert_eq!(before, Some(State::Waiting), "only what waits dies");
+        }
     }
 
     fn expire(&mut self, kept: u64) {
@@ -232,6 +266,7 @@ impl Bench {
             progress.add_range(range);
         }
         let mut origin = origin(progress, end);
+        origin.dead_letters = self.channel.dead_letters().cloned();
         origin.attempts = self.channel.all_attempts().into_iter().collect();
         let put_off = self.channel.all_put_off(self.now).into_iter();
         origin.put_off = put_off.map(|(sequence, left)| (sequence, self.now + left)).collect();
@@ -250,6 +285,8 @@ impl Bench {
             let counted = self.attempts.entry(message.sequence).or_default();
             *counted += 1;
             assert_eq!(attempts, *counted, "attempts of {}", message.sequence);
+            let max = self.channel.dead_letters().map_or(u16::MAX, |letters| letters.max_attempts.get());
+            assert!(attempts <= max, "{attempts} of {max}");
         }
     }
 
@@ -338,6 +375,8 @@ impl Bench {
             self.step(Step::Unsubscribe(other));
         }
         self.channel.set_paused(false);
+        self.step(Step::DeadLetters(0));
+        self.step(Step::Bury(true));
         self.step(Step::Subscribe(99, 1000));
         for _ in 0..self.model.len() + 4 {
             self.step(Step::Advance(30));
@@ -360,6 +399,7 @@ fn origin(progress: Progress, end: Sequence) -> Origin {
         attempts: HashMap::new(),
         put_off: HashMap::new(),
         paused: false,
+        dead_letters: None,
         end,
         load_from: Position::START,
         max_message_timeout: Duration::from_secs(15 * 60),

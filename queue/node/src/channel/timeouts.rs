@@ -40,7 +40,7 @@ impl Channel {
     pub(crate) fn needs_keeper(&mut self, now: Instant) -> bool {
         let next = self.first_of(self.in_flight.before_first_deadline());
         let sooner = next.is_some_and(|next| self.planned.is_none_or(|planned| next < planned));
-        sooner || self.wants_age() || self.wants_next(now) || self.wants_again(now)
+        sooner || self.has_dead() || self.wants_age() || self.wants_next(now) || self.wants_again(now)
     }
 
     /// The keeper will be back at the channel's next time-out; returns when that is.

@@ -81,5 +81,8 @@ fn message(seen: &Seen, max_bytes: usize, now: Instant) -> Value {
     if let Some(due_in) = due_in(seen.state, now) {
         shown["due_in_ms"] = u64::try_from(due_in.as_millis()).unwrap_or(u64::MAX).into();
     }
+    if let Some(origin) = &seen.origin {
+        shown["origin"] = json!(origin);
+    }
     shown
 }

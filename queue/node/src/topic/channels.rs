@@ -6,7 +6,7 @@ use punctual_queue_wire::name::ChannelName;
 
 use super::record::{Change, ChannelNumber};
 use super::{ChannelHandle, Core, Receipt, Topic, received};
-use crate::channel::{Channel, Origin, Progress};
+use crate::channel::{Channel, DeadLetters, Origin, Progress};
 use crate::error::TopicError;
 use crate::message::Sequence;
 
@@ -59,6 +59,7 @@ impl Topic {
             attempts: Default::default(),
             put_off: Default::default(),
             paused: false,
+            dead_letters: None,
             end: core.announced_end,
             load_from: core.waypoints.before(start),
             max_message_timeout: self.context.options.max_msg_timeout,
@@ -127,6 +128,19 @@ impl Topic {
             let _order = self.core.lock();
             handle.with(|channel, _| channel.set_paused(paused));
             self.record(&Change::ChannelPaused { channel: handle.number, paused })
+        };
+        received(receipt).await
+    }
+
+    pub(crate) async fn set_dead_letters(
+        &self,
+        handle: &ChannelHandle,
+        dead_letters: Option<DeadLetters>,
+    ) -> Result<(), TopicError> {
+        let receipt = {
+            let _order = self.core.lock();
+            handle.with(|channel, _| channel.set_dead_letters(dead_letters.clone()));
+            self.record(&Change::ChannelDeadLetters { channel: handle.number, dead_letters })
         };
         received(receipt).await
     }

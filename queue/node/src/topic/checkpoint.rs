@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::record::ChannelNumber;
 use super::segments::Contents;
 use super::waypoints::{Waypoint, Waypoints};
+use crate::channel::DeadLetters;
 use crate::error::TopicError;
 use crate::message::Sequence;
 
@@ -91,6 +92,8 @@ pub(crate) struct ChannelCheckpoint {
     pub(crate) channel: ChannelNumber,
     pub(crate) name: ChannelName,
     pub(crate) paused: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) dead_letters: Option<DeadLetters>,
     pub(crate) floor: u64,
     /// Finished messages above the floor: first, and one after the last.
     pub(crate) finished: Vec<(u64, u64)>,

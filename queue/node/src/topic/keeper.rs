@@ -2,7 +2,7 @@
 //! time-outs, and writes down how far they are.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use punctual_queue_log::error::LogError;
@@ -12,12 +12,14 @@ use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
+use super::burial::Burials;
 use super::load::Again;
 use super::peek::Peek;
 use super::upkeep::Upkeep;
 use super::{ChannelHandle, Topic, load, record, retention};
 use crate::channel::{Load, Loaded};
 use crate::message::Sequence;
+use crate::topics::Topics;
 
 /// How long to wait for anything when nothing is due.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -35,16 +37,19 @@ struct Keeper {
     topic: Arc<Topic>,
     loads: JoinSet<Done>,
     upkeep: Upkeep,
+    burials: Burials,
     expire_at: Option<Instant>,
 }
 
 impl Topic {
-    /// Keeps the topic going until `stop`, or until it is retired. Stopped, it leaves a checkpoint of everything.
-    pub(crate) async fn keep(self: Arc<Self>, stop: CancellationToken) {
+    /// Keeps the topic going until `stop`, or until it is retired. Stopped, it leaves a checkpoint of everything. Dead
+    /// letters go to others of `topics`.
+    pub(crate) async fn keep(self: Arc<Self>, topics: Weak<Topics>, stop: CancellationToken) {
         let mut keeper = Keeper {
             topic: Arc::clone(&self),
             loads: JoinSet::new(),
             upkeep: Upkeep::new(Arc::clone(&self)),
+            burials: Burials::new(topics, self.name.clone()),
             expire_at: self.context.options.retain.map(|_| Instant::now()),
         };
         while !self.is_retired() {
@@ -57,6 +62,7 @@ impl Topic {
                         keeper.on_done(done);
                     }
                 }
+                Some(buried) = keeper.burials.next() => buried.into_iter().for_each(|one| one.tell(&self.name)),
                 Some(done) = keeper.upkeep.next() => keeper.upkeep.on_done(done),
                 () = stop.cancelled() => break,
             }
@@ -82,6 +88,7 @@ impl Keeper {
                 }
                 if may_load { channel.take_load(now) } else { None }
             });
+            self.burials.begin(&handle, handle.take_dead());
             wake_at = wake_at.min(handle.plan().unwrap_or(wake_at));
             if let Some(load) = load {
                 self.start(handle, load);
@@ -160,6 +167,9 @@ impl Keeper {
     async fn finish(mut self) {
         drop(self.topic.take_peeks()); // nobody is there to see anything
         while self.loads.join_next().await.is_some() {}
+        while let Some(buried) = self.burials.next().await {
+            buried.into_iter().for_each(|one| one.tell(&self.topic.name));
+        }
         if !self.topic.is_retired() {
             self.topic.distribute();
         }

@@ -10,7 +10,7 @@ use punctual_queue_log::reader::Entry as LogEntry;
 use tokio::sync::oneshot;
 
 use super::load::Now;
-use super::record::{self, Entry};
+use super::record::{self, DeadLetterOrigin, Entry};
 use super::{ChannelHandle, Topic};
 use crate::channel::{Glimpse, MessageState};
 use crate::error::TopicError;
@@ -27,6 +27,8 @@ pub(crate) struct Seen {
     pub(crate) message: StoredMessage,
     pub(crate) attempts: u16,
     pub(crate) state: MessageState,
+    /// Where it came from, if it is a dead letter.
+    pub(crate) origin: Option<DeadLetterOrigin>,
 }
 
 /// Somebody waits to see these.
@@ -97,16 +99,18 @@ impl Topic {
 struct Content {
     batches: Vec<Batch>,
     delay: Duration,
+    origin: Option<DeadLetterOrigin>,
 }
 
 impl Content {
     fn of(position: Position, record: Bytes) -> Self {
+        let origin = record::origin(record.clone());
         let (batches, delay) = match record::decode(position, record) {
             Entry::Messages(batch, delay) => (vec![batch], delay),
             Entry::Rest(batches, delay) => (batches, delay),
             Entry::Progress(..) | Entry::Change(_) | Entry::Unknown => (Vec::new(), Duration::ZERO),
         };
-        Self { batches, delay }
+        Self { batches, delay, origin }
     }
 
     fn message(&self, sequence: Sequence) -> Option<StoredMessage> {
@@ -166,7 +170,8 @@ impl Peek {
                 (MessageState::Waiting, Some(due)) if glimpse.attempts == 0 => MessageState::Deferred(due),
                 (state, _) => state,
             };
-            seen.push(Seen { message, attempts: glimpse.attempts, state });
+            let origin = content.origin.clone();
+            seen.push(Seen { message, attempts: glimpse.attempts, state, origin });
         }
         Ok((seen, damage))
     }

@@ -15,7 +15,7 @@ use super::record::{self, Change, ChannelNumber, Entry};
 use super::retention;
 use super::segments::Segments;
 use super::waypoints::Waypoints;
-use crate::channel::Progress;
+use crate::channel::{DeadLetters, Progress};
 use crate::error::TopicError;
 use crate::message::{Batch, Sequence};
 
@@ -49,6 +49,7 @@ pub(crate) struct Recovered {
 pub(crate) struct RecoveredChannel {
     pub(crate) name: ChannelName,
     pub(crate) paused: bool,
+    pub(crate) dead_letters: Option<DeadLetters>,
     pub(crate) progress: Progress,
     pub(crate) attempts: HashMap<Sequence, u16>,
     put_off: HashMap<Sequence, PutOff>,
@@ -161,6 +162,7 @@ impl Recovered {
                 self.channels.entry(channel).or_insert_with(|| RecoveredChannel {
                     name,
                     paused: false,
+                    dead_letters: None,
                     progress: Progress::starting_at(start),
                     attempts: HashMap::new(),
                     put_off: HashMap::new(),
@@ -174,6 +176,11 @@ impl Recovered {
             Change::ChannelPaused { channel, paused } => {
                 if let Some(channel) = self.channels.get_mut(&channel) {
                     channel.paused = paused;
+                }
+            }
+            Change::ChannelDeadLetters { channel, dead_letters } => {
+                if let Some(channel) = self.channels.get_mut(&channel) {
+                    channel.dead_letters = dead_letters;
                 }
             }
             Change::ChannelEmptied { channel, end } => {
@@ -225,6 +232,7 @@ impl RecoveredChannel {
         let mut channel = Self {
             name: checkpoint.name,
             paused: checkpoint.paused,
+            dead_letters: checkpoint.dead_letters,
             progress,
             attempts: attempts.collect(),
             put_off: HashMap::new(),

@@ -10,7 +10,7 @@ use super::compaction::Survey;
 use super::record::{ChannelNumber, whole_ms};
 use super::upkeep::Checkpointed;
 use super::{ChannelHandle, Topic};
-use crate::channel::Progress;
+use crate::channel::{DeadLetters, Progress};
 use crate::error::TopicError;
 use crate::message::Sequence;
 
@@ -94,6 +94,7 @@ struct ChannelState {
     number: ChannelNumber,
     name: ChannelName,
     paused: bool,
+    dead_letters: Option<DeadLetters>,
     progress: Progress,
     attempts: Vec<(Sequence, u16)>,
     put_off: Vec<(Sequence, Duration)>,
@@ -105,6 +106,7 @@ impl ChannelHandle {
             number: self.number,
             name: self.name.clone(),
             paused: channel.is_paused(),
+            dead_letters: channel.dead_letters().cloned(),
             progress: channel.progress().clone(),
             attempts: channel.all_attempts(),
             put_off: channel.all_put_off(Instant::now()),
@@ -120,6 +122,7 @@ impl ChannelState {
             channel: self.number,
             name: self.name,
             paused: self.paused,
+            dead_letters: self.dead_letters,
             floor: self.progress.floor().0,
             finished: finished.collect(),
             attempts: self.attempts.into_iter().map(|(sequence, attempts)| (sequence.0, attempts)).collect(),

@@ -7,6 +7,7 @@ mod fixture;
 mod config;
 mod consuming;
 mod damage;
+mod dead_letters;
 mod elsewhere;
 mod failing_disk;
 mod http;
