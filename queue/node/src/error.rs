@@ -75,6 +75,9 @@ pub enum TopicError {
     /// Too many ask for the same at once.
     #[error("busy")]
     Busy,
+    /// The node is being emptied: others take messages.
+    #[error("draining")]
+    Draining,
     /// The node is stopping.
     #[error("exiting")]
     Exiting,
@@ -94,7 +97,7 @@ impl TopicError {
             Self::Append(error) => error.is_full(),
             Self::Io { source, .. } => full(source.kind()),
             Self::Log(error) => matches!(&**error, LogError::Io { source, .. } if full(source.kind())),
-            Self::Deleted | Self::Busy | Self::Exiting => false,
+            Self::Deleted | Self::Busy | Self::Draining | Self::Exiting => false,
         }
     }
 

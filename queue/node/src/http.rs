@@ -3,6 +3,7 @@
 mod answer;
 mod config;
 mod dead_letters;
+mod drain;
 mod manage;
 mod peek;
 mod publish;
@@ -51,6 +52,7 @@ enum Endpoint {
     Topic(manage::TopicAction),
     Channel(manage::ChannelAction),
     DeadLetters,
+    Drain(bool),
     PeekChannel,
     PeekTopic,
     FreeMemory,
@@ -76,6 +78,8 @@ impl Endpoint {
             "/channel/empty" => Self::Channel(ChannelAction::Empty),
             "/channel/pause" => Self::Channel(ChannelAction::Pause),
             "/channel/unpause" => Self::Channel(ChannelAction::Unpause),
+            "/drain" => Self::Drain(true),
+            "/undrain" => Self::Drain(false),
             "/channel/dead_letter" => Self::DeadLetters,
             "/channel/peek" => Self::PeekChannel,
             "/topic/peek" => Self::PeekTopic,
@@ -95,6 +99,7 @@ impl Endpoint {
             | Self::Topic(_)
             | Self::Channel(_)
             | Self::DeadLetters
+            | Self::Drain(_)
             | Self::FreeMemory => (&[Method::POST], "OPTIONS, POST"),
             Self::Config => (&[Method::GET, Method::PUT], "GET, OPTIONS, PUT"),
         }
@@ -161,6 +166,7 @@ impl Served {
             Endpoint::PublishMany => self.publish_many(query, request.into_body()).await,
             Endpoint::Topic(action) => self.manage_topic(action, &query?).await,
             Endpoint::Channel(action) => self.manage_channel(action, &query?).await,
+            Endpoint::Drain(on) => Ok(self.set_draining(on)),
             Endpoint::DeadLetters => self.set_dead_letters(&query?).await,
             Endpoint::PeekChannel => self.peek_channel(&query?).await,
             Endpoint::PeekTopic => self.peek_topic(&query?).await,
@@ -190,7 +196,7 @@ impl Served {
         let (context, peer) = (&self.shared.context, &self.advertised.0);
         let limits = &context.identify_limits;
         let nanoseconds = |duration: std::time::Duration| duration.as_nanos() as u64;
-        Answer::Json(json!({
+        let mut info = json!({
             "version": NSQ_VERSION,
             "broadcast_address": peer.broadcast_address,
             "hostname": peer.hostname,
@@ -204,6 +210,10 @@ impl Served {
             "topology_zone": peer.topology_zone,
             "topology_region": peer.topology_region,
             "node_id": context.node_id,
-        }))
+        });
+        if let Some(drain) = self.draining() {
+            info["drain"] = drain;
+        }
+        Answer::Json(info)
     }
 }

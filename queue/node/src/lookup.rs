@@ -220,6 +220,9 @@ fn registration((topic, channel): &Known) -> Registration {
 fn registrations(topics: &Topics) -> BTreeMap<Known, Bearer> {
     let mut all = BTreeMap::new();
     for topic in topics.all() {
+        if topic.is_drained() {
+            continue; // nobody is to look for anything here
+        }
         let bearer = |channel| Bearer { topic: Arc::downgrade(&topic), channel };
         all.insert((topic.name.clone(), None), bearer(None));
         for channel in topic.channels() {

@@ -22,6 +22,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::drain::Drain;
 use crate::error::NodeError;
 use crate::health::DiskHealth;
 use crate::http;
@@ -59,6 +60,7 @@ pub(crate) struct Context {
     pub(crate) health: DiskHealth,
     pub(crate) metrics: NodeMetrics,
     pub(crate) node_id: Uuid,
+    pub(crate) drain: Drain,
     pub(crate) started_at: chrono::DateTime<chrono::Utc>,
     topology: watch::Sender<u64>,
     lookups: watch::Sender<Vec<String>>,
@@ -247,6 +249,7 @@ fn recover(disk: Arc<dyn Disk>, options: NodeOptions) -> Result<Recovered, NodeE
         health: DiskHealth::default(),
         metrics,
         node_id,
+        drain: Drain::default(),
         topology: watch::Sender::new(0),
     });
     let topics = Topics::open(dir.join(topics::DIR_NAME), Arc::clone(&context))?;

@@ -18,6 +18,7 @@ const EXITING: HttpError = HttpError::new(503, "EXITING");
 
 /// The same status, which clients take for "later or elsewhere", with the reason that a person needs.
 const DISK_FULL: HttpError = HttpError::new(503, "DISK_FULL");
+const DRAINING: HttpError = HttpError::new(503, "DRAINING");
 
 impl Served {
     pub(super) async fn publish(
@@ -66,6 +67,9 @@ impl Served {
     }
 
     async fn hand_in(&self, topic: &TopicName, bodies: Bodies, delay: Duration) -> Result<Answer, HttpError> {
+        if self.shared.context.drain.is_on() {
+            return Err(DRAINING);
+        }
         let topic = self.shared.topics.get_or_create(topic).await.map_err(|e| not_stored(&e))?;
         received(topic.publish(bodies, delay)).await.map_err(|e| not_stored(&e))?;
         Ok(Answer::Text("OK".to_owned()))

@@ -39,13 +39,17 @@ impl Served {
             let _ = write_producers(&mut text, &producers.unwrap_or_default(), now);
             return Ok(Answer::Text(text));
         }
-        Ok(Answer::Json(json!({
+        let mut stats = json!({
             "version": NSQ_VERSION,
             "health": health,
             "start_time": self.shared.context.started_at.timestamp(),
             "topics": topics,
             "producers": producers,
-        })))
+        });
+        if let Some(drain) = self.draining() {
+            stats["drain"] = drain;
+        }
+        Ok(Answer::Json(stats))
     }
 }
 

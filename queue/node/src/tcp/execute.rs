@@ -111,14 +111,20 @@ impl Connection {
 
     /// The topic to publish to, made where there is none; the failure to do so is answered.
     async fn current_topic(&mut self, command: CommandName, name: &TopicName) -> Option<Arc<Topic>> {
-        if let Some(topic) = &self.topic
+        let draining = self.shared.context.drain.is_on();
+        if !draining
+            && let Some(topic) = &self.topic
             && topic.name == *name
             && !topic.is_retired()
         {
             return Some(Arc::clone(topic));
         }
         self.carry_out_gathered();
-        match self.shared.topics.get_or_create(name).await {
+        let found = match draining {
+            true => Err(TopicError::Draining),
+            false => self.shared.topics.get_or_create(name).await,
+        };
+        match found {
             Ok(topic) => {
                 self.topic = Some(Arc::clone(&topic));
                 Some(topic)

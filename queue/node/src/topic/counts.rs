@@ -2,6 +2,7 @@
 
 use super::{Core, Topic};
 use crate::channel::Oldest;
+use crate::drain::Left;
 
 /// What `/stats` says of a topic itself.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +34,11 @@ impl Topic {
             expired: core.expired,
             paused: core.paused,
         }
+    }
+
+    /// Whether the node drains and nothing is left here.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.context.drain.is_on() && Left::of_topic(self).is_nothing()
     }
 
     /// How old the oldest of some messages is, in milliseconds; 0 when there is none.

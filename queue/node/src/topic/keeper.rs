@@ -38,6 +38,8 @@ struct Keeper {
     loads: JoinSet<Done>,
     upkeep: Upkeep,
     burials: Burials,
+    /// While the node drains: nothing is left of this topic.
+    drained: bool,
     expire_at: Option<Instant>,
 }
 
@@ -50,6 +52,7 @@ impl Topic {
             loads: JoinSet::new(),
             upkeep: Upkeep::new(Arc::clone(&self)),
             burials: Burials::new(topics, self.name.clone()),
+            drained: false,
             expire_at: self.context.options.retain.map(|_| Instant::now()),
         };
         while !self.is_retired() {
@@ -100,8 +103,18 @@ impl Keeper {
         if may_load {
             topic.take_peeks().into_iter().for_each(|peek| self.start_peek(peek));
         }
+        self.note_drained();
         let upkeep_at = self.upkeep.tend(now, !self.loads.is_empty());
         wake_at.min(upkeep_at.unwrap_or(wake_at))
+    }
+
+    /// While the node drains, lookups are to hear when a topic is empty.
+    fn note_drained(&mut self) {
+        let drained = self.topic.is_drained();
+        if drained && !self.drained {
+            self.topic.context.topology_changed();
+        }
+        self.drained = drained;
     }
 
     /// Drops what is too old, if it is time to look; says when it is next.

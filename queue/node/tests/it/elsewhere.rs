@@ -1,12 +1,14 @@
 //! Channels that lookups know of are made with the topic. A scripted lookup answers on both of its ports.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::BytesMut;
+use parking_lot::Mutex;
 use punctual_queue_node::options::NodeOptions;
 use punctual_queue_wire::lookup::{
-    LookupIdentity, OK, RegistrationCommand, RegistrationReader, encode_answer,
+    LookupIdentity, OK, Registration, RegistrationCommand, RegistrationReader, encode_answer,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -18,15 +20,16 @@ use crate::fixture::{Fixture, PATIENCE, Running};
 const CHANNELS: &str = r#"{"channels":["a","b","gone#ephemeral","no name!"]}"#;
 
 /// A lookup that knows the channels of every topic. Of one called `slow` it says so only when it is told to.
-struct Lookup {
+pub(crate) struct Lookup {
     address: String,
+    listed: Arc<Mutex<BTreeSet<String>>>,
     asked: Arc<AtomicUsize>,
     answer_slow: Arc<Notify>,
     _tasks: JoinSet<()>,
 }
 
 impl Lookup {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let http = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = tcp.local_addr().unwrap().to_string();
@@ -35,12 +38,18 @@ impl Lookup {
             http_port: http.local_addr().unwrap().port(),
             ..LookupIdentity::default()
         };
+        let listed = Arc::<Mutex<BTreeSet<String>>>::default();
         let (asked, answer_slow) = (Arc::<AtomicUsize>::default(), Arc::<Notify>::default());
         let mut tasks = JoinSet::new();
+        let registered = Arc::clone(&listed);
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
             loop {
-                connections.spawn(register(tcp.accept().await.unwrap().0, identity.clone()));
+                connections.spawn(register(
+                    tcp.accept().await.unwrap().0,
+                    identity.clone(),
+                    Arc::clone(&registered),
+                ));
             }
         });
         let (counter, gate) = (Arc::clone(&asked), Arc::clone(&answer_slow));
@@ -51,11 +60,23 @@ impl Lookup {
                 requests.spawn(answer(stream, Arc::clone(&counter), Arc::clone(&gate)));
             }
         });
-        Self { address, asked, answer_slow, _tasks: tasks }
+        Self { address, listed, asked, answer_slow, _tasks: tasks }
     }
 
-    fn options(&self, fixture: &Fixture) -> NodeOptions {
+    pub(crate) fn options(&self, fixture: &Fixture) -> NodeOptions {
         NodeOptions { lookupd_tcp_addresses: vec![self.address.clone()], ..fixture.options() }
+    }
+
+    /// Waits until exactly these topics and channels, as `topic:channel`, are registered.
+    pub(crate) async fn lists(&self, expected: &[&str]) {
+        let reached = async {
+            while !self.listed.lock().iter().eq(expected) {
+                tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+            }
+        };
+        if tokio::time::timeout(PATIENCE, reached).await.is_err() {
+            panic!("{:?} rather than {expected:?}", self.listed.lock());
+        }
     }
 
     async fn was_asked(&self, times: usize) {
@@ -68,7 +89,7 @@ impl Lookup {
     }
 }
 
-async fn register(mut stream: TcpStream, identity: LookupIdentity) {
+async fn register(mut stream: TcpStream, identity: LookupIdentity, listed: Arc<Mutex<BTreeSet<String>>>) {
     let mut magic = [0; 4];
     stream.read_exact(&mut magic).await.unwrap();
     let mut reader = RegistrationReader::new(64 * 1024);
@@ -76,9 +97,21 @@ async fn register(mut stream: TcpStream, identity: LookupIdentity) {
     loop {
         while let Some(command) = reader.next(&mut input).unwrap() {
             let mut answer = BytesMut::new();
+            let name = |of: Registration| match of.channel {
+                Some(channel) => format!("{}:{channel}", of.topic),
+                None => of.topic.to_string(),
+            };
             match command {
                 RegistrationCommand::Identify(_) => encode_answer(&identity.to_json(), &mut answer),
-                _ => encode_answer(OK, &mut answer),
+                RegistrationCommand::Register(of) => {
+                    listed.lock().insert(name(of));
+                    encode_answer(OK, &mut answer);
+                }
+                RegistrationCommand::Unregister(of) => {
+                    listed.lock().remove(&name(of));
+                    encode_answer(OK, &mut answer);
+                }
+                RegistrationCommand::Ping => encode_answer(OK, &mut answer),
             }
             stream.write_all(&answer).await.unwrap();
         }

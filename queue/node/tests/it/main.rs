@@ -8,6 +8,7 @@ mod config;
 mod consuming;
 mod damage;
 mod dead_letters;
+mod draining;
 mod elsewhere;
 mod failing_disk;
 mod http;
