@@ -38,7 +38,8 @@ async fn messages_are_seen_wherever_they_are_and_stay_there() {
     consumer.requeue(&put_off, 60_000).await;
     node.post_body("/pub?topic=t", vec![0xff, 0xfe]).await;
     node.post_body("/pub?topic=t&defer=90000", "later").await;
-    node.wait_for("t", "c", "deferred_count", 2).await;
+    node.wait_for("t", "c", "message_count", 6).await;
+    node.wait_for("t", "c", "deferred_count", 1).await;
 
     let seen = peek(&node, "/channel/peek?topic=t&channel=c").await;
     assert_eq!(
@@ -172,7 +173,13 @@ async fn the_age_of_the_oldest_message_is_told_also_after_a_kill() {
 async fn check_delays(kill: bool) {
     const DAY_MS: u64 = 24 * 60 * 60 * 1000;
     let fixture = Fixture::new();
-    let (process, node) = NodeProcess::start(&fixture);
+    let options = NodeOptions { max_req_timeout: Duration::from_secs(30 * 24 * 3600), ..fixture.options() };
+    let (process, node) = if kill {
+        let (process, node) = NodeProcess::start(&fixture);
+        (Some(process), node)
+    } else {
+        (None, fixture.start_with(options.clone()).await)
+    };
     let mut consumer = node.subscribe("t", "c", 2).await;
     node.publish("t", &["days", "second"]).await;
     let days = consumer.expect_message("days").await;
@@ -190,13 +197,11 @@ async fn check_delays(kill: bool) {
     node.wait_for("t", "c", "deferred_count", 4).await;
     // When it was put off is written a moment later.
     tokio::time::sleep(Duration::from_millis(50)).await;
-    if kill {
-        process.kill();
-    } else {
-        process.stop();
+    match process {
+        Some(process) => process.kill(),
+        None => node.stop().await.unwrap(),
     }
 
-    let options = NodeOptions { max_req_timeout: Duration::from_secs(30 * 24 * 3600), ..fixture.options() };
     let node = fixture.start_with(options).await;
     let mut consumer = node.subscribe("t", "c", 9).await;
     for _ in 0..2 {
