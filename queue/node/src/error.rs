@@ -75,6 +75,9 @@ pub enum TopicError {
     /// Too many ask for the same at once.
     #[error("busy")]
     Busy,
+    /// As many messages wait as may.
+    #[error("the topic is full")]
+    TopicFull,
     /// The node is being emptied: others take messages.
     #[error("draining")]
     Draining,
@@ -97,7 +100,7 @@ impl TopicError {
             Self::Append(error) => error.is_full(),
             Self::Io { source, .. } => full(source.kind()),
             Self::Log(error) => matches!(&**error, LogError::Io { source, .. } if full(source.kind())),
-            Self::Deleted | Self::Busy | Self::Draining | Self::Exiting => false,
+            Self::Deleted | Self::Busy | Self::TopicFull | Self::Draining | Self::Exiting => false,
         }
     }
 

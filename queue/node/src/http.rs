@@ -8,6 +8,7 @@ mod manage;
 mod peek;
 mod publish;
 mod stats;
+mod topic_settings;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -53,6 +54,8 @@ enum Endpoint {
     Channel(manage::ChannelAction),
     DeadLetters,
     Drain(bool),
+    Retain,
+    Limit,
     PeekChannel,
     PeekTopic,
     FreeMemory,
@@ -78,6 +81,8 @@ impl Endpoint {
             "/channel/empty" => Self::Channel(ChannelAction::Empty),
             "/channel/pause" => Self::Channel(ChannelAction::Pause),
             "/channel/unpause" => Self::Channel(ChannelAction::Unpause),
+            "/topic/retain" => Self::Retain,
+            "/topic/limit" => Self::Limit,
             "/drain" => Self::Drain(true),
             "/undrain" => Self::Drain(false),
             "/channel/dead_letter" => Self::DeadLetters,
@@ -100,6 +105,8 @@ impl Endpoint {
             | Self::Channel(_)
             | Self::DeadLetters
             | Self::Drain(_)
+            | Self::Retain
+            | Self::Limit
             | Self::FreeMemory => (&[Method::POST], "OPTIONS, POST"),
             Self::Config => (&[Method::GET, Method::PUT], "GET, OPTIONS, PUT"),
         }
@@ -166,6 +173,8 @@ impl Served {
             Endpoint::PublishMany => self.publish_many(query, request.into_body()).await,
             Endpoint::Topic(action) => self.manage_topic(action, &query?).await,
             Endpoint::Channel(action) => self.manage_channel(action, &query?).await,
+            Endpoint::Retain => self.set_retain(&query?).await,
+            Endpoint::Limit => self.set_limit(&query?).await,
             Endpoint::Drain(on) => Ok(self.set_draining(on)),
             Endpoint::DeadLetters => self.set_dead_letters(&query?).await,
             Endpoint::PeekChannel => self.peek_channel(&query?).await,

@@ -63,6 +63,7 @@ pub(crate) fn refresh(topics: &[TopicStats]) {
             gauge!("punctual_queue_topic_oldest_message_age_seconds", "topic" => name.clone())
                 .set(age as f64 / 1000.0);
         }
+        counter!("punctual_queue_topic_overflowed_total", "topic" => name.clone()).absolute(topic.overflowed);
         counter!("punctual_queue_topic_expired_total", "topic" => name.clone()).absolute(topic.expired);
         for channel in &topic.channels {
             let labels = [("topic", name.clone()), ("channel", channel.channel_name.to_string())];
@@ -80,6 +81,7 @@ pub(crate) fn refresh(topics: &[TopicStats]) {
                 ("emptied", dropped.emptied),
                 ("sampled", dropped.sampled),
                 ("expired", dropped.expired),
+                ("overflowed", dropped.overflowed),
                 ("corrupt", dropped.corrupt),
                 ("dead_lettered", channel.dead_letter_count),
             ] {

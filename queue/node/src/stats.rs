@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::channel::{ConnectionId, DeadLetters, Nearness};
 use crate::tcp::Clients;
-use crate::topic::Topic;
+use crate::topic::{Topic, TopicSettings};
 use crate::topics::Topics;
 
 /// Which part of it is asked for.
@@ -32,6 +32,12 @@ pub(crate) struct TopicStats {
     /// Extension: of the oldest message that waits or is in flight, here or in a channel; 0 when there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) oldest_message_age_ms: Option<u64>,
+    /// Extension: what was set for the topic alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) settings: Option<TopicSettings>,
+    /// Messages that were too many before any channel had them; for `/metrics` only.
+    #[serde(skip)]
+    pub(crate) overflowed: u64,
     /// Messages that were too old before any channel had them; for `/metrics` only.
     #[serde(skip)]
     pub(crate) expired: u64,
@@ -79,6 +85,7 @@ pub(crate) struct Dropped {
     pub(crate) emptied: u64,
     pub(crate) sampled: u64,
     pub(crate) expired: u64,
+    pub(crate) overflowed: u64,
     pub(crate) corrupt: u64,
 }
 
@@ -164,6 +171,8 @@ fn topic_stats(
         paused: counts.paused,
         e2e_processing_latency: Latency::default(),
         oldest_message_age_ms,
+        settings: Some(counts.settings).filter(|settings| *settings != TopicSettings::default()),
+        overflowed: counts.overflowed,
         expired: counts.expired,
     }
 }
@@ -214,6 +223,7 @@ fn channel_stats(
                 emptied: counts.emptied,
                 sampled: counts.sampled_out,
                 expired: counts.expired,
+                overflowed: counts.overflowed,
                 corrupt: counts.corrupt,
             },
         }

@@ -16,6 +16,7 @@ mod record;
 mod recovery;
 mod retention;
 mod segments;
+mod settings;
 mod snapshot;
 mod upkeep;
 mod waypoints;
@@ -48,6 +49,7 @@ pub(crate) use record::count_messages;
 use record::{Change, ChannelNumber};
 use recovery::Recovered;
 use segments::Segments;
+pub(crate) use settings::{DepthLimit, TopicSettings, WhenFull};
 use waypoints::Waypoints;
 
 /// One topic. Its messages are in the log; here is what has happened to them.
@@ -86,6 +88,7 @@ struct Core {
     /// The lookups were not asked yet which channels it has elsewhere.
     held: bool,
     deleted: bool,
+    settings: TopicSettings,
     channels: BTreeMap<ChannelName, Arc<ChannelHandle>>,
     next_channel: ChannelNumber,
     waypoints: Waypoints,
@@ -94,6 +97,8 @@ struct Core {
     last_published_ns: i64,
     /// Messages that were too old before any channel had them.
     expired: u64,
+    /// Messages that were too many before any channel had them.
+    overflowed: u64,
     /// Since the process started.
     message_count: u64,
     message_bytes: u64,
@@ -206,13 +211,19 @@ impl Topic {
         let receipt = {
             let mut core = self.core.lock();
             let (start, end) = (core.announced_end, core.committed_end);
-            core.announced_end = end;
-            for channel in core.channels.values() {
-                channel.with(|channel, _| channel.skipped(end));
-            }
+            self.skip(&mut core, end);
             self.record(&Change::TopicEmptied { start: start.0, end: end.0 })
         };
         received(receipt).await
+    }
+
+    /// No channel gets what waits in the topic itself before `end`.
+    fn skip(&self, core: &mut Core, end: Sequence) {
+        core.announced_end = end;
+        core.waiting_since_ns = core.waypoints.published_ns(end);
+        for channel in core.channels.values() {
+            channel.with(|channel, _| channel.skipped(end));
+        }
     }
 
     /// Refuses everything from now on and ends the consumers' connections; the files stay.
@@ -255,7 +266,7 @@ impl Core {
     fn from_recovered(recovered: Recovered, keeper: &Arc<Notify>, context: &Context) -> Self {
         let Recovered { next, announced_end, paused, held, next_channel, waypoints, channels, .. } =
             recovered;
-        let Recovered { segments, last_published_ns, waiting_since_ns, .. } = recovered;
+        let Recovered { segments, settings, last_published_ns, waiting_since_ns, .. } = recovered;
         let now = load::Now::of(context);
         let channels = channels.into_iter().map(|(number, mut recovered)| {
             let attempts = recovered.take_attempts();
@@ -283,11 +294,13 @@ impl Core {
             paused,
             held,
             deleted: false,
+            settings,
             next_channel,
             waypoints,
             segments,
             last_published_ns,
             expired: 0,
+            overflowed: 0,
             message_count: 0,
             message_bytes: 0,
             peeks: Vec::new(),

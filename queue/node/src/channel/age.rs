@@ -49,7 +49,7 @@ impl Channel {
     }
 
     /// The first message that is not in memory, not done with, and not put off.
-    fn first_unread(&self) -> Option<Sequence> {
+    pub(super) fn first_unread(&self) -> Option<Sequence> {
         let mut first = self.progress.first_open(self.loaded_to);
         while self.put_off.contains_key(&first) {
             first = self.progress.first_open(first.plus(1));

@@ -19,6 +19,8 @@ pub(crate) struct Counts {
     pub(crate) sampled_out: u64,
     /// Dropped because they were kept as long as messages are.
     pub(crate) expired: u64,
+    /// Dropped because too many waited.
+    pub(crate) overflowed: u64,
     /// Went to the dead letters' topic.
     pub(crate) dead_lettered: u64,
     /// Could not be read from the disk.

@@ -1,9 +1,33 @@
 //! Messages that go without being finished.
 
+use std::time::Instant;
+
 use super::Channel;
 use crate::message::Sequence;
 
+/// How many messages are dropped at a time for want of room: each is noted by itself.
+const DROPPED_AT_ONCE: u64 = 4096;
+
 impl Channel {
+    /// Drops the oldest messages that wait until `max` do, or some thousands were dropped; says whether more are to be.
+    /// They are as good as finished.
+    pub(crate) fn drop_oldest(&mut self, max: u64, now: Instant) -> bool {
+        let excess = self.depth().saturating_sub(max);
+        for _ in 0..excess.min(DROPPED_AT_ONCE) {
+            let Some(sequence) = self.take_oldest() else { return false };
+            self.attempts.remove(&sequence);
+            self.counts.overflowed += 1;
+            self.done_with(sequence, now);
+        }
+        excess > DROPPED_AT_ONCE
+    }
+
+    fn take_oldest(&mut self) -> Option<Sequence> {
+        let again = self.again.pop_front().map(|given| given.sequence);
+        let ready = || self.ready.pop_front().map(|message| message.sequence);
+        again.or_else(ready).or_else(|| self.first_unread())
+    }
+
     /// Drops everything: what waits, what is in flight and what was put off. Returns up to which number.
     pub(crate) fn empty(&mut self) -> Sequence {
         let (waiting, in_flight, deferred) = (self.depth(), self.in_flight.len(), self.deferred.len());

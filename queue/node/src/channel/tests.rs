@@ -22,13 +22,15 @@ enum State {
     Finished,
     Emptied,
     Expired,
+    /// Too many waited.
+    Overflowed,
     /// Went to the dead letters.
     Buried,
 }
 
 impl State {
     fn is_done(self) -> bool {
-        matches!(self, Self::Finished | Self::Emptied | Self::Expired | Self::Buried)
+        matches!(self, Self::Finished | Self::Emptied | Self::Expired | Self::Overflowed | Self::Buried)
     }
 }
 
@@ -46,6 +48,8 @@ enum Step {
     Pause(bool),
     /// Messages die that were delivered so often; 0 for none.
     DeadLetters(u16),
+    /// No more than so many may wait.
+    Limit(u64),
     /// Whether the other topic takes what is dying.
     Bury(bool),
     Empty,
@@ -71,6 +75,7 @@ fn a_step() -> impl Strategy<Value = Step> {
         1 => index().prop_map(Step::FinishOfAnother),
         1 => any::<bool>().prop_map(Step::Pause),
         1 => (0..3_u16).prop_map(Step::DeadLetters),
+        1 => (0..6_u64).prop_map(Step::Limit),
         3 => prop::bool::weighted(0.7).prop_map(Step::Bury),
         1 => Just(Step::Empty),
         1 => (0..9_u64).prop_map(Step::Expire),
@@ -150,6 +155,7 @@ impl Bench {
             }
             Step::Pause(paused) => self.channel.set_paused(paused),
             Step::DeadLetters(max_attempts) => self.set_dead_letters(max_attempts),
+            Step::Limit(max) => self.limit(max),
             Step::Bury(taken) => self.bury(taken),
             Step::Empty => {
                 self.channel.empty();
@@ -169,6 +175,21 @@ impl Bench {
         let to = "dead".parse().unwrap();
         let max_attempts = NonZeroU16::new(max_attempts);
         self.channel.set_dead_letters(max_attempts.map(|max_attempts| DeadLetters { max_attempts, to }));
+    }
+
+    /// Of those that wait, so many are left, unless more are on their way elsewhere.
+    fn limit(&mut self, max: u64) {
+        let before = self.channel.depth();
+        let overflowed = self.channel.counts().overflowed;
+        assert!(!self.channel.drop_oldest(max, self.now));
+        let dying = self.channel.dying.len() as u64;
+        assert_eq!(self.channel.depth(), before.min(max.max(dying)));
+        assert_eq!(self.channel.counts().overflowed - overflowed, before - self.channel.depth());
+        for (sequence, state) in &mut self.model {
+            if *state == State::Waiting && self.channel.progress().contains(*sequence) {
+                *state = State::Overflowed;
+            }
+        }
     }
 
     fn bury(&mut self, taken: bool) {

@@ -18,6 +18,7 @@ const EXITING: HttpError = HttpError::new(503, "EXITING");
 
 /// The same status, which clients take for "later or elsewhere", with the reason that a person needs.
 const DISK_FULL: HttpError = HttpError::new(503, "DISK_FULL");
+const TOPIC_FULL: HttpError = HttpError::new(503, "TOPIC_FULL");
 const DRAINING: HttpError = HttpError::new(503, "DRAINING");
 
 impl Served {
@@ -77,7 +78,11 @@ impl Served {
 }
 
 fn not_stored(error: &TopicError) -> HttpError {
-    if error.is_full() { DISK_FULL } else { EXITING }
+    match error {
+        TopicError::TopicFull => TOPIC_FULL,
+        error if error.is_full() => DISK_FULL,
+        _ => EXITING,
+    }
 }
 
 fn topic_of(query: &Query) -> Result<TopicName, HttpError> {

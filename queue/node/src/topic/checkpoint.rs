@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::record::ChannelNumber;
 use super::segments::Contents;
+use super::settings::TopicSettings;
 use super::waypoints::{Waypoint, Waypoints};
 use crate::channel::DeadLetters;
 use crate::error::TopicError;
@@ -35,6 +36,8 @@ pub(crate) struct Checkpoint {
     pub(crate) paused: bool,
     #[serde(default)]
     pub(crate) held: bool,
+    #[serde(default)]
+    pub(crate) settings: TopicSettings,
     pub(crate) next_channel: u32,
     pub(crate) waypoints: Vec<WaypointCheckpoint>,
     pub(crate) segments: Vec<(u32, Contents)>,

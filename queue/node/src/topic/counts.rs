@@ -1,6 +1,6 @@
 //! What is to be seen of a topic itself.
 
-use super::{Core, Topic};
+use super::{Core, Topic, TopicSettings};
 use crate::channel::Oldest;
 use crate::drain::Left;
 
@@ -13,6 +13,8 @@ pub(crate) struct TopicCounts {
     pub(crate) message_count: u64,
     pub(crate) message_bytes: u64,
     pub(crate) expired: u64,
+    pub(crate) overflowed: u64,
+    pub(crate) settings: TopicSettings,
     pub(crate) paused: bool,
 }
 
@@ -32,6 +34,8 @@ impl Topic {
             message_count: core.message_count,
             message_bytes: core.message_bytes,
             expired: core.expired,
+            overflowed: core.overflowed,
+            settings: core.settings,
             paused: core.paused,
         }
     }

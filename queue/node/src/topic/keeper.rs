@@ -15,8 +15,9 @@ use tokio_util::sync::CancellationToken;
 use super::burial::Burials;
 use super::load::Again;
 use super::peek::Peek;
+use super::record::Change;
 use super::upkeep::Upkeep;
-use super::{ChannelHandle, Topic, load, record, retention};
+use super::{ChannelHandle, Core, Topic, load, record, retention};
 use crate::channel::{Load, Loaded};
 use crate::message::Sequence;
 use crate::topics::Topics;
@@ -53,7 +54,7 @@ impl Topic {
             upkeep: Upkeep::new(Arc::clone(&self)),
             burials: Burials::new(topics, self.name.clone()),
             drained: false,
-            expire_at: self.context.options.retain.map(|_| Instant::now()),
+            expire_at: None,
         };
         while !self.is_retired() {
             let wake_at = keeper.tend();
@@ -119,10 +120,11 @@ impl Keeper {
 
     /// Drops what is too old, if it is time to look; says when it is next.
     fn expire(&mut self, now: Instant) -> Option<Instant> {
-        let retain = self.topic.context.options.retain?;
-        if self.expire_at.is_none_or(|at| at <= now) {
+        let retain = self.topic.retain()?;
+        let look_at = now + retention::look_every(retain);
+        if self.expire_at.is_none_or(|at| at <= now || at > look_at) {
             self.topic.expire(retain);
-            self.expire_at = Some(now + retention::look_every(retain));
+            self.expire_at = Some(look_at);
         }
         self.expire_at
     }
@@ -194,8 +196,8 @@ impl Topic {
     /// Hands what has reached the disk to the channels. Besides the keeper, who must come after it, whatever is to be true
     /// of all that was acknowledged calls it first.
     pub(super) fn distribute(&self) {
-        let noted_every = self.context.options.retain.map(retention::noted_every);
         let mut core = self.core.lock();
+        let noted_every = core.settings.retain(self.context.options.retain).map(retention::noted_every);
         let batches = std::mem::take(&mut *self.committed.lock()); // in their order, for the core is locked
         let before = core.committed_end;
         if let Some(first) = batches.first().filter(|_| core.announced_end == before) {
@@ -210,7 +212,7 @@ impl Topic {
             core.message_bytes += batch.bodies.body_bytes() as u64;
         }
         if core.keeps_back() || core.channels.is_empty() {
-            return;
+            return self.drop_waiting(&mut core);
         }
         let waited = core.announced_end < before;
         core.announced_end = core.committed_end;
@@ -227,6 +229,21 @@ impl Topic {
                     previous_end = batch.end();
                 }
             });
+        }
+        // After consumers have had what they want.
+        if core.drop_oldest() {
+            self.keeper.notify_one();
+        }
+    }
+
+    /// Of what waits in the topic itself, the oldest go that are too many.
+    fn drop_waiting(&self, core: &mut Core) {
+        let excess = core.excess();
+        if excess > 0 {
+            let (start, end) = (core.announced_end, core.announced_end.plus(excess));
+            core.overflowed += excess;
+            self.skip(core, end);
+            drop(self.record(&Change::TopicEmptied { start: start.0, end: end.0 }));
         }
     }
 

@@ -46,6 +46,10 @@ impl Topic {
             let _ = done.send(Err(TopicError::Deleted)); // the receipt is right here
             return receipt;
         }
+        if core.refuses(bodies.len() as u64) {
+            let _ = done.send(Err(TopicError::TopicFull));
+            return receipt;
+        }
         let first = core.next;
         core.next = first.plus(bodies.len() as u64);
         let record = record(first, timestamp_ns, &bodies);

@@ -16,6 +16,7 @@ use punctual_queue_wire::bodies::Bodies;
 use punctual_queue_wire::name::ChannelName;
 use serde::{Deserialize, Serialize};
 
+use super::settings::TopicSettings;
 use crate::channel::{DeadLetters, Unwritten};
 use crate::message::{Batch, Sequence};
 pub(crate) use dead_letter::{DeadLetterOrigin, dead_letter, origin};
@@ -80,6 +81,9 @@ pub(crate) enum Change {
     /// Messages are not handed out until the lookups were asked for channels.
     TopicHeld {
         held: bool,
+    },
+    TopicSettings {
+        settings: TopicSettings,
     },
     TopicEmptied {
         start: u64,

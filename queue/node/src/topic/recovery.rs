@@ -14,6 +14,7 @@ use super::load::Now;
 use super::record::{self, Change, ChannelNumber, Entry};
 use super::retention;
 use super::segments::Segments;
+use super::settings::TopicSettings;
 use super::waypoints::Waypoints;
 use crate::channel::{DeadLetters, Progress};
 use crate::error::TopicError;
@@ -30,6 +31,7 @@ pub(crate) struct Recovered {
     pub(crate) waiting_since_ns: i64,
     pub(crate) paused: bool,
     pub(crate) held: bool,
+    pub(crate) settings: TopicSettings,
     pub(crate) next_channel: ChannelNumber,
     pub(crate) waypoints: Waypoints,
     pub(crate) segments: Segments,
@@ -39,8 +41,8 @@ pub(crate) struct Recovered {
     pub(crate) unknown: u64,
     /// What could not be read.
     pub(crate) damage: Vec<DamagedRange>,
-    /// How far apart the messages are whose age is noted.
-    noted_every: Option<Duration>,
+    /// How long the node keeps messages.
+    retain: Option<Duration>,
     /// The number after the last message come across.
     seen_end: Sequence,
 }
@@ -74,7 +76,7 @@ impl Recovered {
         let from =
             checkpoint.as_ref().map_or(Position::START, |checkpoint| Position::from_u64(checkpoint.position));
         let mut recovered = Self::from_checkpoint(checkpoint.unwrap_or_default());
-        recovered.noted_every = retain.map(retention::noted_every);
+        recovered.retain = retain;
         let mut reader = log.read_from(from, READ_AHEAD_BYTES);
         while let Some(entry) = reader.next_entry()? {
             match entry {
@@ -100,6 +102,7 @@ impl Recovered {
             waiting_since_ns: checkpoint.waiting_since_ns,
             paused: checkpoint.paused,
             held: checkpoint.held,
+            settings: checkpoint.settings,
             next_channel: ChannelNumber(checkpoint.next_channel),
             waypoints: waypoints.map(Into::into).collect(),
             segments: segments.map(|(segment, contents)| (SegmentId(segment), contents)).collect(),
@@ -111,7 +114,7 @@ impl Recovered {
                 .collect(),
             unknown: 0,
             damage: Vec::new(),
-            noted_every: None,
+            retain: None,
             seen_end: announced_end,
         }
     }
@@ -144,7 +147,7 @@ impl Recovered {
     }
 
     fn apply_messages(&mut self, batch: &Batch) {
-        self.waypoints.note(batch, self.noted_every);
+        self.waypoints.note(batch, self.settings.retain(self.retain).map(retention::noted_every));
         self.segments.note(batch);
         self.last_published_ns = self.last_published_ns.max(batch.timestamp_ns);
         if self.waiting_since_ns == 0 && batch.end() > self.announced_end {
@@ -198,13 +201,16 @@ impl Recovered {
                 self.held = held;
                 self.announce();
             }
+            Change::TopicSettings { settings } => self.settings = settings,
             Change::TopicEmptied { start, end } => {
                 let emptied: Range<_> = Sequence(start)..Sequence(end);
                 for channel in self.channels.values_mut() {
                     channel.progress.add_range(emptied.clone());
                 }
                 self.announced_end = self.announced_end.max(emptied.end);
-                self.waiting_since_ns = 0;
+                let some_wait = self.announced_end < self.seen_end;
+                self.waiting_since_ns =
+                    if some_wait { self.waypoints.published_ns(self.announced_end) } else { 0 };
             }
         }
     }

@@ -65,6 +65,7 @@ impl Topic {
             last_published_ns: core.last_published_ns,
             paused: core.paused,
             held: core.held,
+            settings: core.settings,
             next_channel: core.next_channel.0,
             waypoints: core.waypoints.iter().map(WaypointCheckpoint::from).collect(),
             segments: core.segments.iter().map(|(segment, contents)| (segment.0, contents)).collect(),

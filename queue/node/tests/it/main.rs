@@ -13,6 +13,7 @@ mod elsewhere;
 mod failing_disk;
 mod http;
 mod journal;
+mod limiting;
 mod lookups;
 mod panics;
 mod peeking;
