@@ -27,6 +27,10 @@ mod http;
 
 mod stats;
 
+mod latency;
+
+mod memory;
+
 mod lookup;
 
 mod identity;

@@ -1,5 +1,7 @@
 //! How a node is set up. Flags have nsqd's names.
 
+mod latency;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,6 +10,8 @@ use clap::{Args, Parser};
 use humantime::parse_duration;
 use punctual_queue_wire::command::Limits;
 use punctual_queue_wire::identify::IdentifyLimits;
+
+pub use latency::LatencyOptions;
 
 /// Settings of a queue node
 #[derive(Debug, Clone, Args)]
@@ -55,6 +59,9 @@ pub struct NodeOptions {
     /// The longest delay a requeue may ask for
     #[arg(long, env = "PUNCTUAL_QUEUE_MAX_REQ_TIMEOUT", default_value = "1h", value_parser = parse_duration)]
     pub max_req_timeout: Duration,
+    /// The longest delay a publish may ask for, with DPUB or defer; by default the same as for a requeue
+    #[arg(long, env = "PUNCTUAL_QUEUE_MAX_DEFER_TIMEOUT", value_parser = parse_duration)]
+    pub max_defer_timeout: Option<Duration>,
     /// The most messages a consumer may have in flight
     #[arg(long, env = "PUNCTUAL_QUEUE_MAX_RDY_COUNT", default_value_t = 2500)]
     pub max_rdy_count: u32,
@@ -73,6 +80,10 @@ pub struct NodeOptions {
     /// When a consumer disconnects, leave its messages in flight until they time out, as nsqd does, instead of delivering them again at once
     #[arg(long, env = "PUNCTUAL_QUEUE_HOLD_ON_DISCONNECT")]
     pub hold_on_disconnect: bool,
+
+    /// What is measured of messages
+    #[command(flatten)]
+    pub latency: LatencyOptions,
 }
 
 impl Default for NodeOptions {
@@ -94,6 +105,7 @@ impl NodeOptions {
             max_body_bytes: self.max_body_size,
             max_ready_count: self.max_rdy_count,
             max_requeue_delay: self.max_req_timeout,
+            max_publish_delay: self.max_defer_timeout.unwrap_or(self.max_req_timeout),
         }
     }
 
