@@ -29,6 +29,8 @@ mod stats;
 
 mod latency;
 
+mod statsd;
+
 mod memory;
 
 mod lookup;

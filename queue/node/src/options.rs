@@ -1,6 +1,7 @@
 //! How a node is set up. Flags have nsqd's names.
 
 mod latency;
+mod statsd;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use punctual_queue_wire::command::Limits;
 use punctual_queue_wire::identify::IdentifyLimits;
 
 pub use latency::LatencyOptions;
+pub use statsd::StatsdOptions;
 
 /// Settings of a queue node
 #[derive(Debug, Clone, Args)]
@@ -84,6 +86,9 @@ pub struct NodeOptions {
     /// What is measured of messages
     #[command(flatten)]
     pub latency: LatencyOptions,
+    /// Where statistics are pushed
+    #[command(flatten)]
+    pub statsd: StatsdOptions,
 }
 
 impl Default for NodeOptions {

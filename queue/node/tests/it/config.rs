@@ -62,6 +62,11 @@ async fn options_have_nsqds_names_and_forms() {
         ("min_output_buffer_timeout", JSON, "25000000"),
         ("output_buffer_timeout", JSON, "250000000"),
         ("max_channel_consumers", JSON, "0"),
+        ("statsd_address", TEXT, ""),
+        ("statsd_interval", JSON, "60000000000"),
+        ("statsd_mem_stats", JSON, "true"),
+        ("statsd_udp_packet_size", JSON, "508"),
+        ("statsd_exclude_ephemeral", JSON, "false"),
         ("e2e_processing_latency_percentiles", JSON, "[]"),
         ("e2e_processing_latency_window_time", JSON, "600000000000"),
         ("tls_cert", TEXT, ""),
@@ -79,6 +84,8 @@ async fn options_have_nsqds_names_and_forms() {
     }
     let id: u64 = ask(&node, Method::GET, "id", "").await.2.parse().unwrap();
     assert!(id < 1024, "{id}");
+    let prefix = format!("nsq.127_0_0_1_{}.", node.http.port());
+    assert_eq!(ask(&node, Method::GET, "statsd_prefix", "").await.2, prefix);
     let data_path = fixture.data_path().display().to_string();
     assert_eq!(ask(&node, Method::GET, "data_path", "").await.2, data_path);
     let port = ask(&node, Method::GET, "broadcast_tcp_port", "").await.2;

@@ -20,3 +20,4 @@ mod protocol;
 mod remaking;
 mod restarting;
 mod retaining;
+mod statsd;

@@ -84,8 +84,15 @@ impl Served {
     }
 
     fn of_statistics(&self, option: &str) -> Option<Answer> {
-        let latency = &self.shared.context.options.latency;
+        let options = &self.shared.context.options;
+        let (statsd, latency, peer) = (&options.statsd, &options.latency, &self.advertised.0);
         Some(match option {
+            "statsd_address" => text(statsd.statsd_address.as_deref().unwrap_or_default()),
+            "statsd_prefix" => text(statsd.prefix_for(&peer.broadcast_address, peer.http_port)),
+            "statsd_interval" => nanoseconds(statsd.statsd_interval),
+            "statsd_mem_stats" => Answer::Json(json!(statsd.statsd_mem_stats)),
+            "statsd_udp_packet_size" => number(statsd.statsd_udp_packet_size.into()),
+            "statsd_exclude_ephemeral" => Answer::Json(json!(statsd.statsd_exclude_ephemeral)),
             "e2e_processing_latency_window_time" => nanoseconds(latency.e2e_processing_latency_window_time),
             "e2e_processing_latency_percentiles" => Answer::Json(json!(latency.percentiles())),
             _ => return None,
