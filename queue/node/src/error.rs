@@ -72,6 +72,9 @@ pub enum TopicError {
     /// It was deleted meanwhile.
     #[error("it was deleted")]
     Deleted,
+    /// Too many ask for the same at once.
+    #[error("busy")]
+    Busy,
     /// The node is stopping.
     #[error("exiting")]
     Exiting,
@@ -91,7 +94,7 @@ impl TopicError {
             Self::Append(error) => error.is_full(),
             Self::Io { source, .. } => full(source.kind()),
             Self::Log(error) => matches!(&**error, LogError::Io { source, .. } if full(source.kind())),
-            Self::Deleted | Self::Exiting => false,
+            Self::Deleted | Self::Busy | Self::Exiting => false,
         }
     }
 

@@ -4,6 +4,7 @@ mod answer;
 mod config;
 mod debug;
 mod manage;
+mod peek;
 mod publish;
 mod stats;
 
@@ -55,6 +56,8 @@ enum Endpoint {
     Profile,
     ProfileSymbol,
     BlockRate,
+    PeekChannel,
+    PeekTopic,
     FreeMemory,
     Config,
 }
@@ -80,6 +83,8 @@ impl Endpoint {
             "/channel/unpause" => Self::Channel(ChannelAction::Unpause),
             "/debug/pprof/symbol" => Self::ProfileSymbol,
             "/debug/setblockrate" => Self::BlockRate,
+            "/channel/peek" => Self::PeekChannel,
+            "/topic/peek" => Self::PeekTopic,
             "/debug/freememory" => Self::FreeMemory,
             path if debug::is_profile(path) => Self::Profile,
             path if config::is_at(path) => Self::Config,
@@ -89,7 +94,9 @@ impl Endpoint {
 
     fn methods(self) -> (&'static [Method], &'static str) {
         match self {
-            Self::Ping | Self::Info | Self::Stats | Self::Profile => (&[Method::GET], "GET, OPTIONS"),
+            Self::Ping | Self::Info | Self::Stats | Self::Profile | Self::PeekChannel | Self::PeekTopic => {
+                (&[Method::GET], "GET, OPTIONS")
+            }
             Self::ProfileSymbol => (&[Method::GET, Method::POST], "GET, OPTIONS, POST"),
             Self::BlockRate => (&[Method::PUT], "OPTIONS, PUT"),
             Self::Publish | Self::PublishMany | Self::Topic(_) | Self::Channel(_) | Self::FreeMemory => {
@@ -166,6 +173,8 @@ impl Served {
             Endpoint::Channel(action) => self.manage_channel(action, &query?).await,
             Endpoint::Profile | Endpoint::ProfileSymbol => debug::profile(),
             Endpoint::BlockRate => Ok(debug::set_block_rate(&query?)),
+            Endpoint::PeekChannel => self.peek_channel(&query?).await,
+            Endpoint::PeekTopic => self.peek_topic(&query?).await,
             Endpoint::FreeMemory => Ok(Answer::Empty),
             Endpoint::Config => self.config(request).await,
         }
@@ -203,8 +212,8 @@ impl Served {
             "max_output_buffer_size": limits.max_output_buffer_bytes,
             "max_output_buffer_timeout": nanoseconds(limits.max_output_buffer_timeout),
             "max_deflate_level": limits.max_deflate_level,
-            "topology_zone": "",
-            "topology_region": "",
+            "topology_zone": peer.topology_zone,
+            "topology_region": peer.topology_region,
             "node_id": context.node_id,
         }))
     }

@@ -25,7 +25,7 @@ use uuid::Uuid;
 use crate::error::NodeError;
 use crate::health::DiskHealth;
 use crate::http;
-use crate::lookup::{self, Advertised};
+use crate::lookup::{self, Advertised, KnownLookups};
 use crate::metrics::NodeMetrics;
 use crate::options::NodeOptions;
 use crate::statsd;
@@ -63,6 +63,7 @@ pub(crate) struct Context {
     pub(crate) started_at: chrono::DateTime<chrono::Utc>,
     topology: watch::Sender<u64>,
     lookups: watch::Sender<Vec<String>>,
+    pub(crate) known_lookups: KnownLookups,
 }
 
 impl Context {
@@ -83,6 +84,7 @@ impl Context {
 
     /// Registers with these lookups from now on, and no others.
     pub(crate) fn set_lookups(&self, addresses: Vec<String>) {
+        self.known_lookups.set(&addresses);
         self.lookups.send_replace(addresses);
     }
 
@@ -239,6 +241,7 @@ fn recover(disk: Arc<dyn Disk>, options: NodeOptions) -> Result<Recovered, NodeE
         limits: options.limits(),
         identify_limits: options.identify_limits(),
         lookups: watch::Sender::new(options.lookupd_tcp_addresses.clone()),
+        known_lookups: KnownLookups::new(&options.lookupd_tcp_addresses),
         options,
         started_at: clock.now(),
         clock,

@@ -2,6 +2,7 @@
 
 mod latency;
 mod statsd;
+mod topology;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use punctual_queue_wire::identify::IdentifyLimits;
 
 pub use latency::LatencyOptions;
 pub use statsd::StatsdOptions;
+pub use topology::{Experiment, TopologyOptions};
 
 /// Settings of a queue node
 #[derive(Debug, Clone, Args)]
@@ -89,6 +91,9 @@ pub struct NodeOptions {
     /// Where statistics are pushed
     #[command(flatten)]
     pub statsd: StatsdOptions,
+    /// Topology
+    #[command(flatten)]
+    pub topology: TopologyOptions,
 }
 
 impl Default for NodeOptions {

@@ -7,6 +7,8 @@ mod compaction;
 mod keeper;
 mod load;
 mod mailbox;
+mod opening;
+mod peek;
 mod record;
 mod recovery;
 mod retention;
@@ -31,7 +33,7 @@ use punctual_queue_wire::bodies::Bodies;
 use punctual_queue_wire::name::{ChannelName, TopicName};
 use tokio::sync::{Notify, oneshot};
 
-use crate::channel::{Channel, Origin};
+use crate::channel::{Channel, Oldest, Origin};
 use crate::error::TopicError;
 use crate::latency::LatencyMeter;
 use crate::message::{Batch, Sequence};
@@ -40,6 +42,8 @@ pub(crate) use channel_handle::{ChannelHandle, NotAdded};
 pub use checkpoint::CheckpointHealth;
 pub(crate) use checkpoint::{Checkpoint, Loaded};
 pub(crate) use mailbox::Mailbox;
+use peek::Peek;
+pub(crate) use peek::{Seen, due_in};
 pub(crate) use record::count_messages;
 use record::{Change, ChannelNumber};
 use recovery::Recovered;
@@ -76,7 +80,11 @@ struct Core {
     /// The number after the last message that channels know of. Messages behind it wait in the topic, because it is
     /// paused or has no channels.
     announced_end: Sequence,
+    /// When the first of those was published: nanoseconds since the Unix epoch. Nothing where there is none.
+    waiting_since_ns: i64,
     paused: bool,
+    /// The lookups were not asked yet which channels it has elsewhere.
+    held: bool,
     deleted: bool,
     channels: BTreeMap<ChannelName, Arc<ChannelHandle>>,
     next_channel: ChannelNumber,
@@ -89,6 +97,8 @@ struct Core {
     /// Since the process started.
     message_count: u64,
     message_bytes: u64,
+    /// Who waits to see messages.
+    peeks: Vec<Peek>,
 }
 
 /// What is known of the files beside the log.
@@ -102,6 +112,8 @@ struct Files {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TopicCounts {
     pub(crate) depth: u64,
+    /// The oldest message of these.
+    pub(crate) oldest: Oldest,
     pub(crate) message_count: u64,
     pub(crate) message_bytes: u64,
     pub(crate) expired: u64,
@@ -245,8 +257,15 @@ impl Topic {
     pub(crate) fn counts(&self) -> TopicCounts {
         self.distribute();
         let core = self.core.lock();
+        let depth = core.waits();
+        let oldest = match core.waiting_since_ns {
+            _ if depth == 0 => Oldest::None,
+            0 => Oldest::Unread, // the record that would say it cannot be read
+            at_ns => Oldest::PublishedAt(at_ns),
+        };
         TopicCounts {
-            depth: core.committed_end.0 - core.announced_end.0,
+            depth,
+            oldest,
             message_count: core.message_count,
             message_bytes: core.message_bytes,
             expired: core.expired,
@@ -259,6 +278,7 @@ impl Topic {
         let channels = {
             let mut core = self.core.lock();
             core.deleted = true;
+            core.peeks.clear();
             std::mem::take(&mut core.channels)
         };
         self.log.close();
@@ -275,6 +295,17 @@ impl Topic {
         disk.rename(&self.dir, to).map_err(TopicError::io("remove"))
     }
 
+    /// How old the oldest of some messages is, in milliseconds; 0 when there is none.
+    pub(crate) fn age_ms(&self, oldest: Oldest) -> Option<u64> {
+        match oldest {
+            Oldest::None => Some(0),
+            Oldest::PublishedAt(at_ns) => {
+                Some(u64::try_from(self.context.unix_ns().saturating_sub(at_ns)).unwrap_or(0) / 1_000_000)
+            }
+            Oldest::Unread => None,
+        }
+    }
+
     pub(crate) fn is_retired(&self) -> bool {
         self.core.lock().deleted
     }
@@ -285,9 +316,20 @@ impl Topic {
 }
 
 impl Core {
+    /// How many messages wait in the topic itself.
+    fn waits(&self) -> u64 {
+        self.committed_end.0 - self.announced_end.0
+    }
+
+    /// Whether messages stay in the topic although there may be channels.
+    fn keeps_back(&self) -> bool {
+        self.paused || self.held
+    }
+
     fn from_recovered(recovered: Recovered, keeper: &Arc<Notify>, context: &Context) -> Self {
-        let Recovered { next, announced_end, paused, next_channel, waypoints, channels, .. } = recovered;
-        let Recovered { segments, last_published_ns, .. } = recovered;
+        let Recovered { next, announced_end, paused, held, next_channel, waypoints, channels, .. } =
+            recovered;
+        let Recovered { segments, last_published_ns, waiting_since_ns, .. } = recovered;
         let now = load::Now::of(context);
         let channels = channels.into_iter().map(|(number, mut recovered)| {
             let attempts = recovered.take_attempts();
@@ -311,7 +353,9 @@ impl Core {
             next,
             committed_end: next,
             announced_end,
+            waiting_since_ns,
             paused,
+            held,
             deleted: false,
             next_channel,
             waypoints,
@@ -320,6 +364,7 @@ impl Core {
             expired: 0,
             message_count: 0,
             message_bytes: 0,
+            peeks: Vec::new(),
         }
     }
 }

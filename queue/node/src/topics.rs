@@ -66,7 +66,10 @@ impl Topics {
     /// Starts the keepers of the recovered topics.
     pub(crate) fn start(&self) {
         for topic in self.all() {
-            self.keep(topic);
+            self.keep(Arc::clone(&topic));
+            if topic.is_held() {
+                self.open_up(topic);
+            }
         }
     }
 
@@ -74,6 +77,16 @@ impl Topics {
         let mut keepers = self.keepers.lock();
         while keepers.try_join_next().is_some() {} // those of deleted topics
         keepers.spawn(topic.keep(self.stop_keepers.clone()));
+    }
+
+    /// Asks the lookups for the topic's channels, which holds up nobody but the topic. Cut off by a stop, it is done at
+    /// the next start.
+    fn open_up(&self, topic: Arc<Topic>) {
+        let stop = self.stop_keepers.clone();
+        let opening = async move {
+            let _opened = stop.run_until_cancelled(topic.open_up()).await;
+        };
+        self.keepers.lock().spawn(opening);
     }
 
     pub(crate) fn get(&self, name: &TopicName) -> Option<Arc<Topic>> {
@@ -105,8 +118,15 @@ impl Topics {
             Ok(topic)
         })
         .await?;
+        let asks_lookups = !self.context.known_lookups.is_empty();
+        if asks_lookups {
+            topic.hold();
+        }
         self.by_name.write().insert(name.clone(), Arc::clone(&topic));
         self.keep(Arc::clone(&topic));
+        if asks_lookups {
+            self.open_up(Arc::clone(&topic));
+        }
         self.context.topology_changed();
         Ok(topic)
     }

@@ -30,7 +30,9 @@ impl Channel {
                 self.done_with(sequence, now);
                 continue;
             }
-            self.consumers.serve();
+            if let Some(nearness) = self.consumers.serve() {
+                self.counts.delivered[nearness as usize] += 1;
+            }
             let before = if self.attempts.is_empty() { None } else { self.attempts.remove(&sequence) };
             let attempts = before.unwrap_or(0).saturating_add(1);
             self.unsaved.delivered(sequence, now);
@@ -40,7 +42,6 @@ impl Channel {
                 deadline: now + timeout,
                 latest_deadline: now + self.max_message_timeout,
                 attempts,
-                timestamp_ns: message.timestamp_ns,
             });
             out.push(Delivery { consumer: id, message, attempts });
         }

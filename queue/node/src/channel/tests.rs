@@ -169,7 +169,7 @@ impl Bench {
         let end = self.log.last().map_or(Sequence::FIRST, Batch::end);
         let position = Position::from_u64(self.log.len() as u64 + 1);
         let bodies = (0..u64::from(count)).map(|n| end.plus(n).to_string()).collect();
-        let batch = Batch { position, first: end, timestamp_ns: 0, due: None, bodies };
+        let batch = Batch { position, first: end, timestamp_ns: end.0 as i64, due: None, bodies };
         self.model.extend(batch.messages().map(|message| (message.sequence, State::Waiting)));
         self.channel.published(&batch, end, self.now);
         self.log.push(batch);
@@ -215,6 +215,11 @@ impl Bench {
                     |message: &StoredMessage| asked.contains(&(message.sequence, message.position));
                 let messages = all.into_iter().filter(is_asked).collect();
                 self.channel.reloaded(asked, messages);
+            }
+            Some(Load::Age { from, of }) => {
+                let mut rest = self.log.iter().filter(|batch| batch.position >= from);
+                let published_ns = rest.find(|batch| batch.end() > of).map(|batch| batch.timestamp_ns);
+                self.channel.age_loaded(of, published_ns);
             }
         }
     }
@@ -265,6 +270,8 @@ impl Bench {
         let finished = self.model.iter().filter(|(_, state)| state.is_done());
         assert!(finished.clone().all(|(sequence, _)| self.channel.progress().contains(*sequence)));
         let open = self.model.len() - finished.count();
+        self.check_age();
+        self.check_peek();
         let end = self.log.last().map_or(Sequence::FIRST, Batch::end);
         let done = self.channel.progress().count_within(Sequence::FIRST..end);
         assert_eq!(
@@ -272,6 +279,40 @@ impl Bench {
             self.model.len(),
             "published = finished + dropped + all that is open"
         );
+    }
+
+    /// The age is right wherever it is known, and known at the latest once it was asked for and read.
+    fn check_age(&mut self) {
+        let open = |state: State| matches!(state, State::Waiting | State::InFlight(_));
+        let first = self.model.iter().find(|(_, state)| open(**state)).map(|(first, _)| *first);
+        let holds = |batch: &&Batch| first.is_some_and(|first| batch.first <= first && first < batch.end());
+        let oldest = match self.log.iter().find(holds) {
+            None => Oldest::None,
+            Some(batch) => Oldest::PublishedAt(batch.timestamp_ns),
+        };
+        let asked = self.channel.oldest();
+        assert!(asked == oldest || asked == Oldest::Unread, "{asked:?} rather than {oldest:?}");
+        if asked == Oldest::Unread && self.channel.loading.is_none() {
+            while self.channel.oldest() == Oldest::Unread {
+                self.load();
+            }
+            assert_eq!(self.channel.oldest(), oldest);
+        }
+    }
+
+    fn check_peek(&self) {
+        let open = self.model.iter().filter(|(_, state)| !state.is_done());
+        let states = open.map(|(sequence, state)| (*sequence, *state)).take(5);
+        let seen = self.channel.peek(5).into_iter().map(|glimpse| {
+            let state = match glimpse.state {
+                MessageState::Waiting => State::Waiting,
+                MessageState::Deferred(_) => State::Deferred,
+                MessageState::InFlight => self.model[&glimpse.sequence],
+            };
+            assert_eq!(glimpse.attempts, self.attempts.get(&glimpse.sequence).copied().unwrap_or(0));
+            (glimpse.sequence, state)
+        });
+        assert_eq!(seen.collect::<Vec<_>>(), states.collect::<Vec<_>>());
     }
 
     fn in_flight(&self, index: &prop::sample::Index) -> Option<(Sequence, ConnectionId)> {

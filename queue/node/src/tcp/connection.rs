@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::Shared;
 use super::answers::Answers;
 use super::subscription::Subscription;
-use crate::channel::ConnectionId;
+use crate::channel::{ConnectionId, Nearness};
 use crate::stats::ClientStats;
 use crate::topic::{Mailbox, Topic};
 
@@ -45,6 +45,7 @@ pub(super) struct Connection {
     pub(super) output: BytesMut,
     pub(super) answers: Answers,
     pub(super) settings: ConnectionSettings,
+    pub(super) nearness: Nearness,
     pub(super) state: ConnectionState,
     pub(super) subscription: Option<Subscription>,
     pub(super) mailbox: Arc<Mailbox>,
@@ -105,6 +106,7 @@ impl Connection {
             output: BytesMut::new(),
             answers: Answers::default(),
             settings,
+            nearness: Nearness::default(),
             state: ConnectionState::Connected,
             subscription: None,
             mailbox: Arc::default(),

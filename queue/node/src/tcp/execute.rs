@@ -14,7 +14,7 @@ use punctual_queue_wire::name::{ChannelName, TopicName};
 
 use super::connection::{Connection, Gathered};
 use super::subscription::{NotSubscribed, Subscription};
-use crate::channel::{Channel, ConnectionId};
+use crate::channel::{Channel, ConnectionId, Consumer};
 use crate::error::TopicError;
 use crate::health::reason;
 use crate::message::Sequence;
@@ -140,6 +140,8 @@ impl Connection {
             Err(error) => return self.error(&error),
         };
         let sample_rate = self.settings.sample_rate;
+        let topology = &context.options.topology;
+        self.nearness = topology.nearness(&request.topology_region, &request.topology_zone);
         self.shared.clients.update(self.id, |stats| {
             stats.client_id.clone_from(&request.client_id);
             stats.hostname.clone_from(&request.hostname);
@@ -154,6 +156,8 @@ impl Connection {
         }
         let answer = IdentifyAnswer {
             max_rdy_count: context.options.max_rdy_count,
+            topology_region: topology.topology_region.clone(),
+            topology_zone: topology.topology_zone.clone(),
             node_id: request.node_id.then(|| context.node_id.to_string()),
             ..IdentifyAnswer::granting(&self.settings, limits)
         };
@@ -162,7 +166,9 @@ impl Connection {
 
     async fn subscribe(&mut self, topic: TopicName, channel: ChannelName) {
         let names = (&topic, &channel);
-        match Subscription::join(&self.shared, self.id, names, &self.settings, &self.mailbox).await {
+        let consumer = Consumer::new(self.settings.message_timeout, self.settings.sample_rate);
+        let consumer = consumer.near(self.nearness);
+        match Subscription::join(&self.shared, self.id, names, consumer, &self.mailbox).await {
             Ok(subscription) => {
                 self.subscription = Some(subscription);
                 self.set_state(ConnectionState::Subscribed, 3);

@@ -50,8 +50,9 @@ impl Topic {
     fn create_channel(&self, core: &mut Core, name: &ChannelName) -> (Arc<ChannelHandle>, Option<Receipt>) {
         let number = core.next_channel;
         core.next_channel = ChannelNumber(number.0 + 1);
-        let start = if core.channels.is_empty() || core.paused { core.announced_end } else { core.next };
-        if !core.paused && core.channels.is_empty() {
+        let start =
+            if core.channels.is_empty() || core.keeps_back() { core.announced_end } else { core.next };
+        if !core.keeps_back() && core.channels.is_empty() {
             core.announced_end = core.committed_end;
         }
         let origin = Origin {
@@ -149,7 +150,7 @@ impl Core {
     /// With the last channel go the messages it had; what comes then waits in the topic.
     fn remove_channel(&mut self, name: &ChannelName) -> Option<Arc<ChannelHandle>> {
         let handle = self.channels.remove(name)?;
-        if self.channels.is_empty() && !self.paused {
+        if self.channels.is_empty() && !self.keeps_back() {
             self.announced_end = self.committed_end;
         }
         Some(handle)

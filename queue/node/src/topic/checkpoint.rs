@@ -27,9 +27,13 @@ pub(crate) struct Checkpoint {
     pub(crate) written_ns: i64,
     pub(crate) next: u64,
     pub(crate) announced_end: u64,
+    #[serde(default)]
+    pub(crate) waiting_since_ns: i64,
     /// When the last message was published: nanoseconds since the Unix epoch.
     pub(crate) last_published_ns: i64,
     pub(crate) paused: bool,
+    #[serde(default)]
+    pub(crate) held: bool,
     pub(crate) next_channel: u32,
     pub(crate) waypoints: Vec<WaypointCheckpoint>,
     pub(crate) segments: Vec<(u32, Contents)>,

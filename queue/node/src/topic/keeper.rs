@@ -13,9 +13,11 @@ use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
 use super::load::Again;
+use super::peek::Peek;
 use super::upkeep::Upkeep;
 use super::{ChannelHandle, Topic, load, record, retention};
 use crate::channel::{Load, Loaded};
+use crate::message::Sequence;
 
 /// How long to wait for anything when nothing is due.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -24,6 +26,8 @@ const IDLE: Duration = Duration::from_secs(3600);
 enum Done {
     Next(Arc<ChannelHandle>, Result<(Loaded, Damage), LogError>),
     Again(Arc<ChannelHandle>, Result<(Again, Damage), LogError>),
+    Age(Arc<ChannelHandle>, Sequence, Result<(Option<i64>, Damage), LogError>),
+    Peeked(Damage),
     Panicked(Arc<ChannelHandle>),
 }
 
@@ -86,6 +90,9 @@ impl Keeper {
         if !unwritten.is_empty() {
             topic.write_progress(&unwritten);
         }
+        if may_load {
+            topic.take_peeks().into_iter().for_each(|peek| self.start_peek(peek));
+        }
         let upkeep_at = self.upkeep.tend(now, !self.loads.is_empty());
         wake_at.min(upkeep_at.unwrap_or(wake_at))
     }
@@ -109,9 +116,16 @@ impl Keeper {
             let read = AssertUnwindSafe(|| match load {
                 Load::Next { from, end } => Done::Next(handle, load::next(&log, from, end, now)),
                 Load::Again(wanted) => Done::Again(handle, load::again(&log, &wanted)),
+                Load::Age { from, of } => Done::Age(handle, of, load::age(&log, from, of)),
             });
             catch_unwind(read).unwrap_or(Done::Panicked(waiting))
         });
+    }
+
+    fn start_peek(&mut self, peek: Peek) {
+        let log = self.topic.log.clone();
+        let now = load::Now::of(&self.topic.context);
+        self.loads.spawn_blocking(move || Done::Peeked(peek.answer(&log, now)));
     }
 
     fn on_done(&mut self, done: Done) {
@@ -124,7 +138,12 @@ impl Keeper {
                 damage.into_iter().for_each(|range| self.topic.report_damage(range));
                 handle.with(|channel, _| channel.reloaded(&asked, messages));
             }
-            Done::Next(handle, Err(e)) | Done::Again(handle, Err(e)) => {
+            Done::Age(handle, of, Ok((published_ns, damage))) => {
+                damage.into_iter().for_each(|range| self.topic.report_damage(range));
+                handle.with(|channel, _| channel.age_loaded(of, published_ns));
+            }
+            Done::Peeked(damage) => damage.into_iter().for_each(|range| self.topic.report_damage(range)),
+            Done::Next(handle, Err(e)) | Done::Again(handle, Err(e)) | Done::Age(handle, _, Err(e)) => {
                 let (topic, channel) = (&self.topic.name, &handle.name);
                 tracing::error!(%topic, %channel, error = %e, "could not read messages; trying again");
                 handle.with(|channel, now| channel.load_failed(now));
@@ -139,6 +158,7 @@ impl Keeper {
 
     /// The last words before the process ends.
     async fn finish(mut self) {
+        drop(self.topic.take_peeks()); // nobody is there to see anything
         while self.loads.join_next().await.is_some() {}
         if !self.topic.is_retired() {
             self.topic.distribute();
@@ -155,6 +175,9 @@ impl Topic {
         let mut core = self.core.lock();
         let batches = std::mem::take(&mut *self.committed.lock()); // in their order, for the core is locked
         let before = core.committed_end;
+        if let Some(first) = batches.first().filter(|_| core.announced_end == before) {
+            core.waiting_since_ns = first.timestamp_ns;
+        }
         for batch in &batches {
             core.waypoints.note(batch, noted_every);
             core.segments.note(batch);
@@ -163,7 +186,7 @@ impl Topic {
             core.message_count += batch.bodies.len() as u64;
             core.message_bytes += batch.bodies.body_bytes() as u64;
         }
-        if core.paused || core.channels.is_empty() {
+        if core.keeps_back() || core.channels.is_empty() {
             return;
         }
         let waited = core.announced_end < before;

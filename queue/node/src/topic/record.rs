@@ -51,12 +51,33 @@ pub(crate) enum Entry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Change {
-    ChannelCreated { channel: ChannelNumber, name: ChannelName, start: u64 },
-    ChannelDeleted { channel: ChannelNumber },
-    ChannelPaused { channel: ChannelNumber, paused: bool },
-    ChannelEmptied { channel: ChannelNumber, end: u64 },
-    TopicPaused { paused: bool },
-    TopicEmptied { start: u64, end: u64 },
+    ChannelCreated {
+        channel: ChannelNumber,
+        name: ChannelName,
+        start: u64,
+    },
+    ChannelDeleted {
+        channel: ChannelNumber,
+    },
+    ChannelPaused {
+        channel: ChannelNumber,
+        paused: bool,
+    },
+    ChannelEmptied {
+        channel: ChannelNumber,
+        end: u64,
+    },
+    TopicPaused {
+        paused: bool,
+    },
+    /// Messages are not handed out until the lookups were asked for channels.
+    TopicHeld {
+        held: bool,
+    },
+    TopicEmptied {
+        start: u64,
+        end: u64,
+    },
 }
 
 /// The record of messages published together.

@@ -26,7 +26,10 @@ const READ_AHEAD_BYTES: usize = 1024 * 1024;
 pub(crate) struct Recovered {
     pub(crate) next: Sequence,
     pub(crate) announced_end: Sequence,
+    /// When the first message behind it was published; 0 where there is none.
+    pub(crate) waiting_since_ns: i64,
     pub(crate) paused: bool,
+    pub(crate) held: bool,
     pub(crate) next_channel: ChannelNumber,
     pub(crate) waypoints: Waypoints,
     pub(crate) segments: Segments,
@@ -80,7 +83,7 @@ impl Recovered {
                 LogEntry::Damaged(range) => recovered.damage.push(range),
             }
         }
-        if !recovered.paused && !recovered.channels.is_empty() {
+        if recovered.hands_out() {
             recovered.announced_end = recovered.next;
         }
         Ok(recovered)
@@ -93,7 +96,9 @@ impl Recovered {
         Self {
             next: Sequence(checkpoint.next).max(first),
             announced_end,
+            waiting_since_ns: checkpoint.waiting_since_ns,
             paused: checkpoint.paused,
+            held: checkpoint.held,
             next_channel: ChannelNumber(checkpoint.next_channel),
             waypoints: waypoints.map(Into::into).collect(),
             segments: segments.map(|(segment, contents)| (SegmentId(segment), contents)).collect(),
@@ -141,6 +146,9 @@ impl Recovered {
         self.waypoints.note(batch, self.noted_every);
         self.segments.note(batch);
         self.last_published_ns = self.last_published_ns.max(batch.timestamp_ns);
+        if self.waiting_since_ns == 0 && batch.end() > self.announced_end {
+            self.waiting_since_ns = batch.timestamp_ns;
+        }
         self.seen_end = self.seen_end.max(batch.end());
         self.next = self.next.max(batch.end());
     }
@@ -178,20 +186,31 @@ impl Recovered {
                 self.paused = paused;
                 self.announce();
             }
+            Change::TopicHeld { held } => {
+                self.announce();
+                self.held = held;
+                self.announce();
+            }
             Change::TopicEmptied { start, end } => {
                 let emptied: Range<_> = Sequence(start)..Sequence(end);
                 for channel in self.channels.values_mut() {
                     channel.progress.add_range(emptied.clone());
                 }
                 self.announced_end = self.announced_end.max(emptied.end);
+                self.waiting_since_ns = 0;
             }
         }
     }
 
+    fn hands_out(&self) -> bool {
+        !self.paused && !self.held && !self.channels.is_empty()
+    }
+
     /// What came before a change was the channels', unless the topic was paused.
     fn announce(&mut self) {
-        if !self.paused && !self.channels.is_empty() {
+        if self.hands_out() {
             self.announced_end = self.announced_end.max(self.seen_end);
+            self.waiting_since_ns = 0;
         }
     }
 }

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use punctual_queue_node::node::Node;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::fixture::{Fixture, Running};
@@ -33,6 +34,13 @@ impl NodeProcess {
         (Self { child }, running)
     }
 
+    /// As `kill` does.
+    pub(crate) fn stop(mut self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        assert!(self.child.wait().unwrap().success());
+    }
+
     /// As `kill -9` does.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
@@ -56,7 +64,15 @@ async fn the_node_that_tests_kill() {
     let mut options = fixture.options();
     options.data_path = dir.into();
     options.msg_timeout = std::time::Duration::from_secs(600);
+    options.max_req_timeout = std::time::Duration::from_secs(30 * 24 * 3600);
     let node = Node::open(options).await.unwrap();
     println!("\n{ANNOUNCED}{} {}", node.tcp_address(), node.http_address());
-    node.run(CancellationToken::new()).await.unwrap();
+    let shutdown = CancellationToken::new();
+    let mut terminated = signal(SignalKind::terminate()).unwrap();
+    let stopping = async {
+        terminated.recv().await;
+        shutdown.cancel();
+    };
+    let (ran, ()) = tokio::join!(node.run(shutdown.clone()), stopping);
+    ran.unwrap();
 }

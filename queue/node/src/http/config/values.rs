@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use clap::ValueEnum;
 use punctual_queue_log::options::LogOptions;
 use punctual_service::log;
 use serde_json::json;
@@ -11,6 +12,7 @@ use tracing::level_filters::LevelFilter;
 use super::LOOKUPS;
 use crate::http::Served;
 use crate::http::answer::Answer;
+use crate::options::Experiment;
 
 impl Served {
     /// The option's value; `None` if nsqd has no such option.
@@ -49,6 +51,9 @@ impl Served {
             "broadcast_address" => text(&peer.broadcast_address),
             "broadcast_tcp_port" => number(peer.tcp_port.into()),
             "broadcast_http_port" => number(peer.http_port.into()),
+            "topology_region" => text(&peer.topology_region),
+            "topology_zone" => text(&peer.topology_zone),
+            "enable_experiment" => Answer::Json(json!(names_of(&options.topology.experiments))),
             LOOKUPS => Answer::Json(json!(*context.lookups().borrow())),
             _ => return None,
         })
@@ -104,12 +109,11 @@ impl Served {
 fn foreign(option: &str) -> Option<Answer> {
     Some(match option {
         "https_address" | "tls_cert" | "tls_key" | "tls_root_ca_file" | "tls_client_auth_policy" => text(""),
-        "topology_region" | "topology_zone" => text(""),
         "tls_required" => number(0),
         // TLS 1.2, the lowest there is here.
         "tls_min_version" => number(0x0303),
         "deflate" | "snappy" => Answer::Json(json!(false)),
-        "auth_http_addresses" | "enable_experiment" => Answer::Json(json!([])),
+        "auth_http_addresses" => Answer::Json(json!([])),
         "auth_http_request_method" => text("get"),
         "http_client_connect_timeout" => nanoseconds(Duration::from_secs(2)),
         "http_client_request_timeout" => nanoseconds(Duration::from_secs(5)),
@@ -117,6 +121,12 @@ fn foreign(option: &str) -> Option<Answer> {
         "queue_scan_selection_count" | "queue_scan_worker_pool_max" => number(0),
         _ => return None,
     })
+}
+
+/// As the flag takes them.
+fn names_of(experiments: &[Experiment]) -> Vec<String> {
+    let values = experiments.iter().filter_map(ValueEnum::to_possible_value);
+    values.map(|value| value.get_name().to_owned()).collect()
 }
 
 /// From debug, 1, to fatal, 5.
