@@ -1,5 +1,7 @@
 //! Serves a router over HTTP/1.1.
 
+mod lingering;
+
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,6 +13,8 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
+
+use lingering::Lingering;
 
 /// How long a client may take to send a request's head, and may stay idle between two requests.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(5);
@@ -24,7 +28,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Serves `app` on `listener` until `shutdown`, then completes the requests in hand.
 ///
 /// A client that does not send a whole request head within 5 s is cut off, and one that sends something else gets
-/// 400. How large a body may be is the router's business. Dropping the future closes every connection.
+/// 400. How large a body may be is the router's business; a client that is answered while it still sends has a moment
+/// to read the answer. Dropping the future closes every connection.
 ///
 /// # Errors
 /// When the listener itself breaks; what happens on one connection ends that connection only.
@@ -77,7 +82,7 @@ async fn serve_connection(stream: TcpStream, peer: SocketAddr, app: Router, shut
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_READ_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
+        .serve_connection(TokioIo::new(Lingering::new(stream)), TowerToHyperService::new(app));
     tokio::pin!(connection);
 
     let served = tokio::select! {

@@ -9,6 +9,7 @@ mod counts;
 mod dead_letters;
 mod delivery;
 mod dropping;
+mod finished;
 mod given;
 mod in_flight;
 mod loading;
@@ -33,6 +34,7 @@ pub(crate) use counts::Counts;
 use dead_letters::Dying;
 pub(crate) use dead_letters::{DeadLetter, DeadLetters};
 pub(crate) use delivery::Delivery;
+use finished::Finished;
 use given::{Arrivals, Given, Place};
 use in_flight::InFlight;
 use loading::Loading;
@@ -79,6 +81,7 @@ pub(crate) struct Channel {
     serve_again_next: bool,
     unsaved: Unsaved,
     counts: Counts,
+    finished: Finished,
     /// When the channel's keeper means to look at it next.
     planned: Option<Instant>,
 }
@@ -123,6 +126,7 @@ impl Channel {
             serve_again_next: false,
             unsaved: Unsaved::default(),
             counts: Counts::default(),
+            finished: Finished::default(),
             planned: None,
         }
     }
@@ -150,6 +154,11 @@ impl Channel {
                 self.left_unread(batch);
             }
         }
+    }
+
+    /// The channel was just made, and what it begins with counts as published to it.
+    pub(crate) fn count_backlog(&mut self) {
+        self.counts.published += self.depth();
     }
 
     /// Messages up to `end` are the channel's to deliver, published while their topic was paused.
@@ -197,7 +206,8 @@ impl Channel {
         sequence: Sequence,
         now: Instant,
     ) -> Result<(), NotHeld> {
-        self.in_flight.take(id, sequence)?;
+        let held = self.in_flight.take(id, sequence)?;
+        self.finished.note(held.given.timestamp_ns);
         self.consumers.update(id, |consumer| {
             consumer.gave_back_one();
             consumer.finish_count += 1;

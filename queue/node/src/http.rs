@@ -3,6 +3,7 @@
 mod answer;
 mod config;
 mod dead_letters;
+mod debug;
 mod drain;
 mod manage;
 mod peek;
@@ -10,6 +11,7 @@ mod publish;
 mod stats;
 mod topic_settings;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,12 +20,14 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
 use punctual_queue_wire::http::{HttpError, Query};
 use punctual_queue_wire::identify::NSQ_VERSION;
 use punctual_service::health::{self, Health};
 use serde_json::json;
 
 use crate::lookup::Advertised;
+use crate::metrics::exposition;
 use crate::node::Context;
 use crate::stats::StatsFilter;
 use crate::tcp::Shared;
@@ -56,6 +60,9 @@ enum Endpoint {
     Drain(bool),
     Retain,
     Limit,
+    Profile,
+    ProfileSymbol,
+    BlockRate,
     PeekChannel,
     PeekTopic,
     FreeMemory,
@@ -86,9 +93,12 @@ impl Endpoint {
             "/drain" => Self::Drain(true),
             "/undrain" => Self::Drain(false),
             "/channel/dead_letter" => Self::DeadLetters,
+            "/debug/pprof/symbol" => Self::ProfileSymbol,
+            "/debug/setblockrate" => Self::BlockRate,
             "/channel/peek" => Self::PeekChannel,
             "/topic/peek" => Self::PeekTopic,
             "/debug/freememory" => Self::FreeMemory,
+            path if debug::is_profile(path) => Self::Profile,
             path if config::is_at(path) => Self::Config,
             _ => return None,
         })
@@ -96,9 +106,11 @@ impl Endpoint {
 
     fn methods(self) -> (&'static [Method], &'static str) {
         match self {
-            Self::Ping | Self::Info | Self::Stats | Self::PeekChannel | Self::PeekTopic => {
+            Self::Ping | Self::Info | Self::Stats | Self::Profile | Self::PeekChannel | Self::PeekTopic => {
                 (&[Method::GET], "GET, OPTIONS")
             }
+            Self::ProfileSymbol => (&[Method::GET, Method::POST], "GET, OPTIONS, POST"),
+            Self::BlockRate => (&[Method::PUT], "OPTIONS, PUT"),
             Self::Publish
             | Self::PublishMany
             | Self::Topic(_)
@@ -117,15 +129,12 @@ impl Endpoint {
 pub(crate) fn router(served: Served, health: Health) -> Router {
     let metrics = punctual_service::metrics::install();
     let measured = served.clone();
-    let before_metrics = axum::middleware::from_fn(move |request: Request, next: axum::middleware::Next| {
-        if request.uri().path() == "/metrics" {
-            let shown = measured.topics(&StatsFilter { without_clients: true, ..StatsFilter::default() });
-            crate::metrics::refresh(&shown.unwrap_or_default());
-        }
-        next.run(request)
-    });
+    let shown = move || {
+        let topics = measured.topics(&StatsFilter { without_clients: true, ..StatsFilter::default() });
+        metrics.render() + &exposition::render(&topics.unwrap_or_default())
+    };
     let ours = Router::new().fallback(dispatch).with_state(served);
-    health::router(health, metrics).layer(before_metrics).merge(ours)
+    health::router_showing(health, shown).merge(ours)
 }
 
 async fn dispatch(State(served): State<Served>, request: Request) -> Response {
@@ -146,9 +155,16 @@ async fn dispatch(State(served): State<Served>, request: Request) -> Response {
         refused.headers_mut().insert(header::ALLOW, allow);
         return refused;
     }
-    match served.handle(endpoint, request).await {
-        Ok(answer) => answer.into_response(),
-        Err(error) => answer::failure(&error),
+    answered(served.handle(endpoint, request)).await
+}
+
+/// The answer that `work` comes to, also if it panics.
+async fn answered(work: impl Future<Output = Result<Answer, HttpError>>) -> Response {
+    // What a panic leaves behind is no worse than what it leaves to any other task: locks here are not poisoned.
+    match AssertUnwindSafe(work).catch_unwind().await {
+        Ok(Ok(answer)) => answer.into_response(),
+        Ok(Err(error)) => answer::failure(&error),
+        Err(_reported) => answer::failure(&HttpError::INTERNAL_ERROR),
     }
 }
 
@@ -177,6 +193,8 @@ impl Served {
             Endpoint::Limit => self.set_limit(&query?).await,
             Endpoint::Drain(on) => Ok(self.set_draining(on)),
             Endpoint::DeadLetters => self.set_dead_letters(&query?).await,
+            Endpoint::Profile | Endpoint::ProfileSymbol => debug::profile(),
+            Endpoint::BlockRate => Ok(debug::set_block_rate(&query?)),
             Endpoint::PeekChannel => self.peek_channel(&query?).await,
             Endpoint::PeekTopic => self.peek_topic(&query?).await,
             Endpoint::FreeMemory => Ok(Answer::Empty),
@@ -224,5 +242,18 @@ impl Served {
             info["drain"] = drain;
         }
         Answer::Json(info)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_handler_that_panics_is_answered() {
+        let response = answered(async { panic!("this is a test") }).await;
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = axum::body::to_bytes(response.into_body(), 100).await.unwrap();
+        assert_eq!(body, r#"{"message":"INTERNAL_ERROR"}"#);
     }
 }

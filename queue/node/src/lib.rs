@@ -29,6 +29,12 @@ mod http;
 
 mod stats;
 
+mod latency;
+
+mod statsd;
+
+mod memory;
+
 mod lookup;
 
 mod identity;

@@ -29,6 +29,7 @@ use crate::http;
 use crate::lookup::{self, Advertised, KnownLookups};
 use crate::metrics::NodeMetrics;
 use crate::options::NodeOptions;
+use crate::statsd;
 use crate::tcp;
 use crate::topics::{self, Topics};
 
@@ -165,6 +166,7 @@ impl Node {
         lookups.spawn(lookup::register_with_all(advertised.clone(), Arc::clone(&shared), leave.clone()));
         let mut servers = JoinSet::new();
         servers.spawn(tcp::serve(tcp, Arc::clone(&shared), stop.clone()));
+        servers.spawn(statsd::push(Arc::clone(&shared), advertised.clone(), stop.clone()));
         let app = http::router(http::Served::new(Arc::clone(&shared), advertised), health.clone());
         servers.spawn(punctual_service::http::serve(http, app, stop.clone()));
         let folding = punctual_service::metrics::install().upkeep(stop.clone());

@@ -1,5 +1,7 @@
 //! How a node is set up. Flags have nsqd's names.
 
+mod latency;
+mod statsd;
 mod topology;
 
 use std::net::SocketAddr;
@@ -11,6 +13,8 @@ use humantime::parse_duration;
 use punctual_queue_wire::command::Limits;
 use punctual_queue_wire::identify::IdentifyLimits;
 
+pub use latency::LatencyOptions;
+pub use statsd::StatsdOptions;
 pub use topology::{Experiment, TopologyOptions};
 
 /// Settings of a queue node
@@ -59,6 +63,9 @@ pub struct NodeOptions {
     /// The longest delay a requeue may ask for
     #[arg(long, env = "PUNCTUAL_QUEUE_MAX_REQ_TIMEOUT", default_value = "1h", value_parser = parse_duration)]
     pub max_req_timeout: Duration,
+    /// The longest delay a publish may ask for, with DPUB or defer; by default the same as for a requeue
+    #[arg(long, env = "PUNCTUAL_QUEUE_MAX_DEFER_TIMEOUT", value_parser = parse_duration)]
+    pub max_defer_timeout: Option<Duration>,
     /// The most messages a consumer may have in flight
     #[arg(long, env = "PUNCTUAL_QUEUE_MAX_RDY_COUNT", default_value_t = 2500)]
     pub max_rdy_count: u32,
@@ -78,6 +85,12 @@ pub struct NodeOptions {
     #[arg(long, env = "PUNCTUAL_QUEUE_HOLD_ON_DISCONNECT")]
     pub hold_on_disconnect: bool,
 
+    /// What is measured of messages
+    #[command(flatten)]
+    pub latency: LatencyOptions,
+    /// Where statistics are pushed
+    #[command(flatten)]
+    pub statsd: StatsdOptions,
     /// Topology
     #[command(flatten)]
     pub topology: TopologyOptions,
@@ -102,6 +115,7 @@ impl NodeOptions {
             max_body_bytes: self.max_body_size,
             max_ready_count: self.max_rdy_count,
             max_requeue_delay: self.max_req_timeout,
+            max_publish_delay: self.max_defer_timeout.unwrap_or(self.max_req_timeout),
         }
     }
 
