@@ -23,6 +23,10 @@ mod topics;
 
 mod drain;
 
+mod tls;
+
+mod auth;
+
 mod tcp;
 
 mod http;

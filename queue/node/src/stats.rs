@@ -121,7 +121,7 @@ pub(crate) struct ClientStats {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) pub_counts: Vec<PublishCount>,
     pub(crate) tls: bool,
-    pub(crate) tls_cipher_suite: &'static str,
+    pub(crate) tls_cipher_suite: String,
     pub(crate) tls_version: &'static str,
     pub(crate) tls_negotiated_protocol: &'static str,
     pub(crate) tls_negotiated_protocol_is_mutual: bool,

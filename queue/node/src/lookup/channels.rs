@@ -1,7 +1,6 @@
 //! Asking the lookups over HTTP which channels a topic has on other nodes.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use punctual_queue_wire::http::ACCEPT_VALUE;
 use punctual_queue_wire::name::{ChannelName, TopicName};
@@ -10,11 +9,7 @@ use reqwest::{Client, Url};
 use serde::Deserialize;
 use tokio::task::JoinSet;
 
-use super::KnownLookups;
-
-/// How long connecting to a lookup, and being told by it, may take: nsqd's defaults.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+use crate::node::Context;
 
 /// Most bytes an answer may have: ten thousand channels and more.
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
@@ -39,16 +34,20 @@ struct ChannelsAnswer {
 
 /// The channels of `topic` that outlast their consumers, as any lookup knows them. All lookups are asked at once; one
 /// that does not answer is left out.
-pub(crate) async fn channels_elsewhere(lookups: &KnownLookups, topic: &TopicName) -> BTreeSet<ChannelName> {
-    let addresses = lookups.http_addresses(CONNECT_TIMEOUT).await;
+pub(crate) async fn channels_elsewhere(context: &Context, topic: &TopicName) -> BTreeSet<ChannelName> {
+    let connect_timeout = context.options.auth.http_client_connect_timeout;
+    let addresses = context.known_lookups.http_addresses(connect_timeout).await;
     let mut found = BTreeSet::new();
     if addresses.is_empty() {
         return found;
     }
     punctual_service::tls::install_crypto_provider(); // which the client asks for, though it speaks plain HTTP
-    // A proxy that the environment names is for the world outside.
-    let client =
-        Client::builder().connect_timeout(CONNECT_TIMEOUT).timeout(REQUEST_TIMEOUT).no_proxy().build();
+    let client = Client::builder()
+        .connect_timeout(connect_timeout)
+        .timeout(context.options.auth.http_client_request_timeout)
+        .no_proxy() // one that the environment names is for the world outside
+        .tls_certs_only([])
+        .build();
     let client = match client {
         Ok(client) => client,
         Err(error) => {

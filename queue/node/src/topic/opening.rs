@@ -24,7 +24,7 @@ impl Topic {
     /// Makes the channels that the lookups know of, and lets messages go to the channels. Takes seconds at most; to be
     /// called again if it was dropped before it ended.
     pub(crate) async fn open_up(self: Arc<Self>) {
-        let channels = channels_elsewhere(&self.context.known_lookups, &self.name).await;
+        let channels = channels_elsewhere(&self.context, &self.name).await;
         for channel in channels {
             match self.channel_or_create(&channel).await {
                 Ok(_) => {}

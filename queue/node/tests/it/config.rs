@@ -33,7 +33,7 @@ async fn options_have_nsqds_names_and_forms() {
     for (option, kind, value) in [
         ("log_prefix", TEXT, ""),
         ("http_address", TEXT, "127.0.0.1:0"),
-        ("https_address", TEXT, ""),
+        ("https_address", TEXT, "127.0.0.1:4152"),
         ("broadcast_address", TEXT, "127.0.0.1"),
         (LOOKUPS, JSON, "[]"),
         ("auth_http_addresses", JSON, "[]"),
@@ -74,7 +74,7 @@ async fn options_have_nsqds_names_and_forms() {
         ("tls_root_ca_file", TEXT, ""),
         ("tls_client_auth_policy", TEXT, ""),
         ("tls_required", JSON, "0"),
-        ("tls_min_version", JSON, "771"),
+        ("tls_min_version", JSON, "769"),
         ("deflate", JSON, "false"),
         ("max_deflate_level", JSON, "6"),
         ("snappy", JSON, "false"),

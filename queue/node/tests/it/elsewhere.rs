@@ -207,3 +207,17 @@ async fn a_lookup_out_of_reach_keeps_no_message_back() {
     node.subscribe("t", "c", 1).await.expect_message("m").await;
     node.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_lookup_that_does_not_answer_keeps_messages_back_for_its_time_only() {
+    let (fixture, lookup) = (Fixture::new(), Lookup::start().await);
+    let mut options = lookup.options(&fixture);
+    options.auth.http_client_request_timeout = std::time::Duration::from_millis(50);
+    let node = fixture.start_with(options).await;
+    node.publish("slow", &["m"]).await;
+    let mut consumer = node.subscribe("slow", "c", 1).await;
+    lookup.was_asked(1).await;
+    consumer.expect_message("m").await;
+    assert_eq!(channels(&node, "slow").await, ["c"]);
+    node.stop().await.unwrap();
+}

@@ -4,6 +4,8 @@
 
 mod fixture;
 
+mod auth;
+mod compression;
 mod config;
 mod consuming;
 mod damage;
@@ -26,4 +28,5 @@ mod remaking;
 mod restarting;
 mod retaining;
 mod statsd;
+mod tls;
 mod topology;

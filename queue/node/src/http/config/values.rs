@@ -1,6 +1,7 @@
 //! What the node is set to, under the names and in the forms of nsqd: durations in nanoseconds, texts as they are, and
 //! all else as JSON.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -12,7 +13,7 @@ use tracing::level_filters::LevelFilter;
 use super::LOOKUPS;
 use crate::http::Served;
 use crate::http::answer::Answer;
-use crate::options::Experiment;
+use crate::options::{AuthMethod, ClientAuthPolicy, Experiment, TlsRequired};
 
 impl Served {
     /// The option's value; `None` if nsqd has no such option.
@@ -21,6 +22,7 @@ impl Served {
             .or_else(|| self.of_addresses(option))
             .or_else(|| self.of_messages(option))
             .or_else(|| self.of_clients(option))
+            .or_else(|| self.of_security(option))
             .or_else(|| self.of_statistics(option))
             .or_else(|| foreign(option))
     }
@@ -46,8 +48,8 @@ impl Served {
         let context = &self.shared.context;
         let (options, peer) = (&context.options, &self.advertised.0);
         Some(match option {
-            "tcp_address" => text(options.tcp_address),
-            "http_address" => text(options.http_address),
+            "tcp_address" => text(&options.tcp_address),
+            "http_address" => text(&options.http_address),
             "broadcast_address" => text(&peer.broadcast_address),
             "broadcast_tcp_port" => number(peer.tcp_port.into()),
             "broadcast_http_port" => number(peer.http_port.into()),
@@ -88,6 +90,39 @@ impl Served {
         })
     }
 
+    fn of_security(&self, option: &str) -> Option<Answer> {
+        let options = &self.shared.context.options;
+        let (tls, auth, compression) = (&options.tls, &options.auth, &options.compression);
+        let path = |path: &Option<PathBuf>| text(path.as_deref().unwrap_or(Path::new("")).display());
+        Some(match option {
+            "https_address" => text(tls.https_address),
+            "tls_cert" => path(&tls.identity.tls_cert),
+            "tls_key" => path(&tls.identity.tls_key),
+            "tls_root_ca_file" => path(&tls.tls_root_ca_file),
+            "tls_client_auth_policy" => text(match tls.tls_client_auth_policy {
+                None => "",
+                Some(ClientAuthPolicy::Require) => "require",
+                Some(ClientAuthPolicy::RequireVerify) => "require-verify",
+            }),
+            "tls_required" => number(match tls.required() {
+                TlsRequired::False => 0,
+                TlsRequired::TcpHttps => 1,
+                TlsRequired::True => 2,
+            }),
+            "tls_min_version" => number(tls.tls_min_version.number().into()),
+            "deflate" => Answer::Json(json!(compression.deflate)),
+            "snappy" => Answer::Json(json!(compression.snappy)),
+            "auth_http_addresses" => Answer::Json(json!(auth.auth_http_addresses)),
+            "auth_http_request_method" => text(match auth.auth_http_request_method {
+                AuthMethod::Get => "get",
+                AuthMethod::Post => "post",
+            }),
+            "http_client_connect_timeout" => nanoseconds(auth.http_client_connect_timeout),
+            "http_client_request_timeout" => nanoseconds(auth.http_client_request_timeout),
+            _ => return None,
+        })
+    }
+
     fn of_statistics(&self, option: &str) -> Option<Answer> {
         let options = &self.shared.context.options;
         let (statsd, latency, peer) = (&options.statsd, &options.latency, &self.advertised.0);
@@ -108,15 +143,6 @@ impl Served {
 /// What nsqd can be set to and this node cannot, as it is here.
 fn foreign(option: &str) -> Option<Answer> {
     Some(match option {
-        "https_address" | "tls_cert" | "tls_key" | "tls_root_ca_file" | "tls_client_auth_policy" => text(""),
-        "tls_required" => number(0),
-        // TLS 1.2, the lowest there is here.
-        "tls_min_version" => number(0x0303),
-        "deflate" | "snappy" => Answer::Json(json!(false)),
-        "auth_http_addresses" => Answer::Json(json!([])),
-        "auth_http_request_method" => text("get"),
-        "http_client_connect_timeout" => nanoseconds(Duration::from_secs(2)),
-        "http_client_request_timeout" => nanoseconds(Duration::from_secs(5)),
         // Nothing is scanned for what is due: every channel knows when it is wanted next.
         "queue_scan_selection_count" | "queue_scan_worker_pool_max" => number(0),
         _ => return None,
