@@ -16,6 +16,7 @@ mod loading;
 mod nearness;
 mod peek;
 mod progress;
+mod seeking;
 mod seen;
 mod timeouts;
 mod unsaved;

@@ -9,6 +9,7 @@ mod gate;
 mod manage;
 mod peek;
 mod publish;
+mod seek;
 mod stats;
 mod topic_settings;
 
@@ -64,7 +65,9 @@ enum Endpoint {
     DeadLetters,
     Drain(bool),
     Retain,
+    Keep,
     Limit,
+    Seek,
     Profile,
     ProfileSymbol,
     BlockRate,
@@ -94,6 +97,8 @@ impl Endpoint {
             "/channel/pause" => Self::Channel(ChannelAction::Pause),
             "/channel/unpause" => Self::Channel(ChannelAction::Unpause),
             "/topic/retain" => Self::Retain,
+            "/topic/keep" => Self::Keep,
+            "/channel/seek" => Self::Seek,
             "/topic/limit" => Self::Limit,
             "/drain" => Self::Drain(true),
             "/undrain" => Self::Drain(false),
@@ -123,7 +128,9 @@ impl Endpoint {
             | Self::DeadLetters
             | Self::Drain(_)
             | Self::Retain
+            | Self::Keep
             | Self::Limit
+            | Self::Seek
             | Self::FreeMemory => (&[Method::POST], "OPTIONS, POST"),
             Self::Config => (&[Method::GET, Method::PUT], "GET, OPTIONS, PUT"),
         }
@@ -196,6 +203,8 @@ impl Served {
             Endpoint::Topic(action) => self.manage_topic(action, &query?).await,
             Endpoint::Channel(action) => self.manage_channel(action, &query?).await,
             Endpoint::Retain => self.set_retain(&query?).await,
+            Endpoint::Keep => self.set_keep(&query?).await,
+            Endpoint::Seek => self.seek(&query?).await,
             Endpoint::Limit => self.set_limit(&query?).await,
             Endpoint::Drain(on) => Ok(self.set_draining(on)),
             Endpoint::DeadLetters => self.set_dead_letters(&query?).await,

@@ -15,6 +15,7 @@ mod publishing;
 mod record;
 mod recovery;
 mod retention;
+mod seeking;
 mod segments;
 mod settings;
 mod snapshot;
@@ -49,6 +50,7 @@ pub(crate) use peek::{Seen, due_in};
 pub(crate) use record::count_messages;
 use record::{Change, ChannelNumber};
 use recovery::Recovered;
+use seeking::Seek;
 use segments::Segments;
 pub(crate) use settings::{DepthLimit, TopicSettings, WhenFull};
 use waypoints::Waypoints;
@@ -105,6 +107,8 @@ struct Core {
     message_bytes: u64,
     /// Who waits to see messages.
     peeks: Vec<Peek>,
+    /// Who waits for a channel to go back.
+    seeks: Vec<Seek>,
 }
 
 /// What is known of the files beside the log.
@@ -232,14 +236,21 @@ impl Topic {
         let channels = {
             let mut core = self.core.lock();
             core.deleted = true;
-            core.peeks.clear();
             std::mem::take(&mut core.channels)
         };
+        self.turn_away();
         self.log.close();
         for channel in channels.values() {
             channel.delete();
         }
         self.keeper.notify_one();
+    }
+
+    /// Whoever waits for the keeper waits in vain.
+    fn turn_away(&self) {
+        let mut core = self.core.lock();
+        core.peeks.clear();
+        core.seeks.clear();
     }
 
     /// Gives the topic's directory another name. Blocks on the disk.
@@ -306,6 +317,7 @@ impl Core {
             message_count: 0,
             message_bytes: 0,
             peeks: Vec::new(),
+            seeks: Vec::new(),
         }
     }
 }

@@ -67,7 +67,12 @@ impl Channel {
     }
 
     pub(super) fn load_age(&mut self) -> Option<Load> {
-        let of = self.first_unread.asked.filter(|_| self.wants_age())?;
+        if !self.wants_age() {
+            return None;
+        }
+        // It may have been read, or dropped, since somebody asked.
+        let unread = self.first_unread();
+        let of = self.first_unread.asked.take().filter(|asked| Some(*asked) == unread)?;
         self.loading = Some(Loading::Age);
         Some(Load::Age { from: self.load_from, of })
     }

@@ -57,6 +57,12 @@ impl Progress {
         true
     }
 
+    /// It is done no more with any message from `from` on.
+    pub(crate) fn forget_from(&mut self, from: Sequence) {
+        self.above.remove_range(from.0..);
+        self.floor = self.floor.min(from);
+    }
+
     /// Adds all of `range`; says how many were new.
     pub(crate) fn add_range(&mut self, range: Range<Sequence>) -> u64 {
         let start = range.start.max(self.floor);

@@ -48,6 +48,8 @@ enum Step {
     Pause(bool),
     /// Messages die that were delivered so often; 0 for none.
     DeadLetters(u16),
+    /// All but so many messages are to be delivered again.
+    Seek(u64),
     /// No more than so many may wait.
     Limit(u64),
     /// Whether the other topic takes what is dying.
@@ -75,6 +77,7 @@ fn a_step() -> impl Strategy<Value = Step> {
         1 => index().prop_map(Step::FinishOfAnother),
         1 => any::<bool>().prop_map(Step::Pause),
         1 => (0..3_u16).prop_map(Step::DeadLetters),
+        1 => (0..9_u64).prop_map(Step::Seek),
         1 => (0..6_u64).prop_map(Step::Limit),
         3 => prop::bool::weighted(0.7).prop_map(Step::Bury),
         1 => Just(Step::Empty),
@@ -92,7 +95,8 @@ struct Bench {
     log: Vec<Batch>,
     model: BTreeMap<Sequence, State>,
     attempts: HashMap<Sequence, u16>,
-    expired_before_restart: u64,
+    /// Those that the channel does not count any more, less those that it counts and that were sought again.
+    expired_before_restart: i64,
     now: Instant,
 }
 
@@ -155,6 +159,7 @@ impl Bench {
             }
             Step::Pause(paused) => self.channel.set_paused(paused),
             Step::DeadLetters(max_attempts) => self.set_dead_letters(max_attempts),
+            Step::Seek(to) => self.seek(Sequence(to)),
             Step::Limit(max) => self.limit(max),
             Step::Bury(taken) => self.bury(taken),
             Step::Empty => {
@@ -175,6 +180,21 @@ impl Bench {
         let to = "dead".parse().unwrap();
         let max_attempts = NonZeroU16::new(max_attempts);
         self.channel.set_dead_letters(max_attempts.map(|max_attempts| DeadLetters { max_attempts, to }));
+    }
+
+    /// What was finished or dropped from there on waits again, and nothing is in flight.
+    fn seek(&mut self, to: Sequence) {
+        let place_of = |number| {
+            let batch = self.log.iter().rfind(|batch| batch.first <= number);
+            batch.map_or(Position::START, |batch| batch.position)
+        };
+        self.channel.seek(to.max(Sequence::FIRST), place_of);
+        for (_, state) in self.model.range_mut(to..) {
+            self.expired_before_restart -= i64::from(*state == State::Expired);
+            *state = State::Waiting;
+        }
+        self.attempts.retain(|sequence, _| *sequence < to);
+        self.all_become(|state| matches!(state, State::InFlight(_)), State::Waiting);
     }
 
     /// Of those that wait, so many are left, unless more are on their way elsewhere.
@@ -217,7 +237,7 @@ impl Bench {
             }
         }
         let expired = self.model.values().filter(|state| **state == State::Expired).count();
-        assert_eq!(self.channel.counts().expired + self.expired_before_restart, expired as u64);
+        assert_eq!(self.channel.counts().expired as i64 + self.expired_before_restart, expired as i64);
     }
 
     fn publish(&mut self, count: u8) {
@@ -273,7 +293,8 @@ impl Bench {
             }
             Some(Load::Age { from, of }) => {
                 let mut rest = self.log.iter().filter(|batch| batch.position >= from);
-                let published_ns = rest.find(|batch| batch.end() > of).map(|batch| batch.timestamp_ns);
+                let found = rest.find(|batch| batch.end() > of).filter(|batch| batch.first <= of);
+                let published_ns = found.map(|batch| batch.timestamp_ns);
                 self.channel.age_loaded(of, published_ns);
             }
         }
@@ -291,7 +312,7 @@ impl Bench {
         origin.attempts = self.channel.all_attempts().into_iter().collect();
         let put_off = self.channel.all_put_off(self.now).into_iter();
         origin.put_off = put_off.map(|(sequence, left)| (sequence, self.now + left)).collect();
-        self.expired_before_restart += self.channel.counts().expired;
+        self.expired_before_restart += self.channel.counts().expired as i64;
         self.channel = Channel::new(origin);
         self.all_become(|state| matches!(state, State::InFlight(_)), State::Waiting);
     }

@@ -58,6 +58,13 @@ impl Unsaved {
         *self = Self::default();
     }
 
+    /// Nothing is to be told of messages from `from` on.
+    pub(crate) fn forget_from(&mut self, from: Sequence) {
+        self.finished.retain(|number| *number < from.0);
+        self.delivered.retain(|sequence| *sequence < from);
+        self.put_off.retain(|(sequence, _)| *sequence < from);
+    }
+
     /// What is due. `attempts` says how often a message was delivered, if it still matters; `waits` whether one is
     /// still put off until then.
     pub(crate) fn take(

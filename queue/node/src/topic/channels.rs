@@ -170,9 +170,9 @@ impl Core {
         Some(handle)
     }
 
-    /// The first message that anyone may still want.
-    pub(super) fn floor(&self) -> Sequence {
+    /// The first message that anyone may still want, as of `now_ns`.
+    pub(super) fn floor(&self, now_ns: i64) -> Sequence {
         let floors = self.channels.values().map(|channel| channel.look(|channel| channel.progress().floor()));
-        floors.min().map_or(self.announced_end, |floor| floor.min(self.announced_end))
+        floors.chain([self.announced_end, self.kept_from(now_ns)]).min().unwrap_or(self.announced_end)
     }
 }

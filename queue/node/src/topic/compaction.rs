@@ -41,14 +41,15 @@ pub(super) struct Survey {
     before: SegmentId,
     contents: Segments,
     channels: Vec<Progress>,
-    announced_end: Sequence,
+    /// Those behind this one are wanted whatever the channels did.
+    unwanted_before: Sequence,
     /// Bytes the log may take beside twice what is wanted.
     slack: u64,
 }
 
 impl Survey {
     /// Called with the core locked; `end` is where the log ended a moment before.
-    pub(super) fn new(log: &Log, core: &Core, end: Position) -> Self {
+    pub(super) fn new(log: &Log, core: &Core, end: Position, now_ns: i64) -> Self {
         let damaged: BTreeSet<_> = log.damage().iter().map(|range| range.segment).collect();
         let mut sealed = log.sealed_segments();
         sealed.retain(|(segment, _)| *segment < end.segment && !damaged.contains(segment));
@@ -60,7 +61,7 @@ impl Survey {
             before: before.unwrap_or(SegmentId(0)),
             contents: core.segments.clone(),
             channels: core.channels.values().map(|channel| channel.look(|c| c.progress().clone())).collect(),
-            announced_end: core.announced_end,
+            unwanted_before: core.announced_end.min(core.kept_from(now_ns)),
             slack: u64::from(log.segment_capacity()),
         }
     }
@@ -103,7 +104,7 @@ impl Survey {
     /// Those of a segment's messages that every channel is done with.
     fn unwanted(&self, contents: Contents) -> RoaringTreemap {
         let numbers = contents.numbers();
-        let end = numbers.end.min(self.announced_end);
+        let end = numbers.end.min(self.unwanted_before);
         let mut unwanted = RoaringTreemap::new();
         unwanted.insert_range(numbers.start.0..end.0.max(numbers.start.0));
         for channel in &self.channels {
@@ -169,7 +170,7 @@ impl Topic {
     /// Whether there is a segment to rewrite.
     pub(super) fn has_unwanted_segments(&self) -> bool {
         let end = self.log.end();
-        let survey = Survey::new(&self.log, &self.core.lock(), end);
+        let survey = Survey::new(&self.log, &self.core.lock(), end, self.context.unix_ns());
         !survey.plan().is_empty()
     }
 

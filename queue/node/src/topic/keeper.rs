@@ -17,7 +17,7 @@ use super::load::Again;
 use super::peek::Peek;
 use super::record::Change;
 use super::upkeep::Upkeep;
-use super::{ChannelHandle, Core, Topic, load, record, retention};
+use super::{ChannelHandle, Core, Topic, load, record};
 use crate::channel::{Load, Loaded};
 use crate::message::Sequence;
 use crate::topics::Topics;
@@ -82,7 +82,10 @@ impl Keeper {
         topic.distribute();
         let now = Instant::now();
         let mut wake_at = self.expire(now).unwrap_or(now + IDLE);
-        let may_load = !self.upkeep.holds_up_loads();
+        if self.loads.is_empty() {
+            topic.carry_out_seeks();
+        }
+        let may_load = !self.upkeep.holds_up_loads() && !topic.wants_seek();
         let mut unwritten = Vec::new();
         for handle in topic.channels() {
             let load = handle.with_for_keeper(|channel, now| {
@@ -120,10 +123,9 @@ impl Keeper {
 
     /// Drops what is too old, if it is time to look; says when it is next.
     fn expire(&mut self, now: Instant) -> Option<Instant> {
-        let retain = self.topic.retain()?;
-        let look_at = now + retention::look_every(retain);
+        let look_at = now + self.topic.settings().look_every(self.topic.context.options.retain)?;
         if self.expire_at.is_none_or(|at| at <= now || at > look_at) {
-            self.topic.expire(retain);
+            self.topic.retain().inspect(|retain| self.topic.expire(*retain));
             self.expire_at = Some(look_at);
         }
         self.expire_at
@@ -180,7 +182,7 @@ impl Keeper {
 
     /// The last words before the process ends.
     async fn finish(mut self) {
-        drop(self.topic.take_peeks()); // nobody is there to see anything
+        self.topic.turn_away();
         while self.loads.join_next().await.is_some() {}
         while let Some(buried) = self.burials.next().await {
             buried.into_iter().for_each(|one| one.tell(&self.topic.name));
@@ -197,7 +199,7 @@ impl Topic {
     /// of all that was acknowledged calls it first.
     pub(super) fn distribute(&self) {
         let mut core = self.core.lock();
-        let noted_every = core.settings.retain(self.context.options.retain).map(retention::noted_every);
+        let noted_every = core.settings.noted_every(self.context.options.retain);
         let batches = std::mem::take(&mut *self.committed.lock()); // in their order, for the core is locked
         let before = core.committed_end;
         if let Some(first) = batches.first().filter(|_| core.announced_end == before) {
@@ -265,6 +267,6 @@ impl Topic {
     /// From where on the log holds messages that are wanted.
     pub(super) fn needed(&self) -> Position {
         let core = self.core.lock();
-        core.waypoints.before(core.floor())
+        core.waypoints.before(core.floor(self.context.unix_ns()))
     }
 }

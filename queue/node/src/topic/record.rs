@@ -82,6 +82,11 @@ pub(crate) enum Change {
     TopicHeld {
         held: bool,
     },
+    /// What was finished from a number on is to be delivered again.
+    ChannelSought {
+        channel: ChannelNumber,
+        to: u64,
+    },
     TopicSettings {
         settings: TopicSettings,
     },

@@ -12,7 +12,6 @@ use punctual_queue_wire::name::ChannelName;
 use super::checkpoint::{ChannelCheckpoint, Checkpoint};
 use super::load::Now;
 use super::record::{self, Change, ChannelNumber, Entry};
-use super::retention;
 use super::segments::Segments;
 use super::settings::TopicSettings;
 use super::waypoints::Waypoints;
@@ -147,7 +146,7 @@ impl Recovered {
     }
 
     fn apply_messages(&mut self, batch: &Batch) {
-        self.waypoints.note(batch, self.settings.retain(self.retain).map(retention::noted_every));
+        self.waypoints.note(batch, self.settings.noted_every(self.retain));
         self.segments.note(batch);
         self.last_published_ns = self.last_published_ns.max(batch.timestamp_ns);
         if self.waiting_since_ns == 0 && batch.end() > self.announced_end {
@@ -201,6 +200,11 @@ impl Recovered {
                 self.held = held;
                 self.announce();
             }
+            Change::ChannelSought { channel, to } => {
+                if let Some(channel) = self.channels.get_mut(&channel) {
+                    channel.seek(Sequence(to));
+                }
+            }
             Change::TopicSettings { settings } => self.settings = settings,
             Change::TopicEmptied { start, end } => {
                 let emptied: Range<_> = Sequence(start)..Sequence(end);
@@ -247,6 +251,12 @@ impl RecoveredChannel {
             channel.put_off(Sequence(sequence), PutOff { written_ns, left: Duration::from_millis(left_ms) });
         }
         (checkpoint.channel, channel)
+    }
+
+    fn seek(&mut self, to: Sequence) {
+        self.progress.forget_from(to);
+        self.attempts.retain(|sequence, _| *sequence < to);
+        self.put_off.retain(|sequence, _| *sequence < to);
     }
 
     fn put_off(&mut self, sequence: Sequence, put_off: PutOff) {

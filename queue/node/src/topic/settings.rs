@@ -5,8 +5,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::record::Change;
+use super::retention;
 use super::{Core, Topic, received};
 use crate::error::TopicError;
+use crate::message::Sequence;
 
 /// All of it; nothing is set at first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +17,9 @@ pub(crate) struct TopicSettings {
     /// How long messages are kept at most.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) retain_ms: Option<u64>,
+    /// How long messages are kept at least, so that channels can go back to them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) keep_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) limit: Option<DepthLimit>,
 }
@@ -65,9 +70,35 @@ impl TopicSettings {
     pub(super) fn retain(self, nodes: Option<Duration>) -> Option<Duration> {
         nodes.into_iter().chain(self.retain_ms.map(Duration::from_millis)).min()
     }
+
+    /// How far apart messages are whose age is noted.
+    pub(super) fn noted_every(self, nodes: Option<Duration>) -> Option<Duration> {
+        self.shortest(nodes).map(retention::noted_every)
+    }
+
+    /// How often to look for messages that are old enough to go.
+    pub(super) fn look_every(self, nodes: Option<Duration>) -> Option<Duration> {
+        self.shortest(nodes).map(retention::look_every)
+    }
+
+    fn shortest(self, nodes: Option<Duration>) -> Option<Duration> {
+        self.retain(nodes).into_iter().chain(self.keep_ms.map(Duration::from_millis)).min()
+    }
 }
 
 impl Core {
+    /// The first message that is kept though everybody may be done with it, as of `now_ns`.
+    pub(super) fn kept_from(&self, now_ns: i64) -> Sequence {
+        let nothing = Sequence(u64::MAX);
+        let Some(keep_ms) = self.settings.keep_ms else { return nothing };
+        let keep_ns = i64::try_from(keep_ms).unwrap_or(i64::MAX).saturating_mul(1_000_000);
+        let cutoff_ns = now_ns.saturating_sub(keep_ns);
+        if self.last_published_ns <= cutoff_ns {
+            return nothing;
+        }
+        self.waypoints.older_than(cutoff_ns).unwrap_or(Sequence::FIRST)
+    }
+
     /// Whether there is no room for `more` messages. What is being written has its place already.
     pub(super) fn refuses(&self, more: u64) -> bool {
         let Some(DepthLimit { max_depth, when_full: WhenFull::Refuse }) = self.settings.limit else {

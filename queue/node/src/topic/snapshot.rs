@@ -54,11 +54,12 @@ impl Topic {
     /// The state, and from where on the log holds messages that are wanted.
     fn snapshot(&self, position: Position) -> Snapshot {
         let damage = self.log.damage();
+        let now_ns = self.context.unix_ns();
         let core = self.core.lock();
         let lasting = core.channels.values().filter(|channel| !channel.name.is_ephemeral());
         let checkpoint = Checkpoint {
             position: position.to_u64(),
-            written_ns: self.context.unix_ns(),
+            written_ns: now_ns,
             next: core.next.0,
             announced_end: core.announced_end.0,
             waiting_since_ns: if core.waits() > 0 { core.waiting_since_ns } else { 0 },
@@ -75,8 +76,8 @@ impl Topic {
         Snapshot {
             checkpoint,
             channels: lasting.map(|channel| channel.state()).collect(),
-            floor: core.waypoints.before(core.floor()),
-            survey: Survey::new(&self.log, &core, position),
+            floor: core.waypoints.before(core.floor(now_ns)),
+            survey: Survey::new(&self.log, &core, position, now_ns),
         }
     }
 }

@@ -27,6 +27,7 @@ mod protocol;
 mod remaking;
 mod restarting;
 mod retaining;
+mod seeking;
 mod statsd;
 mod tls;
 mod topology;

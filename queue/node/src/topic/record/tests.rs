@@ -1,3 +1,5 @@
+use std::num::NonZeroU16;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -14,12 +16,47 @@ fn changes_survive() {
         Change::ChannelDeleted { channel },
         Change::ChannelPaused { channel, paused: true },
         Change::ChannelEmptied { channel, end: u64::MAX },
+        Change::ChannelDeadLetters {
+            channel,
+            dead_letters: Some(DeadLetters { max_attempts: NonZeroU16::MAX, to: "dead".parse().unwrap() }),
+        },
+        Change::ChannelDeadLetters { channel, dead_letters: None },
+        Change::ChannelSought { channel, to: 3 },
         Change::TopicPaused { paused: false },
+        Change::TopicHeld { held: true },
+        Change::TopicSettings {
+            settings: TopicSettings { retain_ms: Some(1), keep_ms: Some(2), limit: None },
+        },
         Change::TopicEmptied { start: 1, end: 2 },
     ] {
         let entry = decode(Position::START, bytes_of(&change(&expected)));
         assert_eq!(entry, Entry::Change(expected));
     }
+}
+
+#[test]
+fn a_dead_letter_and_where_it_came_from_survive() {
+    let longest = "n".repeat(64);
+    let from = DeadLetterOrigin {
+        topic: longest.parse().unwrap(),
+        channel: longest.parse().unwrap(),
+        id: "0123456789abcdef".to_owned(),
+        timestamp: i64::MIN,
+        attempts: u16::MAX,
+    };
+    let bodies = Bodies::from_iter(["poison"]);
+    let record = bytes_of(&dead_letter(Sequence(7), 8, &bodies, &from));
+    assert_eq!(origin(record.clone()), Some(from));
+    assert_eq!(count_messages(Position::START, record.clone()), Some(1));
+    let batch = Batch {
+        position: Position::START,
+        first: Sequence(7),
+        timestamp_ns: 8,
+        due: None,
+        bodies: bodies.clone(),
+    };
+    assert_eq!(decode(Position::START, record), Entry::Messages(batch, Duration::ZERO));
+    assert_eq!(origin(bytes_of(&messages(Sequence(7), 8, Duration::ZERO, &bodies))), None);
 }
 
 proptest! {
@@ -86,6 +123,8 @@ proptest! {
 
     #[test]
     fn any_bytes_are_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        decode(Position::START, bytes.into());
+        let bytes = Bytes::from(bytes);
+        origin(bytes.clone());
+        decode(Position::START, bytes);
     }
 }
