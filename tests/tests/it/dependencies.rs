@@ -15,6 +15,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("punctual-queue-node", &["punctual-queue-wire", "punctual-queue-log", "punctual-service"]),
     ("punctual-queue-lookup", &["punctual-queue-wire", "punctual-service"]),
     ("punctual-queue-client", &["punctual-queue-wire"]),
+    ("punctual-queue-tools", &["punctual-queue-client", "punctual-queue-wire"]),
     ("punctual-scheduler-domain", &[]),
     (
         "punctual-scheduler",
