@@ -6,6 +6,8 @@ use punctual_queue_client::discovery::DiscoveryError;
 use punctual_queue_wire::name::NameError;
 
 use crate::client_settings::ClientOptionError;
+use crate::nsq_to_file::ToFileError;
+use crate::nsq_to_http::ToHttpError;
 
 /// Why a tool could not start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +18,12 @@ pub enum ToolError {
     /// A lookup's address cannot be used.
     #[error(transparent)]
     Discovery(#[from] DiscoveryError),
+    /// `nsq_to_file` cannot start, or a file failed.
+    #[error(transparent)]
+    ToFile(#[from] ToFileError),
+    /// `nsq_to_http` cannot start.
+    #[error(transparent)]
+    ToHttp(#[from] ToHttpError),
     /// What is printed could not be written.
     #[error("could not write the output")]
     Output(#[source] io::Error),

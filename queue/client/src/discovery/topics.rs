@@ -36,6 +36,9 @@ impl LookupClient {
 
 fn names(answer: TopicsAnswer) -> impl Iterator<Item = TopicName> {
     answer.topics.into_iter().filter_map(|topic| {
-        topic.parse().inspect_err(|error| debug!(topic, %error, "a lookup knows a topic with a bad name")).ok()
+        topic
+            .parse()
+            .inspect_err(|error| debug!(topic, %error, "a lookup knows a topic with a bad name"))
+            .ok()
     })
 }
