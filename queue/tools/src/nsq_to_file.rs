@@ -20,6 +20,7 @@ use crate::time_of_day::TimeOfDay;
 mod batch;
 mod directories;
 mod file_name;
+mod ignored;
 mod options;
 mod output;
 mod rotation;
@@ -33,6 +34,7 @@ pub use file_name::FileNameError;
 pub use spool::SpoolError;
 
 use file_name::{FileNames, Naming};
+use ignored::IgnoredArgs;
 use options::FileArgs;
 use rotation::Rotation;
 use topics::Topics;
@@ -93,6 +95,9 @@ pub struct NsqToFile {
 
     #[command(flatten)]
     files: FileArgs,
+
+    #[command(flatten)]
+    ignored: IgnoredArgs,
 }
 
 impl NsqToFile {
@@ -126,6 +131,7 @@ impl NsqToFile {
     /// Checks the flags, and makes the directories.
     fn writers(self, time_of_day: TimeOfDay) -> Result<Writers, ToolError> {
         self.consuming.check()?;
+        self.ignored.warn();
         let topics = self.topics()?;
         let settings = self.consuming.settings(NAME)?;
         let channel = channel_name(&self.channel)?;
@@ -158,16 +164,16 @@ impl NsqToFile {
     }
 
     fn topics(&self) -> Result<Topics, ToolError> {
-        match (self.topics.is_empty(), self.topic_pattern.is_empty()) {
+        let lookups = match (self.topics.is_empty(), self.topic_pattern.is_empty()) {
             (true, true) => return Err(ToFileError::NoTopic.into()),
             (true, false) if self.consuming.lookupd_http_addresses.is_empty() => {
                 return Err(ToFileError::NoLookup.into());
             }
-            (true, false) | (false, _) => {}
-        }
+            (true, false) => Some(LookupClient::new(&self.consuming.lookupd_http_addresses)?),
+            (false, _) => None,
+        };
         let given =
             self.topics.iter().map(|topic| topic_name(topic)).collect::<Result<Vec<TopicName>, _>>()?;
-        let lookups = LookupClient::new(&self.consuming.lookupd_http_addresses)?;
         Ok(Topics::new(given, lookups, &self.topic_pattern).map_err(ToFileError::from)?)
     }
 }

@@ -22,6 +22,7 @@ use crate::work::work;
 mod options;
 mod requests;
 mod target;
+mod trust;
 
 pub use requests::HeaderError;
 pub use target::TargetError;
@@ -56,6 +57,9 @@ pub enum ToHttpError {
     /// No part of a whole.
     #[error("--sample must be between 0.0 and 1.0")]
     Sample,
+    /// TLS could not be set up.
+    #[error("could not set up TLS")]
+    Tls(#[source] rustls::Error),
     /// The HTTP client could not be set up.
     #[error("could not set up the HTTP client")]
     Client(#[source] reqwest::Error),
@@ -140,7 +144,8 @@ impl NsqToHttp {
         if !(0.0..=1.0).contains(&self.sample) {
             return Err(ToHttpError::Sample);
         }
-        let client = requests::client(&self.requests).map_err(ToHttpError::Client)?;
+        let tls = trust::tls(targets.iter().any(Target::is_encrypted)).map_err(ToHttpError::Tls)?;
+        let client = requests::client(&self.requests, tls).map_err(ToHttpError::Client)?;
         let names = [self.requests.posts.as_slice(), self.requests.gets.as_slice()].concat();
         Ok(Sender {
             targets,

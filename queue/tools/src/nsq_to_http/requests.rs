@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use reqwest::{Client, Method};
+use rustls::ClientConfig;
 
 use super::options::{DEFAULT_CONTENT_TYPE, RequestArgs};
 use super::target::Target;
@@ -61,10 +62,14 @@ impl Requests {
 }
 
 /// A client with the time-outs asked for.
-pub(super) fn client(args: &RequestArgs) -> Result<Client, reqwest::Error> {
-    let (connect, request) = (args.http_client_connect_timeout, args.http_client_request_timeout);
-    // As the original, which asks no proxy either.
-    Client::builder().connect_timeout(connect).timeout(request).no_proxy().build()
+pub(super) fn client(args: &RequestArgs, tls: ClientConfig) -> Result<Client, reqwest::Error> {
+    Client::builder()
+        .tls_backend_preconfigured(tls)
+        .connect_timeout(args.http_client_connect_timeout)
+        .timeout(args.http_client_request_timeout)
+        // As the original, which asks no proxy either.
+        .no_proxy()
+        .build()
 }
 
 /// The headers of every request; those that are given replace our own.

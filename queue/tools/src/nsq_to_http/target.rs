@@ -56,6 +56,12 @@ impl Target {
         }
     }
 
+    /// Whether it is reached over TLS.
+    pub(super) fn is_encrypted(&self) -> bool {
+        let (Self::Post { url: start } | Self::Get { before: start, .. }) = self;
+        start.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"))
+    }
+
     /// Whether an answer with this status says that the message was taken.
     pub(super) fn accepts(&self, status: u16) -> bool {
         match self {
@@ -123,6 +129,15 @@ mod tests {
             let refused = TargetError::NotHttp { address: address.to_owned() };
             assert_eq!(Target::get(address), Err(refused.clone()));
             assert_eq!(Target::post(address), Err(refused));
+        }
+    }
+
+    #[test]
+    fn only_https_is_encrypted() {
+        for (address, expect) in [("https://h/%s", true), ("HTTPS://h/%s", true), ("http://https:/%s", false)]
+        {
+            assert_eq!(Target::get(address).unwrap().is_encrypted(), expect);
+            assert_eq!(Target::post(address).unwrap().is_encrypted(), expect);
         }
     }
 

@@ -17,6 +17,8 @@ use crate::tool::{Tool, flags};
 
 const CHANNEL: &str = "nsq_to_http";
 
+mod https;
+
 /// What a request asked for.
 #[derive(Debug)]
 struct Received {

@@ -18,6 +18,12 @@ use tokio_util::sync::CancellationToken;
 /// How long to wait for what must come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Makes ring the crypto provider of this process; again is harmless.
+pub(crate) fn install_crypto_provider() {
+    // An error says that a provider is installed already, which is what is wanted.
+    let _already_there = rustls::crypto::ring::default_provider().install_default();
+}
+
 /// Asks again and again until the answer is as wanted.
 pub(crate) async fn wait_until<T: std::fmt::Debug>(
     mut ask: impl AsyncFnMut() -> anyhow::Result<T>,
@@ -53,6 +59,7 @@ struct LookupCommand {
 
 impl RealLookup {
     pub(crate) async fn start() -> anyhow::Result<Self> {
+        install_crypto_provider();
         let flags = ["lookup", "--tcp-address=127.0.0.1:0", "--http-address=127.0.0.1:0"];
         let lookup = Lookup::bind(LookupCommand::parse_from(flags).options).await?;
         let (tcp, http) = (lookup.tcp_address(), lookup.http_address());
@@ -91,6 +98,7 @@ impl RealNode {
     }
 
     async fn start_at(tcp_address: SocketAddr, lookups: &[&RealLookup]) -> anyhow::Result<Self> {
+        install_crypto_provider();
         let dir = TempDir::new()?;
         let options = NodeOptions {
             tcp_address,
@@ -130,13 +138,17 @@ impl RealNode {
         Ok(())
     }
 
-    /// How many of a channel's messages are finished.
+    /// How many of a topic's messages its one channel has finished.
     pub(crate) async fn finished(&self, topic: &str, channel: &str) -> anyhow::Result<u64> {
         let url = format!("http://{}/stats?format=json&topic={topic}&channel={channel}", self.http);
         let stats: Value = reqwest::get(url).await?.json().await?;
-        let figure = |name: &str| stats["topics"][0]["channels"][0][name].as_u64().unwrap_or(0);
-        let unfinished = figure("depth") + figure("in_flight_count") + figure("deferred_count");
-        Ok(figure("message_count").saturating_sub(unfinished))
+        let topic = &stats["topics"][0];
+        let figure = |name: &str| topic["channels"][0][name].as_u64();
+        let (Some(published), Some(depth)) = (topic["message_count"].as_u64(), figure("depth")) else {
+            return Ok(0); // there is no such channel yet
+        };
+        let elsewhere = figure("in_flight_count").unwrap_or(0) + figure("deferred_count").unwrap_or(0);
+        Ok(published.saturating_sub(depth + elsewhere))
     }
 
     /// Waits until so many of a channel's messages are finished.

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::servers::PATIENCE;
+use crate::servers::{PATIENCE, install_crypto_provider};
 
 /// Reads a tool's command line.
 pub(crate) fn flags<A: Args>(words: &[&str]) -> anyhow::Result<A> {
@@ -30,6 +30,7 @@ impl Tool {
     where
         F: Future<Output = Result<(), ToolError>> + Send + 'static,
     {
+        install_crypto_provider();
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
         tasks.spawn(run(stop.clone()));
         Self { stop, tasks }
