@@ -1,6 +1,6 @@
 //! The log: lines on stderr, for people or for machines.
 
-use std::io::{IsTerminal, stderr};
+use std::io::{self, IsTerminal, Write, stderr};
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
@@ -15,6 +15,10 @@ pub struct LogArgs {
     /// How a log line looks
     #[arg(long, env = "PUNCTUAL_LOG_FORMAT", default_value = "text", global = true)]
     pub log_format: LogFormat,
+
+    /// What stands before every line of text
+    #[arg(long, env = "PUNCTUAL_LOG_PREFIX", default_value = "", hide_default_value = true, global = true)]
+    pub log_prefix: String,
 }
 
 /// How a log line looks.
@@ -31,12 +35,32 @@ pub enum LogFormat {
 pub fn init(args: &LogArgs) {
     // Checked when the flag was parsed; a filter made by hand that does not parse logs at `info`.
     let filter = EnvFilter::try_new(&args.log_level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr);
+    let prefix = args.log_prefix.clone();
+    let text = move || Prefixed { prefix: prefix.clone(), inner: stderr() };
+    let lines = tracing_subscriber::fmt().with_env_filter(filter);
     // An error here says that a subscriber is there already.
     let _already_there = match args.log_format {
-        LogFormat::Text => lines.compact().with_ansi(wants_colour()).try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).with_ansi(false).try_init(),
+        LogFormat::Text => lines.with_writer(text).compact().with_ansi(wants_colour()).try_init(),
+        LogFormat::Json => lines.with_writer(stderr).json().flatten_event(true).with_ansi(false).try_init(),
     };
+}
+
+/// Puts a text before each line: the subscriber writes each with one call.
+struct Prefixed<W> {
+    prefix: String,
+    inner: W,
+}
+
+impl<W: Write> Write for Prefixed<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        // As one write, so that lines of several processes on one terminal or file do not mix.
+        self.inner.write_all(&[self.prefix.as_bytes(), line].concat())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
 }
 
 fn check_filter(directives: &str) -> Result<String, ParseError> {
@@ -82,5 +106,13 @@ mod tests {
         assert_eq!(parsed.log.log_format, LogFormat::Text);
         let parsed = Role::try_parse_from(["role", "--log-format=json"]).unwrap();
         assert_eq!(parsed.log.log_format, LogFormat::Json);
+    }
+
+    #[test]
+    fn the_prefix_stands_before_every_line() {
+        let mut out = Prefixed { prefix: "[nsqd] ".to_owned(), inner: Vec::new() };
+        out.write_all(b"one\n").unwrap();
+        out.write_all(b"two\n").unwrap();
+        assert_eq!(out.inner, b"[nsqd] one\n[nsqd] two\n");
     }
 }
