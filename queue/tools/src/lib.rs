@@ -18,6 +18,7 @@ pub mod consuming;
 pub mod producing;
 
 pub mod error;
+pub mod http;
 
 pub mod nsq_stat;
 pub mod nsq_tail;
