@@ -1,5 +1,7 @@
 //! Serves a router over HTTP/1.1, with TLS or without.
 
+mod impatient;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,9 +21,13 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::socket::{Listener, Stream};
+use impatient::Impatient;
 
 /// How long a client may take to send a request's head, and may stay idle between two requests.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a client may take nothing of its answer before it is cut off.
+const WRITE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long answers in progress may take to complete after `shutdown`.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -42,7 +48,8 @@ pub struct Peer {
 
 /// Serves `app` on `listener` until `shutdown`, then completes the requests in hand.
 ///
-/// A client that does not send a whole request head within 5 s is cut off, and one that sends something else gets
+/// A client that does not send a whole request head within 5 s is cut off, as is one that takes nothing of its answer
+/// for 30 s, and one that sends something else gets
 /// 400. How large a body may be is the router's business. Dropping the future closes every connection.
 ///
 /// # Errors
@@ -155,7 +162,7 @@ where
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_READ_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), app);
+        .serve_connection(TokioIo::new(Impatient::new(stream, WRITE_PATIENCE)), app);
     tokio::pin!(connection);
 
     let served = tokio::select! {
