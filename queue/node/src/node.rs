@@ -20,6 +20,7 @@ use punctual_service::socket::{Address, Listener};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -27,7 +28,7 @@ use crate::auth::AuthServers;
 use crate::error::NodeError;
 use crate::health::DiskHealth;
 use crate::http;
-use crate::lookup::{self, Advertised};
+use crate::lookup::{Advertised, Registering};
 use crate::metrics::NodeMetrics;
 use crate::options::NodeOptions;
 use crate::tcp;
@@ -51,6 +52,7 @@ pub struct Node {
     http_address: Address,
     https_address: Option<SocketAddr>,
     advertised: Advertised,
+    lookup_tls: Option<TlsConnector>,
     shared: Arc<tcp::Shared>,
     failure: watch::Receiver<Option<SyncFailure>>,
     health: Health,
@@ -120,6 +122,7 @@ impl Node {
     /// As [`open`](Self::open).
     pub async fn open_on(disk: Arc<dyn Disk>, options: NodeOptions) -> Result<Self, NodeError> {
         let (tls, auth) = (NodeTls::load(&options.tls)?, AuthServers::new(&options)?);
+        let lookup_tls = options.lookup_tls.load()?;
         refuse_exposed(&options, tls.is_some())?;
         let recovering = options.clone();
         let recovered = tokio::task::spawn_blocking(move || recover(disk, recovering, tls, auth));
@@ -151,6 +154,7 @@ impl Node {
             http_address,
             https_address,
             advertised,
+            lookup_tls,
             shared,
             failure,
             health,
@@ -194,7 +198,9 @@ impl Node {
         shared.topics.start();
 
         let mut lookups = JoinSet::new();
-        lookups.spawn(lookup::register_with_all(advertised.clone(), Arc::clone(&shared), leave.clone()));
+        let registering =
+            Registering { advertised: advertised.clone(), tls: lookup_tls, shared: Arc::clone(&shared) };
+        lookups.spawn(registering.with_all(leave.clone()));
         let mut servers = JoinSet::new();
         servers.spawn(tcp::serve(tcp, Arc::clone(&shared), stop.clone()));
         let served = http::Served::new(Arc::clone(&shared), advertised, https_address.map(|it| it.port()));

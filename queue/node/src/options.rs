@@ -2,6 +2,7 @@
 
 mod auth;
 mod compression;
+mod lookup_tls;
 mod tls;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use punctual_service::socket::Address;
 
 pub use auth::{AuthMethod, AuthOptions};
 pub use compression::CompressionOptions;
+pub use lookup_tls::LookupTlsOptions;
 pub use tls::{ClientAuthPolicy, NodeTlsOptions, TlsMinVersion, TlsRequired};
 
 /// Settings of a queue node
@@ -47,6 +49,9 @@ pub struct NodeOptions {
     /// A lookup to register with, as host:port of its TCP interface; may be repeated
     #[arg(long = "lookupd-tcp-address", env = "PUNCTUAL_QUEUE_LOOKUPD_TCP_ADDRESS", value_delimiter = ',')]
     pub lookupd_tcp_addresses: Vec<String>,
+    /// TLS towards them
+    #[command(flatten)]
+    pub lookup_tls: LookupTlsOptions,
 
     /// How long a message may be in flight when the consumer does not say
     #[arg(long, env = "PUNCTUAL_QUEUE_MSG_TIMEOUT", default_value = "60s", value_parser = parse_duration)]
