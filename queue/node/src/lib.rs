@@ -31,6 +31,12 @@ mod http;
 
 mod stats;
 
+mod latency;
+
+mod statsd;
+
+mod memory;
+
 mod lookup;
 
 mod identity;

@@ -31,6 +31,7 @@ use crate::http;
 use crate::lookup::{Advertised, Registering};
 use crate::metrics::NodeMetrics;
 use crate::options::NodeOptions;
+use crate::statsd;
 use crate::tcp;
 use crate::tls::NodeTls;
 use crate::topics::{self, Topics};
@@ -203,6 +204,7 @@ impl Node {
         lookups.spawn(registering.with_all(leave.clone()));
         let mut servers = JoinSet::new();
         servers.spawn(tcp::serve(tcp, Arc::clone(&shared), stop.clone()));
+        servers.spawn(statsd::push(Arc::clone(&shared), advertised.clone(), stop.clone()));
         let served = http::Served::new(Arc::clone(&shared), advertised, https_address.map(|it| it.port()));
         let app = http::router(served, health.clone());
         if let (Some(https), Some(tls)) = (https, &shared.context.tls) {
