@@ -67,7 +67,7 @@ pub(crate) struct Registrations {
     /// A node that completes no command for this long is dropped.
     pub(crate) silence: Duration,
     /// With it, nodes register over TLS or not at all.
-    tls: Option<TlsAcceptor>,
+    tls: Option<Arc<ServerConfig>>,
     next_peer: AtomicU64,
 }
 
@@ -78,7 +78,7 @@ impl Registrations {
 
     /// The same over TLS, if there is any.
     pub(crate) fn over(self, tls: Option<Arc<ServerConfig>>) -> Self {
-        Self { tls: tls.map(TlsAcceptor::from), ..self }
+        Self { tls, ..self }
     }
 
     /// Serves until `shutdown`; then every connection is closed.
@@ -120,7 +120,7 @@ impl Registrations {
     async fn greet(&self, id: PeerId, stream: TcpStream, address: SocketAddr) -> Result<(), ConnectionEnd> {
         stream.set_nodelay(true)?;
         let Some(tls) = &self.tls else { return self.converse(id, stream, address).await };
-        let stream = timeout(HANDSHAKE_TIMEOUT, tls.accept(stream))
+        let stream = timeout(HANDSHAKE_TIMEOUT, TlsAcceptor::from(tls.clone()).accept(stream))
             .await
             .map_err(|_| ConnectionEnd::Silent(HANDSHAKE_TIMEOUT))?
             .map_err(ConnectionEnd::Handshake)?;

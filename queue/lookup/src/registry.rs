@@ -93,8 +93,8 @@ impl Registry {
         }
         let topic = self.entry(name, channel.as_ref())?;
         topic.producers.entry(peer).or_default();
-        if let Some(holders) = channel.and_then(|channel| topic.channels.get_mut(&channel)) {
-            holders.insert(peer);
+        if let Some(channel) = channel {
+            topic.channels.entry(channel).or_default().insert(peer);
         }
         if let Some(peer) = self.peers.get_mut(&peer) {
             peer.names = of_peer;
@@ -109,7 +109,7 @@ impl Registry {
         channel: Option<&ChannelName>,
     ) -> Result<&mut Topic, RegistrationRefused> {
         let topic = self.topics.get(&name);
-        let has = |channel| topic.is_some_and(|topic| topic.channels.contains_key(channel));
+        let has = |channel: &ChannelName| topic.is_some_and(|topic| topic.channels.contains_key(channel));
         let new = usize::from(topic.is_none()) + usize::from(channel.is_some_and(|channel| !has(channel)));
         if new > 0 && self.names + new > self.bounds.of_all {
             return Err(RegistrationRefused::OfAll(self.bounds.of_all));

@@ -12,8 +12,8 @@ use punctual_queue_wire::lookup::{
 };
 use punctual_queue_wire::name::{ChannelName, TopicName};
 use punctual_service::socket::Address;
+use rustls::ClientConfig;
 use tokio::time::{Instant, sleep_until, timeout};
-use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 
 use crate::options::NodeOptions;
@@ -73,7 +73,7 @@ async fn register(address: String, registering: Registering, leave: Cancellation
     loop {
         let ended = tokio::select! {
             () = leave.cancelled() => return,
-            connected = Session::connect(&address, tls.as_ref(), &advertised) => match connected {
+            connected = Session::connect(&address, tls.clone(), &advertised) => match connected {
                 Ok(mut session) => {
                     pause = FIRST_PAUSE;
                     tracing::info!(lookup = address, "registered with the lookup");
@@ -123,7 +123,11 @@ struct Session {
 }
 
 impl Session {
-    async fn connect(address: &str, tls: Option<&TlsConnector>, advertised: &Advertised) -> io::Result<Self> {
+    async fn connect(
+        address: &str,
+        tls: Option<Arc<ClientConfig>>,
+        advertised: &Advertised,
+    ) -> io::Result<Self> {
         let stream = timeout(STEP_TIMEOUT, Stream::connect(address, tls)).await??;
         let mut session =
             Self { stream, input: BytesMut::new(), registered: BTreeMap::new(), is_full: false };

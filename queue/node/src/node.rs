@@ -17,10 +17,10 @@ use punctual_service::clock::{Clock, SystemClock};
 use punctual_service::dir_lock::DirLock;
 use punctual_service::health::Health;
 use punctual_service::socket::{Address, Listener};
+use rustls::ClientConfig;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -53,7 +53,7 @@ pub struct Node {
     http_address: Address,
     https_address: Option<SocketAddr>,
     advertised: Advertised,
-    lookup_tls: Option<TlsConnector>,
+    lookup_tls: Option<Arc<ClientConfig>>,
     shared: Arc<tcp::Shared>,
     failure: watch::Receiver<Option<SyncFailure>>,
     health: Health,

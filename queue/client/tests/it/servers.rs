@@ -174,6 +174,12 @@ impl RealNode {
         self.running.kill().await;
     }
 
+    pub(crate) async fn post(&self, path: &str) -> anyhow::Result<()> {
+        let request = reqwest::Client::new().post(format!("http://{}{path}", self.http));
+        request.send().await?.error_for_status()?;
+        Ok(())
+    }
+
     pub(crate) async fn put(&self, path: &str, body: String) -> anyhow::Result<String> {
         let request = reqwest::Client::new().put(format!("http://{}{path}", self.http)).body(body);
         Ok(request.send().await?.text().await?)

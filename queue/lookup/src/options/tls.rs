@@ -33,7 +33,7 @@ pub enum LookupTlsError {
     #[error(transparent)]
     Files(#[from] TlsError),
     /// Nodes are to show certificates, and there is no TLS to show them in.
-    #[error("{ROOTS_FLAG} needs --tls-cert and --tls-key beside it")]
+    #[error("--tls-root-ca-file needs --tls-cert and --tls-key beside it")]
     NoCertificate,
 }
 

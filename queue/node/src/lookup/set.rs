@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use rustls::ClientConfig;
 use tokio::task::{JoinError, JoinSet};
-use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 
 use super::{Advertised, register};
@@ -15,7 +15,7 @@ use crate::tcp::Shared;
 pub(crate) struct Registering {
     pub(crate) advertised: Advertised,
     /// With it, every lookup is spoken to over TLS.
-    pub(crate) tls: Option<TlsConnector>,
+    pub(crate) tls: Option<Arc<ClientConfig>>,
     pub(crate) shared: Arc<Shared>,
 }
 

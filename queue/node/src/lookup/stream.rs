@@ -1,8 +1,10 @@
 //! The bytes between a node and a lookup.
 
 use std::io;
+use std::sync::Arc;
 
 use bytes::BytesMut;
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -17,12 +19,12 @@ pub(super) enum Stream {
 
 impl Stream {
     /// Dials `host:port`. With TLS, the lookup's certificate must have that host's name.
-    pub(super) async fn connect(address: &str, tls: Option<&TlsConnector>) -> io::Result<Self> {
+    pub(super) async fn connect(address: &str, tls: Option<Arc<ClientConfig>>) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         let Some(tls) = tls else { return Ok(Self::Plain(stream)) };
         let name = ServerName::try_from(host_of(address).to_owned()).map_err(io::Error::other)?;
-        Ok(Self::Tls(Box::new(tls.connect(name, stream).await?)))
+        Ok(Self::Tls(Box::new(TlsConnector::from(tls).connect(name, stream).await?)))
     }
 
     /// Reads something behind `input`; 0 once the lookup has closed its side. May be dropped and called again.

@@ -1,10 +1,11 @@
 //! Flags of TLS towards lookups.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 use punctual_service::tls::{FlaggedFile, client_config};
-use tokio_rustls::TlsConnector;
+use rustls::ClientConfig;
 
 use crate::error::NodeError;
 
@@ -34,7 +35,7 @@ pub struct LookupTlsOptions {
 
 impl LookupTlsOptions {
     /// Reads the files and checks them; `None` without `--lookupd-tls`.
-    pub(crate) fn load(&self) -> Result<Option<TlsConnector>, NodeError> {
+    pub(crate) fn load(&self) -> Result<Option<Arc<ClientConfig>>, NodeError> {
         let file = |flag, path: &Option<PathBuf>| path.clone().map(|path| FlaggedFile { flag, path });
         let roots = file(ROOTS_FLAG, &self.lookupd_tls_root_ca_file);
         let cert = file(CERT_FLAG, &self.lookupd_tls_cert);
@@ -51,7 +52,7 @@ impl LookupTlsOptions {
             (Some(_), None) => return Err(half(CERT_FLAG, KEY_FLAG)),
             (None, Some(_)) => return Err(half(KEY_FLAG, CERT_FLAG)),
         };
-        Ok(Some(TlsConnector::from(client_config(&roots, shown)?)))
+        Ok(Some(client_config(&roots, shown)?))
     }
 }
 
