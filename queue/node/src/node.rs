@@ -193,8 +193,8 @@ impl Node {
     /// # Errors
     /// A sync failed, or a listener broke. After a failed sync nothing is acknowledged any more.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), NodeError> {
-        let Self { tcp, http, https, https_address, advertised, shared, mut failure, health, lock, .. } =
-            self;
+        let Self { advertised, lookup_tls, shared, mut failure, health, lock, .. } = self;
+        let Self { tcp, http, https, https_address, .. } = self;
         let (leave, stop) = (CancellationToken::new(), CancellationToken::new());
         shared.topics.start();
 
