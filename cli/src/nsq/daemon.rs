@@ -289,7 +289,7 @@ mod tests {
             ["-tcp-address=127.0.0.1:0", "-http-address", "localhost:0", "--mem-queue-size=0", "-verbose"];
         let (args, notes) = node(&line);
         assert!(!notes.is_open);
-        assert!(args.options.http_address.ip().is_loopback());
+        assert!(args.options.http_address.tcp().is_some_and(|address| address.ip().is_loopback()));
         assert_eq!(notes.moot, ["mem-queue-size", "verbose"]);
     }
 
