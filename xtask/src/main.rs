@@ -1,9 +1,10 @@
-//! The project's own chores: `cargo xtask test`, `check`, `sqlx`, `bench`, `with-postgres`.
+//! The project's own chores: `cargo xtask test`, `check`, `sqlx`, `bench`, `fuzz`, `with-postgres`.
 
 mod bench;
 mod cargo;
 mod check;
 mod database;
+mod fuzz;
 mod query_metadata;
 mod test;
 mod workspace;
@@ -35,6 +36,14 @@ enum Chore {
         #[arg(allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Give any bytes to what reads bytes from strangers, and see what breaks; needs nightly and cargo-fuzz
+    Fuzz {
+        /// How long each target is tried
+        #[arg(long, default_value_t = 1)]
+        minutes: u32,
+        /// Only targets whose name contains one of these
+        filters: Vec<String>,
+    },
     /// Run a command with `DATABASE_URL` naming a Postgres that goes when it ends
     WithPostgres {
         /// The command and its arguments
@@ -56,6 +65,7 @@ fn run(chore: Chore) -> anyhow::Result<ExitCode> {
         Chore::Check => check::run(),
         Chore::Sqlx => query_metadata::write(),
         Chore::Bench { arguments } => bench::run(&arguments),
+        Chore::Fuzz { minutes, filters } => fuzz::fuzz(minutes, &filters),
         Chore::WithPostgres { command } => database::with(&command),
     }
 }

@@ -24,6 +24,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("punctual", &["*"]),
     ("punctual-tests", &["punctual-proto", "punctual-queue-client", "punctual-postgres", "punctual-verify"]),
     ("punctual-verify", &[]),
+    ("punctual-fuzzed", &["punctual-queue-wire"]),
     ("punctual-bench", &["punctual-queue-client", "punctual-proto", "punctual-postgres"]),
     ("xtask", &["punctual-postgres"]),
 ];
