@@ -1,6 +1,7 @@
 //! A queue node alone, but for the lookup that lists it.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -94,6 +95,34 @@ impl QueueNode {
     /// Never, once it has started.
     pub fn address(&self) -> anyhow::Result<&str> {
         self.topology.address(NODE, "TCP")
+    }
+
+    /// Where the HTTP interface listens.
+    ///
+    /// # Errors
+    /// Never, once it has started.
+    pub fn http_address(&self) -> anyhow::Result<&str> {
+        self.topology.address(NODE, "HTTP")
+    }
+
+    /// Where the lookup is asked.
+    ///
+    /// # Errors
+    /// Never, once it has started.
+    pub fn lookup_address(&self) -> anyhow::Result<&str> {
+        self.topology.address(LOOKUP, "HTTP")
+    }
+
+    /// Memory that the node has in use, in bytes.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn resident_bytes(&self) -> anyhow::Result<u64> {
+        let pid = self.node.pid().context("the node does not run")?;
+        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        Ok(kilobytes.context("no VmRSS")?.trim().parse::<u64>()? * 1024)
     }
 
     fn url(&self, path: &str) -> anyhow::Result<String> {

@@ -13,4 +13,5 @@ mod power_cuts;
 mod queue_durability;
 mod security;
 mod sql;
+mod tokio_nsq_client;
 mod worker_loss;
