@@ -14,6 +14,7 @@ pub mod export;
 pub mod lossy_disk;
 pub mod nemesis;
 pub mod queue_load;
+pub mod raw_client;
 pub mod recorder;
 pub mod witness;
 

@@ -8,6 +8,7 @@ mod disk_faults;
 mod edits;
 mod faults;
 mod front_doors;
+mod hostile;
 mod node_loss;
 mod power_cuts;
 mod queue_durability;
