@@ -4,6 +4,7 @@
 //! A test starts a [`cluster::Cluster`], talks to it through [`client::Client`], and ends with
 //! [`cluster::Cluster::stop`]; one that ends otherwise leaves its logs, data and history behind and says where.
 
+pub mod client_suite;
 pub mod cluster;
 pub mod queue_node;
 pub mod topology;
@@ -20,6 +21,7 @@ pub mod witness;
 
 pub mod database;
 pub mod effort;
+pub mod namespace;
 pub mod port;
 pub mod process;
 pub mod programs;

@@ -27,11 +27,18 @@ pub fn run(data: &[u8]) {
     let whole = within(memory_for(input), || read(input, standing, input.len()));
     let in_pieces = within(memory_for(input), || read(input, standing, size));
     assert_eq!(whole, in_pieces, "as a whole, and in pieces of {size}");
-    for command in whole.0 {
+    for command in whole.0.into_iter().filter(can_be_written) {
         let mut written = BytesMut::new();
         command.encode(&mut written);
         assert_eq!(read(&written, standing, written.len()).0, [command]);
     }
+}
+
+/// One carriage return before the end of a line is no part of it, so an id that ends with one needs something after it.
+/// No node makes such ids.
+fn can_be_written(command: &Command) -> bool {
+    let (Command::Fin(id) | Command::Touch(id)) = command else { return true };
+    !id.0.ends_with(b"\r")
 }
 
 type Read = (Vec<Command>, Option<ProtocolError>, Option<ProtocolError>);

@@ -10,6 +10,7 @@ mod faults;
 mod front_doors;
 mod hostile;
 mod node_loss;
+mod other_clients;
 mod power_cuts;
 mod queue_durability;
 mod security;
