@@ -2,6 +2,7 @@
 
 mod answer;
 mod config;
+mod gate;
 mod manage;
 mod publish;
 mod stats;
@@ -19,6 +20,7 @@ use punctual_queue_wire::identify::NSQ_VERSION;
 use punctual_service::health::{self, Health};
 use serde_json::json;
 
+use crate::auth::Granted;
 use crate::lookup::Advertised;
 use crate::node::Context;
 use crate::stats::StatsFilter;
@@ -30,11 +32,14 @@ use answer::Answer;
 pub(crate) struct Served {
     shared: Arc<Shared>,
     advertised: Arc<Advertised>,
+    granted: Arc<Granted>,
+    /// Where HTTPS is; `None` without a certificate.
+    https_port: Option<u16>,
 }
 
 impl Served {
-    pub(crate) fn new(shared: Arc<Shared>, advertised: Advertised) -> Self {
-        Self { shared, advertised: Arc::new(advertised) }
+    pub(crate) fn new(shared: Arc<Shared>, advertised: Advertised, https_port: Option<u16>) -> Self {
+        Self { shared, advertised: Arc::new(advertised), granted: Arc::default(), https_port }
     }
 }
 
@@ -99,8 +104,9 @@ pub(crate) fn router(served: Served, health: Health) -> Router {
         }
         next.run(request)
     });
+    let gate = axum::middleware::from_fn_with_state(served.clone(), gate::pass);
     let ours = Router::new().fallback(dispatch).with_state(served);
-    health::router(health, metrics).layer(before_metrics).merge(ours)
+    health::router(health, metrics).layer(before_metrics).merge(ours).layer(gate)
 }
 
 async fn dispatch(State(served): State<Served>, request: Request) -> Response {
@@ -174,12 +180,14 @@ impl Served {
         let (context, peer) = (&self.shared.context, &self.advertised.0);
         let limits = &context.identify_limits;
         let nanoseconds = |duration: std::time::Duration| duration.as_nanos() as u64;
+        // Go says -1 of a socket file.
+        let port = |port: u16| if port == 0 { -1 } else { i32::from(port) };
         Answer::Json(json!({
             "version": NSQ_VERSION,
             "broadcast_address": peer.broadcast_address,
             "hostname": peer.hostname,
-            "http_port": peer.http_port,
-            "tcp_port": peer.tcp_port,
+            "http_port": port(peer.http_port),
+            "tcp_port": port(peer.tcp_port),
             "start_time": context.started_at.timestamp(),
             "max_heartbeat_interval": nanoseconds(limits.max_heartbeat_interval),
             "max_output_buffer_size": limits.max_output_buffer_bytes,

@@ -21,6 +21,10 @@ mod topic;
 
 mod topics;
 
+mod tls;
+
+mod auth;
+
 mod tcp;
 
 mod http;

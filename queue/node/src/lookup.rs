@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use punctual_queue_wire::lookup::{
     self as wire, LookupIdentity, MAGIC_V1, PeerInfo, Registration, RegistrationCommand,
 };
 use punctual_queue_wire::name::{ChannelName, TopicName};
+use punctual_service::socket::Address;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -44,14 +44,18 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024;
 pub(crate) struct Advertised(pub(crate) PeerInfo);
 
 impl Advertised {
-    pub(crate) fn new(options: &NodeOptions, tcp: SocketAddr, http: SocketAddr) -> Self {
+    pub(crate) fn new(options: &NodeOptions, tcp: &Address, http: &Address) -> Self {
         let hostname = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        let listened = if tcp.ip().is_unspecified() { hostname.clone() } else { tcp.ip().to_string() };
+        let listened = match tcp.tcp().map(|address| address.ip()) {
+            Some(ip) if !ip.is_unspecified() => ip.to_string(),
+            Some(_) | None => hostname.clone(),
+        };
+        let port = |address: &Address| address.tcp().map_or(0, |address| address.port());
         Self(PeerInfo {
             broadcast_address: options.broadcast_address.clone().unwrap_or(listened),
             hostname,
-            http_port: options.broadcast_http_port.unwrap_or(http.port()),
-            tcp_port: options.broadcast_tcp_port.unwrap_or(tcp.port()),
+            http_port: options.broadcast_http_port.unwrap_or(port(http)),
+            tcp_port: options.broadcast_tcp_port.unwrap_or(port(tcp)),
             version: NSQ_VERSION.to_owned(),
             ..PeerInfo::default()
         })

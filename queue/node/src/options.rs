@@ -1,6 +1,9 @@
 //! How a node is set up. Flags have nsqd's names.
 
-use std::net::SocketAddr;
+mod auth;
+mod compression;
+mod tls;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,16 +11,21 @@ use clap::{Args, Parser};
 use humantime::parse_duration;
 use punctual_queue_wire::command::Limits;
 use punctual_queue_wire::identify::IdentifyLimits;
+use punctual_service::socket::Address;
+
+pub use auth::{AuthMethod, AuthOptions};
+pub use compression::CompressionOptions;
+pub use tls::{ClientAuthPolicy, NodeTlsOptions, TlsMinVersion, TlsRequired};
 
 /// Settings of a queue node
 #[derive(Debug, Clone, Args)]
 pub struct NodeOptions {
-    /// Where producers and consumers connect
+    /// Where producers and consumers connect: an address and port, or the path of a socket file
     #[arg(long, env = "PUNCTUAL_QUEUE_TCP_ADDRESS", default_value = "127.0.0.1:4150")]
-    pub tcp_address: SocketAddr,
-    /// Where the HTTP interface listens
+    pub tcp_address: Address,
+    /// Where the HTTP interface listens: an address and port, or the path of a socket file
     #[arg(long, env = "PUNCTUAL_QUEUE_HTTP_ADDRESS", default_value = "127.0.0.1:4151")]
-    pub http_address: SocketAddr,
+    pub http_address: Address,
     /// Listen where other machines can connect although nothing asks them who they are
     #[arg(long, env = "PUNCTUAL_QUEUE_ALLOW_UNAUTHENTICATED")]
     pub allow_unauthenticated: bool,
@@ -70,9 +78,25 @@ pub struct NodeOptions {
     /// The longest output buffer time-out a client may ask for; messages are sent at once in any case
     #[arg(long, env = "PUNCTUAL_QUEUE_MAX_OUTPUT_BUFFER_TIMEOUT", default_value = "30s", value_parser = parse_duration)]
     pub max_output_buffer_timeout: Duration,
+    /// How long messages may be held back when the client does not say; they are sent at once in any case
+    #[arg(long, env = "PUNCTUAL_QUEUE_OUTPUT_BUFFER_TIMEOUT", default_value = "250ms", value_parser = parse_duration)]
+    pub output_buffer_timeout: Duration,
+    /// The shortest output buffer time-out a client may ask for; messages are sent at once in any case
+    #[arg(long, env = "PUNCTUAL_QUEUE_MIN_OUTPUT_BUFFER_TIMEOUT", default_value = "25ms", value_parser = parse_duration)]
+    pub min_output_buffer_timeout: Duration,
     /// When a consumer disconnects, leave its messages in flight until they time out, as nsqd does, instead of delivering them again at once
     #[arg(long, env = "PUNCTUAL_QUEUE_HOLD_ON_DISCONNECT")]
     pub hold_on_disconnect: bool,
+
+    /// TLS
+    #[command(flatten)]
+    pub tls: NodeTlsOptions,
+    /// Compression
+    #[command(flatten)]
+    pub compression: CompressionOptions,
+    /// Authorisation
+    #[command(flatten)]
+    pub auth: AuthOptions,
 }
 
 impl Default for NodeOptions {
@@ -101,9 +125,12 @@ impl NodeOptions {
         IdentifyLimits {
             max_heartbeat_interval: self.max_heartbeat_interval,
             max_output_buffer_bytes: self.max_output_buffer_size,
+            output_buffer_timeout: self.output_buffer_timeout,
+            min_output_buffer_timeout: self.min_output_buffer_timeout,
             max_output_buffer_timeout: self.max_output_buffer_timeout,
             message_timeout: self.msg_timeout,
             max_message_timeout: self.max_msg_timeout,
+            max_deflate_level: self.compression.max_deflate_level,
             ..IdentifyLimits::default()
         }
     }

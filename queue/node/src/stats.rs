@@ -81,12 +81,18 @@ pub(crate) struct ClientStats {
     pub(crate) deflate: bool,
     pub(crate) snappy: bool,
     pub(crate) user_agent: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) authed: bool,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) auth_identity: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) auth_identity_url: String,
     pub(crate) topology_zone: String,
     pub(crate) topology_region: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) pub_counts: Vec<PublishCount>,
     pub(crate) tls: bool,
-    pub(crate) tls_cipher_suite: &'static str,
+    pub(crate) tls_cipher_suite: String,
     pub(crate) tls_version: &'static str,
     pub(crate) tls_negotiated_protocol: &'static str,
     pub(crate) tls_negotiated_protocol_is_mutual: bool,

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use anyhow::Context as _;
 use clap::Parser;
 use punctual_queue_client::address::NodeAddress;
 use punctual_queue_lookup::{lookup::Lookup, options::LookupOptions};
@@ -114,14 +115,15 @@ impl RealNode {
         lookups: &[&RealLookup],
     ) -> anyhow::Result<Self> {
         let options = NodeOptions {
-            tcp_address,
+            tcp_address: tcp_address.into(),
             http_address: ([127, 0, 0, 1], 0).into(),
             data_path: dir.path().join("data"),
             lookupd_tcp_addresses: lookups.iter().map(|lookup| lookup.tcp.to_string()).collect(),
             ..NodeOptions::default()
         };
         let node = Node::open(options).await?;
-        let (tcp, http) = (node.tcp_address(), node.http_address());
+        let (tcp, http) = (node.tcp_address().tcp(), node.http_address().tcp());
+        let (tcp, http) = (tcp.context("a port")?, http.context("a port")?);
         let running = Running::new(|shutdown| {
             let mut tasks = JoinSet::new();
             tasks.spawn(async move { Ok(node.run(shutdown).await?) });

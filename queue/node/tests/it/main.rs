@@ -4,6 +4,8 @@
 
 mod fixture;
 
+mod auth;
+mod compression;
 mod config;
 mod consuming;
 mod damage;
@@ -17,3 +19,4 @@ mod protocol;
 mod remaking;
 mod restarting;
 mod retaining;
+mod tls;
