@@ -41,7 +41,15 @@ impl QueueNode {
     /// # Errors
     /// When one of them does not start or become ready.
     pub async fn start() -> anyhow::Result<Self> {
-        Self::start_in(None).await
+        Self::start_in(None, &[]).await
+    }
+
+    /// The same with more arguments for the node.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_with(arguments: &[String]) -> anyhow::Result<Self> {
+        Self::start_in(None, arguments).await
     }
 
     /// The same with the messages under `dir`.
@@ -49,10 +57,10 @@ impl QueueNode {
     /// # Errors
     /// As [`start`](Self::start).
     pub async fn start_on(dir: &Path) -> anyhow::Result<Self> {
-        Self::start_in(Some(dir.join("queue"))).await
+        Self::start_in(Some(dir.join("queue")), &[]).await
     }
 
-    async fn start_in(data_path: Option<PathBuf>) -> anyhow::Result<Self> {
+    async fn start_in(data_path: Option<PathBuf>, arguments: &[String]) -> anyhow::Result<Self> {
         let dir = tempfile::Builder::new().prefix("queue-node-").tempdir_in(programs::scratch()?)?;
         let topology = Topology::local(&BTreeMap::from([(Role::Queue, 1), (Role::Lookup, 1)]))?;
         let data_path = data_path.unwrap_or_else(|| dir.path().join("queue"));
@@ -64,7 +72,8 @@ impl QueueNode {
             .into_iter()
             .chain(["--http-address".to_owned(), own(NODE, "HTTP")?])
             .chain(["--lookupd-tcp-address".to_owned(), own(LOOKUP, "TCP")?])
-            .chain(["--data-path".to_owned(), data_path.to_string_lossy().into_owned()]);
+            .chain(["--data-path".to_owned(), data_path.to_string_lossy().into_owned()])
+            .chain(arguments.iter().cloned());
         let program = programs::punctual()?;
         let lookup = Process::start(&LOOKUP.to_string(), &program, lookup_args, dir.path())?;
         let node = Process::start(&NODE.to_string(), &program, node_args, dir.path())?;

@@ -9,6 +9,7 @@ pub mod identify;
 pub mod mpub;
 pub mod query;
 pub mod registrations;
+pub mod streams;
 
 mod meter;
 mod pieces;
@@ -30,9 +31,11 @@ pub struct Target {
 /// All there are.
 pub const TARGETS: &[Target] = &[
     Target { name: "commands", run: commands::run },
+    Target { name: "deflate", run: streams::deflate },
     Target { name: "frames", run: frames::run },
     Target { name: "identify", run: identify::run },
     Target { name: "mpub", run: mpub::run },
     Target { name: "query", run: query::run },
     Target { name: "registrations", run: registrations::run },
+    Target { name: "snappy", run: streams::snappy },
 ];

@@ -1,5 +1,6 @@
 //! Clients that mean harm, or behave as if they did: the others' deliveries go on, and memory stays bounded.
 
+mod bombs;
 mod idle;
 mod lies;
 mod slow_readers;
@@ -31,7 +32,12 @@ struct Victim {
 
 impl Victim {
     async fn start() -> anyhow::Result<Self> {
-        let node = QueueNode::start().await?;
+        Self::start_with(&[]).await
+    }
+
+    /// The same with more arguments for the node.
+    async fn start_with(arguments: &[String]) -> anyhow::Result<Self> {
+        let node = QueueNode::start_with(arguments).await?;
         let history = queue_load::prepare(&node, TOPIC).await?;
         let load = Load::start(node.address()?, &history, 2);
         let mut victim = Self { node, history, load, before: 0 };
