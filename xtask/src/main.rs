@@ -20,7 +20,7 @@ use clap::Parser;
 enum Chore {
     /// Run all tests, on a Postgres of their own
     Test {
-        /// Include what takes many minutes, or needs root and /dev/fuse
+        /// Include what takes many minutes, or needs root, /dev/fuse, npm or Python
         #[arg(long)]
         full: bool,
         /// Only tests whose name contains one of these

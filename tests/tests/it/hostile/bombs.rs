@@ -10,8 +10,10 @@ use tokio::task::JoinSet;
 
 use super::{MIB, Victim, is_closed};
 
-const DEFLATE: (Compression, &str) =
-    (Compression::Deflate { level: 6 }, r#"{"feature_negotiation":true,"deflate":true,"heartbeat_interval":1000}"#);
+const DEFLATE: (Compression, &str) = (
+    Compression::Deflate { level: 6 },
+    r#"{"feature_negotiation":true,"deflate":true,"heartbeat_interval":1000}"#,
+);
 const SNAPPY: (Compression, &str) =
     (Compression::Snappy, r#"{"feature_negotiation":true,"snappy":true,"heartbeat_interval":1000}"#);
 
@@ -79,5 +81,25 @@ async fn messages_that_were_compressed_well_are_refused_where_they_are_too_many(
         // What has really come is held, once.
         victim.has_taken_at_most(CROWD as u64 * 6 * MIB + 16 * MIB)?;
     }
+    victim.end().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_that_were_compressed_well_leave_the_others_their_turn() -> anyhow::Result<()> {
+    let victim = Victim::start().await?;
+    let (compression, json) = DEFLATE;
+    let (mut encoder, mut packed) = (Encoder::new(compression), BytesMut::new());
+    // 256 million commands, each of which means nothing and must be read.
+    let commands = b"NOP\n".repeat(MIB as usize / 4);
+    (0..1024).for_each(|_| encoder.encode(&commands, &mut packed));
+    let mut crowd = JoinSet::new();
+    for _ in 0..CROWD {
+        let (mut client, packed) = (connected(&victim, json).await?, packed.clone());
+        crowd.spawn(async move { client.stream.write_all(&packed).await });
+    }
+    for _ in 0..3 {
+        victim.others_go_on().await?;
+    }
+    crowd.shutdown().await;
     victim.end().await
 }

@@ -109,7 +109,8 @@ async fn cost_at_most(bytes: u64, count: u64, victim: &Victim) -> anyhow::Result
     taken.map(drop)
 }
 
-const WHO: &str = r#"{"client_id":"idle","heartbeat_interval":60000,"feature_negotiation":true,"tls_v1":true}"#;
+const WHO: &str =
+    r#"{"client_id":"idle","heartbeat_interval":60000,"feature_negotiation":true,"tls_v1":true}"#;
 
 /// One that has said who it is and subscribed, and wants nothing at the moment.
 async fn an_idle_consumer(address: String) -> anyhow::Result<RawClient> {
