@@ -1,5 +1,7 @@
 //! Serves a router over HTTP/1.1, with TLS or without.
 
+mod lingering;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,6 +21,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::socket::{Listener, Stream};
+use lingering::Lingering;
 
 /// How long a client may take to send a request's head, and may stay idle between two requests.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,7 +46,8 @@ pub struct Peer {
 /// Serves `app` on `listener` until `shutdown`, then completes the requests in hand.
 ///
 /// A client that does not send a whole request head within 5 s is cut off, and one that sends something else gets
-/// 400. How large a body may be is the router's business. Dropping the future closes every connection.
+/// 400. How large a body may be is the router's business; a client that is answered while it still sends has a moment
+/// to read the answer. Dropping the future closes every connection.
 ///
 /// # Errors
 /// When the listener itself breaks; what happens on one connection ends that connection only.
@@ -155,7 +159,7 @@ where
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_READ_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), app);
+        .serve_connection(TokioIo::new(Lingering::new(stream)), app);
     tokio::pin!(connection);
 
     let served = tokio::select! {

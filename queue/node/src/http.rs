@@ -2,11 +2,17 @@
 
 mod answer;
 mod config;
+mod dead_letters;
+mod debug;
+mod drain;
 mod gate;
 mod manage;
+mod peek;
 mod publish;
 mod stats;
+mod topic_settings;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,6 +21,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
 use punctual_queue_wire::http::{HttpError, Query};
 use punctual_queue_wire::identify::NSQ_VERSION;
 use punctual_service::health::{self, Health};
@@ -22,6 +29,7 @@ use serde_json::json;
 
 use crate::auth::Granted;
 use crate::lookup::Advertised;
+use crate::metrics::exposition;
 use crate::node::Context;
 use crate::stats::StatsFilter;
 use crate::tcp::Shared;
@@ -53,6 +61,15 @@ enum Endpoint {
     PublishMany,
     Topic(manage::TopicAction),
     Channel(manage::ChannelAction),
+    DeadLetters,
+    Drain(bool),
+    Retain,
+    Limit,
+    Profile,
+    ProfileSymbol,
+    BlockRate,
+    PeekChannel,
+    PeekTopic,
     FreeMemory,
     Config,
 }
@@ -76,7 +93,17 @@ impl Endpoint {
             "/channel/empty" => Self::Channel(ChannelAction::Empty),
             "/channel/pause" => Self::Channel(ChannelAction::Pause),
             "/channel/unpause" => Self::Channel(ChannelAction::Unpause),
+            "/topic/retain" => Self::Retain,
+            "/topic/limit" => Self::Limit,
+            "/drain" => Self::Drain(true),
+            "/undrain" => Self::Drain(false),
+            "/channel/dead_letter" => Self::DeadLetters,
+            "/debug/pprof/symbol" => Self::ProfileSymbol,
+            "/debug/setblockrate" => Self::BlockRate,
+            "/channel/peek" => Self::PeekChannel,
+            "/topic/peek" => Self::PeekTopic,
             "/debug/freememory" => Self::FreeMemory,
+            path if debug::is_profile(path) => Self::Profile,
             path if config::is_at(path) => Self::Config,
             _ => return None,
         })
@@ -84,10 +111,20 @@ impl Endpoint {
 
     fn methods(self) -> (&'static [Method], &'static str) {
         match self {
-            Self::Ping | Self::Info | Self::Stats => (&[Method::GET], "GET, OPTIONS"),
-            Self::Publish | Self::PublishMany | Self::Topic(_) | Self::Channel(_) | Self::FreeMemory => {
-                (&[Method::POST], "OPTIONS, POST")
+            Self::Ping | Self::Info | Self::Stats | Self::Profile | Self::PeekChannel | Self::PeekTopic => {
+                (&[Method::GET], "GET, OPTIONS")
             }
+            Self::ProfileSymbol => (&[Method::GET, Method::POST], "GET, OPTIONS, POST"),
+            Self::BlockRate => (&[Method::PUT], "OPTIONS, PUT"),
+            Self::Publish
+            | Self::PublishMany
+            | Self::Topic(_)
+            | Self::Channel(_)
+            | Self::DeadLetters
+            | Self::Drain(_)
+            | Self::Retain
+            | Self::Limit
+            | Self::FreeMemory => (&[Method::POST], "OPTIONS, POST"),
             Self::Config => (&[Method::GET, Method::PUT], "GET, OPTIONS, PUT"),
         }
     }
@@ -97,16 +134,13 @@ impl Endpoint {
 pub(crate) fn router(served: Served, health: Health) -> Router {
     let metrics = punctual_service::metrics::install();
     let measured = served.clone();
-    let before_metrics = axum::middleware::from_fn(move |request: Request, next: axum::middleware::Next| {
-        if request.uri().path() == "/metrics" {
-            let shown = measured.topics(&StatsFilter { without_clients: true, ..StatsFilter::default() });
-            crate::metrics::refresh(&shown.unwrap_or_default());
-        }
-        next.run(request)
-    });
+    let shown = move || {
+        let topics = measured.topics(&StatsFilter { without_clients: true, ..StatsFilter::default() });
+        metrics.render() + &exposition::render(&topics.unwrap_or_default())
+    };
     let gate = axum::middleware::from_fn_with_state(served.clone(), gate::pass);
     let ours = Router::new().fallback(dispatch).with_state(served);
-    health::router(health, metrics).layer(before_metrics).merge(ours).layer(gate)
+    health::router_showing(health, shown).merge(ours).layer(gate)
 }
 
 async fn dispatch(State(served): State<Served>, request: Request) -> Response {
@@ -127,9 +161,16 @@ async fn dispatch(State(served): State<Served>, request: Request) -> Response {
         refused.headers_mut().insert(header::ALLOW, allow);
         return refused;
     }
-    match served.handle(endpoint, request).await {
-        Ok(answer) => answer.into_response(),
-        Err(error) => answer::failure(&error),
+    answered(served.handle(endpoint, request)).await
+}
+
+/// The answer that `work` comes to, also if it panics.
+async fn answered(work: impl Future<Output = Result<Answer, HttpError>>) -> Response {
+    // What a panic leaves behind is no worse than what it leaves to any other task: locks here are not poisoned.
+    match AssertUnwindSafe(work).catch_unwind().await {
+        Ok(Ok(answer)) => answer.into_response(),
+        Ok(Err(error)) => answer::failure(&error),
+        Err(_reported) => answer::failure(&HttpError::INTERNAL_ERROR),
     }
 }
 
@@ -154,6 +195,14 @@ impl Served {
             Endpoint::PublishMany => self.publish_many(query, request.into_body()).await,
             Endpoint::Topic(action) => self.manage_topic(action, &query?).await,
             Endpoint::Channel(action) => self.manage_channel(action, &query?).await,
+            Endpoint::Retain => self.set_retain(&query?).await,
+            Endpoint::Limit => self.set_limit(&query?).await,
+            Endpoint::Drain(on) => Ok(self.set_draining(on)),
+            Endpoint::DeadLetters => self.set_dead_letters(&query?).await,
+            Endpoint::Profile | Endpoint::ProfileSymbol => debug::profile(),
+            Endpoint::BlockRate => Ok(debug::set_block_rate(&query?)),
+            Endpoint::PeekChannel => self.peek_channel(&query?).await,
+            Endpoint::PeekTopic => self.peek_topic(&query?).await,
             Endpoint::FreeMemory => Ok(Answer::Empty),
             Endpoint::Config => self.config(request).await,
         }
@@ -182,7 +231,7 @@ impl Served {
         let nanoseconds = |duration: std::time::Duration| duration.as_nanos() as u64;
         // Go says -1 of a socket file.
         let port = |port: u16| if port == 0 { -1 } else { i32::from(port) };
-        Answer::Json(json!({
+        let mut info = json!({
             "version": NSQ_VERSION,
             "broadcast_address": peer.broadcast_address,
             "hostname": peer.hostname,
@@ -193,9 +242,26 @@ impl Served {
             "max_output_buffer_size": limits.max_output_buffer_bytes,
             "max_output_buffer_timeout": nanoseconds(limits.max_output_buffer_timeout),
             "max_deflate_level": limits.max_deflate_level,
-            "topology_zone": "",
-            "topology_region": "",
+            "topology_zone": peer.topology_zone,
+            "topology_region": peer.topology_region,
             "node_id": context.node_id,
-        }))
+        });
+        if let Some(drain) = self.draining() {
+            info["drain"] = drain;
+        }
+        Answer::Json(info)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_handler_that_panics_is_answered() {
+        let response = answered(async { panic!("this is a test") }).await;
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = axum::body::to_bytes(response.into_body(), 100).await.unwrap();
+        assert_eq!(body, r#"{"message":"INTERNAL_ERROR"}"#);
     }
 }

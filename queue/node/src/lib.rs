@@ -21,6 +21,8 @@ mod topic;
 
 mod topics;
 
+mod drain;
+
 mod tls;
 
 mod auth;
@@ -30,6 +32,12 @@ mod tcp;
 mod http;
 
 mod stats;
+
+mod latency;
+
+mod statsd;
+
+mod memory;
 
 mod lookup;
 

@@ -22,8 +22,12 @@ use crate::tcp::Shared;
 use crate::topic::Topic;
 use crate::topics::Topics;
 
+mod channels;
+mod known;
 mod set;
 
+pub(crate) use channels::channels_elsewhere;
+pub(crate) use known::KnownLookups;
 pub(crate) use set::register_with_all;
 
 /// How often a lookup hears that the node lives.
@@ -57,7 +61,8 @@ impl Advertised {
             http_port: options.broadcast_http_port.unwrap_or(port(http)),
             tcp_port: options.broadcast_tcp_port.unwrap_or(port(tcp)),
             version: NSQ_VERSION.to_owned(),
-            ..PeerInfo::default()
+            topology_zone: options.topology.topology_zone.clone(),
+            topology_region: options.topology.topology_region.clone(),
         })
     }
 }
@@ -73,6 +78,7 @@ async fn register(address: String, advertised: Advertised, shared: Arc<Shared>, 
             connected = Session::connect(&address, &advertised) => match connected {
                 Ok(mut session) => {
                     pause = FIRST_PAUSE;
+                    shared.context.known_lookups.reached(&address, &session.identity);
                     tracing::info!(lookup = address, "registered with the lookup");
                     was_reached = Some(true);
                     tokio::select! {
@@ -83,6 +89,7 @@ async fn register(address: String, advertised: Advertised, shared: Arc<Shared>, 
                 Err(error) => error,
             },
         };
+        shared.context.known_lookups.out_of_reach(&address);
         if was_reached != Some(false) {
             tracing::warn!(lookup = address, error = %ended, "the lookup is out of reach; trying on");
             was_reached = Some(false);
@@ -114,6 +121,8 @@ impl PartialEq for Bearer {
 struct Session {
     stream: TcpStream,
     input: BytesMut,
+    /// What the lookup says of itself.
+    identity: LookupIdentity,
     registered: BTreeMap<Known, Bearer>,
 }
 
@@ -121,13 +130,13 @@ impl Session {
     async fn connect(address: &str, advertised: &Advertised) -> io::Result<Self> {
         let stream = timeout(STEP_TIMEOUT, TcpStream::connect(address)).await??;
         stream.set_nodelay(true)?;
-        let mut session = Self { stream, input: BytesMut::new(), registered: BTreeMap::new() };
+        let (input, identity) = (BytesMut::new(), LookupIdentity::default());
+        let mut session = Self { stream, input, identity, registered: BTreeMap::new() };
         let mut hello = BytesMut::from(&MAGIC_V1[..]);
         RegistrationCommand::Identify(advertised.0.clone()).encode(&mut hello);
         let answer = session.ask(&hello).await?;
-        if LookupIdentity::from_json(&answer).is_none() {
-            return Err(io::Error::other(format!("it answered {}", answer.escape_ascii())));
-        }
+        session.identity = LookupIdentity::from_json(&answer)
+            .ok_or_else(|| io::Error::other(format!("it answered {}", answer.escape_ascii())))?;
         Ok(session)
     }
 
@@ -215,6 +224,9 @@ fn registration((topic, channel): &Known) -> Registration {
 fn registrations(topics: &Topics) -> BTreeMap<Known, Bearer> {
     let mut all = BTreeMap::new();
     for topic in topics.all() {
+        if topic.is_drained() {
+            continue; // nobody is to look for anything here
+        }
         let bearer = |channel| Bearer { topic: Arc::downgrade(&topic), channel };
         all.insert((topic.name.clone(), None), bearer(None));
         for channel in topic.channels() {

@@ -24,12 +24,14 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::auth::AuthServers;
+use crate::drain::Drain;
 use crate::error::NodeError;
 use crate::health::DiskHealth;
 use crate::http;
-use crate::lookup::{self, Advertised};
+use crate::lookup::{self, Advertised, KnownLookups};
 use crate::metrics::NodeMetrics;
 use crate::options::NodeOptions;
+use crate::statsd;
 use crate::tcp;
 use crate::tls::NodeTls;
 use crate::topics::{self, Topics};
@@ -68,6 +70,7 @@ pub(crate) struct Context {
     pub(crate) health: DiskHealth,
     pub(crate) metrics: NodeMetrics,
     pub(crate) node_id: Uuid,
+    pub(crate) drain: Drain,
     pub(crate) started_at: chrono::DateTime<chrono::Utc>,
     /// `None` without a certificate.
     pub(crate) tls: Option<NodeTls>,
@@ -75,6 +78,7 @@ pub(crate) struct Context {
     pub(crate) auth: Option<AuthServers>,
     topology: watch::Sender<u64>,
     lookups: watch::Sender<Vec<String>>,
+    pub(crate) known_lookups: KnownLookups,
 }
 
 impl Context {
@@ -95,6 +99,7 @@ impl Context {
 
     /// Registers with these lookups from now on, and no others.
     pub(crate) fn set_lookups(&self, addresses: Vec<String>) {
+        self.known_lookups.set(&addresses);
         self.lookups.send_replace(addresses);
     }
 
@@ -139,7 +144,7 @@ impl Node {
         let https_address = https.as_ref().map(TcpListener::local_addr).transpose();
         let https_address = https_address.map_err(NodeError::Accept)?;
         let advertised = Advertised::new(&options, &tcp_address, &http_address);
-        let shared = tcp::Shared { context, topics: Arc::new(topics), clients: Arc::default() };
+        let shared = tcp::Shared { context, topics, clients: Arc::default() };
         let health = Health::new();
         health.set_ready("serving", false, "not started");
         let shared = Arc::new(shared);
@@ -197,6 +202,7 @@ impl Node {
         lookups.spawn(lookup::register_with_all(advertised.clone(), Arc::clone(&shared), leave.clone()));
         let mut servers = JoinSet::new();
         servers.spawn(tcp::serve(tcp, Arc::clone(&shared), stop.clone()));
+        servers.spawn(statsd::push(Arc::clone(&shared), advertised.clone(), stop.clone()));
         let served = http::Served::new(Arc::clone(&shared), advertised, https_address.map(|it| it.port()));
         let app = http::router(served, health.clone());
         if let (Some(https), Some(tls)) = (https, &shared.context.tls) {
@@ -268,7 +274,7 @@ fn refuse_exposed(options: &NodeOptions, with_https: bool) -> Result<(), NodeErr
     Ok(())
 }
 
-type Recovered = (Topics, Arc<Context>, DirLock, watch::Receiver<Option<SyncFailure>>);
+type Recovered = (Arc<Topics>, Arc<Context>, DirLock, watch::Receiver<Option<SyncFailure>>);
 
 fn recover(
     disk: Arc<dyn Disk>,
@@ -299,6 +305,7 @@ fn recover(
         limits: options.limits(),
         identify_limits: options.identify_limits(),
         lookups: watch::Sender::new(options.lookupd_tcp_addresses.clone()),
+        known_lookups: KnownLookups::new(&options.lookupd_tcp_addresses),
         options,
         started_at: clock.now(),
         clock,
@@ -306,6 +313,7 @@ fn recover(
         health: DiskHealth::default(),
         metrics,
         node_id,
+        drain: Drain::default(),
         tls,
         auth,
         topology: watch::Sender::new(0),

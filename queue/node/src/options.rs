@@ -2,7 +2,10 @@
 
 mod auth;
 mod compression;
+mod latency;
+mod statsd;
 mod tls;
+mod topology;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,6 +19,10 @@ use punctual_service::socket::Address;
 pub use auth::{AuthMethod, AuthOptions};
 pub use compression::CompressionOptions;
 pub use tls::{ClientAuthPolicy, NodeTlsOptions, TlsMinVersion, TlsRequired};
+
+pub use latency::LatencyOptions;
+pub use statsd::StatsdOptions;
+pub use topology::{Experiment, TopologyOptions};
 
 /// Settings of a queue node
 #[derive(Debug, Clone, Args)]
@@ -63,6 +70,9 @@ pub struct NodeOptions {
     /// The longest delay a requeue may ask for
     #[arg(long, env = "PUNCTUAL_QUEUE_MAX_REQ_TIMEOUT", default_value = "1h", value_parser = parse_duration)]
     pub max_req_timeout: Duration,
+    /// The longest delay a publish may ask for, with DPUB or defer; by default the same as for a requeue
+    #[arg(long, env = "PUNCTUAL_QUEUE_MAX_DEFER_TIMEOUT", value_parser = parse_duration)]
+    pub max_defer_timeout: Option<Duration>,
     /// The most messages a consumer may have in flight
     #[arg(long, env = "PUNCTUAL_QUEUE_MAX_RDY_COUNT", default_value_t = 2500)]
     pub max_rdy_count: u32,
@@ -97,6 +107,15 @@ pub struct NodeOptions {
     /// Authorisation
     #[command(flatten)]
     pub auth: AuthOptions,
+    /// What is measured of messages
+    #[command(flatten)]
+    pub latency: LatencyOptions,
+    /// Where statistics are pushed
+    #[command(flatten)]
+    pub statsd: StatsdOptions,
+    /// Topology
+    #[command(flatten)]
+    pub topology: TopologyOptions,
 }
 
 impl Default for NodeOptions {
@@ -118,6 +137,7 @@ impl NodeOptions {
             max_body_bytes: self.max_body_size,
             max_ready_count: self.max_rdy_count,
             max_requeue_delay: self.max_req_timeout,
+            max_publish_delay: self.max_defer_timeout.unwrap_or(self.max_req_timeout),
         }
     }
 

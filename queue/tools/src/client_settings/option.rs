@@ -1,0 +1,220 @@
+use std::{num::ParseIntError, str::FromStr, time::Duration};
+
+use punctual_queue_client::connection::OutputBuffer;
+use punctual_queue_client::consumer::BackoffOptions;
+
+use super::ClientSettings;
+use crate::go_duration::{self, GoDurationError};
+
+/// Options of go-nsq that tune what the client here does in its own way.
+const WITHOUT_EFFECT: [&str; 10] = [
+    "read_timeout",
+    "write_timeout",
+    "lookupd_poll_jitter",
+    "lookupd_poll_timeout",
+    "low_rdy_timeout",
+    "rdy_redistribute_interval",
+    "backoff_strategy",
+    "output_buffer_size",
+    "lookupd_authorization",
+    "max_in_flight",
+];
+
+/// Options of go-nsq that would change what a user relies on, and that the client here does not have.
+const NOT_SUPPORTED: [&str; 13] = [
+    "local_addr",
+    "sample_rate",
+    "tls_v1",
+    "tls_config",
+    "tls_root_ca_file",
+    "tls_cert",
+    "tls_key",
+    "tls_insecure_skip_verify",
+    "tls_min_version",
+    "snappy",
+    "deflate",
+    "deflate_level",
+    "auth_secret",
+];
+
+/// One option of go-nsq, as `name,value`; without a value, `true`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientOption {
+    name: String,
+    value: String,
+}
+
+impl FromStr for ClientOption {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, value) = text.split_once(',').unwrap_or((text, "true"));
+        Ok(Self { name: name.replace('-', "_"), value: value.to_owned() })
+    }
+}
+
+/// What is wrong with an option.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ClientOptionError {
+    /// go-nsq has none of this name.
+    #[error("invalid option {0}")]
+    Unknown(String),
+    /// The client has nothing like it.
+    #[error("option {0} is not supported")]
+    NotSupported(String),
+    /// Not a duration.
+    #[error("failed to coerce option {name} ({value}): {source}")]
+    BadDuration {
+        /// Which option.
+        name: String,
+        /// What it was given.
+        value: String,
+        /// What is wrong with it.
+        source: GoDurationError,
+    },
+    /// Not a number.
+    #[error("failed to coerce option {name} ({value}): {source}")]
+    BadNumber {
+        /// Which option.
+        name: String,
+        /// What it was given.
+        value: String,
+        /// What is wrong with it.
+        source: ParseIntError,
+    },
+}
+
+impl ClientOption {
+    /// Changes what it is about.
+    pub(super) fn apply(&self, settings: &mut ClientSettings) -> Result<(), ClientOptionError> {
+        match self.name.as_str() {
+            "client_id" => settings.connection.client_id.clone_from(&self.value),
+            "hostname" => settings.connection.hostname.clone_from(&self.value),
+            "user_agent" => settings.connection.user_agent.clone_from(&self.value),
+            "dial_timeout" => settings.connection.connect_timeout = self.duration()?,
+            "heartbeat_interval" => settings.connection.heartbeat_interval = self.duration()?,
+            "msg_timeout" => {
+                settings.connection.message_timeout = Some(self.duration()?).filter(|t| !t.is_zero())
+            }
+            "output_buffer_timeout" => settings.connection.output_buffer = self.output_buffer()?,
+            "lookupd_poll_interval" => settings.discovery_interval = self.duration()?,
+            "low_rdy_idle_timeout" => settings.idle_timeout = self.duration()?,
+            "backoff_multiplier" => {
+                let first = self.duration()?;
+                settings.backoff = settings.backoff.map(|backoff| BackoffOptions { first, ..backoff });
+            }
+            "max_backoff_duration" => {
+                let longest = self.duration()?;
+                let backoff = settings.backoff.map(|backoff| BackoffOptions { longest, ..backoff });
+                settings.backoff = backoff.filter(|_| !longest.is_zero());
+            }
+            "max_attempts" => settings.max_attempts = Some(self.number()?).filter(|most| *most > 0),
+            "default_requeue_delay" => settings.requeue_delay = self.duration()?,
+            "max_requeue_delay" => settings.max_requeue_delay = self.duration()?,
+            name if WITHOUT_EFFECT.contains(&name) => {
+                tracing::warn!(option = name, "this option has no effect here");
+            }
+            name if NOT_SUPPORTED.contains(&name) && self.value != "false" => {
+                return Err(ClientOptionError::NotSupported(name.to_owned()));
+            }
+            name if NOT_SUPPORTED.contains(&name) => {}
+            name => return Err(ClientOptionError::Unknown(name.to_owned())),
+        }
+        Ok(())
+    }
+
+    fn duration(&self) -> Result<Duration, ClientOptionError> {
+        go_duration::parse_or_millis(&self.value).map_err(|source| ClientOptionError::BadDuration {
+            name: self.name.clone(),
+            value: self.value.clone(),
+            source,
+        })
+    }
+
+    fn number(&self) -> Result<u16, ClientOptionError> {
+        self.value.parse().map_err(|source| ClientOptionError::BadNumber {
+            name: self.name.clone(),
+            value: self.value.clone(),
+            source,
+        })
+    }
+
+    /// -1 turns the buffer off, as in go-nsq.
+    fn output_buffer(&self) -> Result<OutputBuffer, ClientOptionError> {
+        match self.value.as_str() {
+            "-1" | "0" => Ok(OutputBuffer::Immediate),
+            _ => Ok(OutputBuffer::Within(self.duration()?)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn apply(options: &[&str]) -> Result<ClientSettings, ClientOptionError> {
+        let mut settings = ClientSettings::new("tool");
+        let options: Vec<_> = options.iter().map(|option| option.parse().unwrap()).collect();
+        settings.apply(&options).map(|()| settings)
+    }
+
+    #[track_caller]
+    fn check_error(option: &str, expect: &str) {
+        assert_eq!(apply(&[option]).unwrap_err().to_string(), expect);
+    }
+
+    #[test]
+    fn options_have_go_nsq_s_names_and_values() {
+        let settings = apply(&[
+            "client_id,me",
+            "dial-timeout,500",
+            "heartbeat_interval,2.5s",
+            "msg_timeout,0",
+            "max_attempts,3",
+            "backoff_multiplier,250ms",
+            "max_backoff_duration,1m",
+            "snappy,false",
+        ])
+        .unwrap();
+        assert_eq!(settings.connection.client_id, "me");
+        assert_eq!(settings.connection.connect_timeout, Duration::from_millis(500));
+        assert_eq!(settings.connection.heartbeat_interval, Duration::from_millis(2_500));
+        assert_eq!(settings.connection.message_timeout, None);
+        let backoff = BackoffOptions { first: Duration::from_millis(250), longest: Duration::from_secs(60) };
+        assert_eq!(settings.backoff, Some(backoff));
+        assert!(!settings.gives_up(3) && settings.gives_up(4));
+    }
+
+    #[test]
+    fn without_options_no_message_is_given_up() {
+        let settings = apply(&[]).unwrap();
+        assert!(!settings.gives_up(u16::MAX));
+        assert!(!apply(&["max_attempts,0"]).unwrap().gives_up(u16::MAX));
+    }
+
+    #[test]
+    fn a_message_is_put_off_for_longer_each_time() {
+        let settings = apply(&["max_requeue_delay,5m"]).unwrap();
+        assert_eq!(settings.requeue_delay(2), Duration::from_secs(180));
+        assert_eq!(settings.requeue_delay(u16::MAX), Duration::from_secs(300));
+    }
+
+    #[test]
+    fn backing_off_can_be_switched_off() {
+        assert_eq!(apply(&["max_backoff_duration,0"]).unwrap().backoff, None);
+    }
+
+    #[test]
+    fn an_option_that_is_not_known_or_wrong_is_refused() {
+        check_error("nonsense,1", "invalid option nonsense");
+        check_error("sample_rate,10", "option sample_rate is not supported");
+        check_error(
+            "dial_timeout,soon",
+            "failed to coerce option dial_timeout (soon): time: invalid duration \"soon\"",
+        );
+        check_error(
+            "max_attempts,many",
+            "failed to coerce option max_attempts (many): invalid digit found in string",
+        );
+    }
+}
