@@ -37,7 +37,9 @@ fn run(compression: Compression, data: &[u8]) {
         (Ok(whole), Ok(in_pieces)) => assert!(whole == in_pieces, "as a whole, and in pieces of {size}"),
         // How much comes out of what precedes the error is nobody's business.
         (Err(_), Err(_)) => {}
-        (whole, in_pieces) => panic!("{:?} as a whole, {:?} in pieces of {size}", whole.err(), in_pieces.err()),
+        (whole, in_pieces) => {
+            panic!("{:?} as a whole, {:?} in pieces of {size}", whole.err(), in_pieces.err())
+        }
     }
     let (mut encoder, mut encoded) = (Encoder::new(compression), BytesMut::new());
     input.chunks(size).for_each(|piece| encoder.encode(piece, &mut encoded));
