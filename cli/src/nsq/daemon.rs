@@ -142,6 +142,9 @@ fn complete(given: &mut Given) {
     for name in ADDRESSES {
         given.change(name, address::listening);
     }
+    for name in ["tls-required", "tls-min-version"] {
+        given.change(name, str::to_lowercase);
+    }
     given.change("log-level", |level| match level.to_lowercase().as_str() {
         // Nothing here is logged as fatal; what ends the process is an error.
         "fatal" => "error".to_owned(),
@@ -209,39 +212,12 @@ impl Notes {
 
 #[cfg(test)]
 mod tests {
+    use punctual_queue_node::options::TlsRequired;
+
     use super::*;
 
     /// What nsqd has and the node is yet to have.
-    const PENDING: &[&str] = &[
-        "auth-http-address",
-        "auth-http-request-method",
-        "deflate",
-        "e2e-processing-latency-percentile",
-        "e2e-processing-latency-window-time",
-        "enable-experiment",
-        "http-client-connect-timeout",
-        "http-client-request-timeout",
-        "https-address",
-        "max-defer-timeout",
-        "max-deflate-level",
-        "min-output-buffer-timeout",
-        "output-buffer-timeout",
-        "snappy",
-        "statsd-address",
-        "statsd-exclude-ephemeral",
-        "statsd-interval",
-        "statsd-mem-stats",
-        "statsd-prefix",
-        "statsd-udp-packet-size",
-        "tls-cert",
-        "tls-client-auth-policy",
-        "tls-key",
-        "tls-min-version",
-        "tls-required",
-        "tls-root-ca-file",
-        "topology-region",
-        "topology-zone",
-    ];
+    const PENDING: &[&str] = &["enable-experiment", "topology-region", "topology-zone"];
 
     #[test]
     fn every_flag_of_nsq_s_is_the_role_s_or_known_to_have_no_effect() {
@@ -289,8 +265,21 @@ mod tests {
             ["-tcp-address=127.0.0.1:0", "-http-address", "localhost:0", "--mem-queue-size=0", "-verbose"];
         let (args, notes) = node(&line);
         assert!(!notes.is_open);
-        assert!(args.options.http_address.ip().is_loopback());
+        assert!(args.options.http_address.tcp().is_some_and(|address| address.ip().is_loopback()));
         assert_eq!(notes.moot, ["mem-queue-size", "verbose"]);
+    }
+
+    #[test]
+    fn a_node_has_nsqd_s_switches_in_every_form() {
+        let (args, _) = node(&["-tls-required", "-deflate=0", "--snappy=FALSE", "-tls-min-version=TLS1.2"]);
+        assert_eq!(args.options.tls.tls_required, TlsRequired::True);
+        assert!(!args.options.compression.deflate && !args.options.compression.snappy);
+        let (args, _) = node(&["-tls-required=tcp-https"]);
+        assert_eq!(args.options.tls.tls_required, TlsRequired::TcpHttps);
+        let (args, _) = node(&["--tls-required=false", "-snappy"]);
+        assert_eq!(args.options.tls.tls_required, TlsRequired::False);
+        assert!(args.options.compression.deflate && args.options.compression.snappy);
+        assert_eq!(args.options.tls.https_address.to_string(), "0.0.0.0:4152");
     }
 
     #[test]
