@@ -158,6 +158,12 @@ impl Consumer {
         self.roster.backoff_level()
     }
 
+    /// Whether a connection has next to all in hand that it may, so that soon nothing more comes from its node until
+    /// messages are answered. A user that answers them in batches should do so then.
+    pub fn is_starved(&self) -> bool {
+        self.roster.is_starved()
+    }
+
     /// A handle that sets the ready count from elsewhere.
     pub fn ready_handle(&self) -> ReadyHandle {
         ReadyHandle(self.roster.clone())

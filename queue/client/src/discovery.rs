@@ -17,6 +17,10 @@ use crate::{
     tls::{ClientTls, TlsOptions, TlsSetupError},
 };
 
+mod topics;
+
+pub use topics::TopicListing;
+
 /// A lookup that does not take the connection within this time is left out.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 

@@ -9,6 +9,8 @@ use punctual_queue_wire::name::NameError;
 
 use crate::client_settings::ClientOptionError;
 use crate::http::HttpError;
+use crate::nsq_to_file::ToFileError;
+use crate::nsq_to_http::ToHttpError;
 
 /// Why a tool could not start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +46,12 @@ pub enum ToolError {
     /// What is to be published could not be read.
     #[error("could not read the input")]
     Input(#[source] io::Error),
+    /// `nsq_to_file` cannot start, or a file failed.
+    #[error(transparent)]
+    ToFile(#[from] ToFileError),
+    /// `nsq_to_http` cannot start.
+    #[error(transparent)]
+    ToHttp(#[from] ToHttpError),
     /// What is printed could not be written.
     #[error("could not write the output")]
     Output(#[source] io::Error),

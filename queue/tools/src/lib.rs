@@ -18,7 +18,13 @@ pub mod consuming;
 pub mod producing;
 
 pub mod error;
+pub mod host_pool;
 pub mod http;
+pub mod time_of_day;
+
+mod destinations;
+mod latency;
+mod work;
 
 pub mod nsq_stat;
 pub mod nsq_tail;

@@ -30,8 +30,10 @@ const TABLE: &[(&str, &[&str])] = &[
 ];
 
 /// What a client's tests are a client of.
-const SERVERS: &[(&str, &[&str])] =
-    &[("punctual-queue-client", &["punctual-queue-node", "punctual-queue-lookup"])];
+const SERVERS: &[(&str, &[&str])] = &[
+    ("punctual-queue-client", &["punctual-queue-node", "punctual-queue-lookup"]),
+    ("punctual-queue-tools", &["punctual-queue-node", "punctual-queue-lookup"]),
+];
 
 #[test]
 fn crates_depend_only_on_what_the_design_lets_them() -> anyhow::Result<()> {
