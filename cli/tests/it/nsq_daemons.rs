@@ -131,3 +131,16 @@ async fn links_are_made_to_the_binary_and_made_again() {
     assert_eq!(missing.code, 1, "{missing:?}");
     assert!(!Path::new("/nonexistent").exists());
 }
+
+#[tokio::test]
+async fn a_socket_file_goes_with_its_nsqd_and_one_left_by_a_kill_hinders_nobody() {
+    let installed = Installed::new().await;
+    let socket = installed.path().join("nsqd.sock");
+    let tcp_address = format!("--tcp-address={}", socket.display());
+    for signal in [Signal::SIGKILL, Signal::SIGTERM] {
+        let nsqd = installed.nsqd("data", &[&tcp_address]).await;
+        assert!(tokio::net::UnixStream::connect(&socket).await.is_ok());
+        nsqd.stop(signal).await;
+        assert_eq!(socket.exists(), signal == Signal::SIGKILL);
+    }
+}
