@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use punctual_queue_log::position::Position;
 
-use super::{Channel, Given};
+use super::{Channel, Given, Place};
 use crate::message::{Batch, Sequence, StoredMessage};
 
 /// Once fewer than this are ready, the next are read.
@@ -23,6 +23,7 @@ const LOAD_RETRY: Duration = Duration::from_secs(1);
 pub(super) enum Loading {
     Next,
     Again,
+    Age,
 }
 
 /// What the channel wants read from the log.
@@ -32,6 +33,8 @@ pub(crate) enum Load {
     Next { from: Position, end: Sequence },
     /// These, from the records they stand in; the first of them at least, and of the others what comes along.
     Again(Vec<(Sequence, Position)>),
+    /// When this message was published, which stands at a place or behind it.
+    Age { from: Position, of: Sequence },
 }
 
 /// What was read from the log in answer to [`Load::Next`].
@@ -50,7 +53,7 @@ pub(crate) struct Loaded {
 
 impl Channel {
     /// What should be read now; it is then under way until [`loaded`](Self::loaded),
-    /// [`reloaded`](Self::reloaded) or [`load_failed`](Self::load_failed).
+    /// [`reloaded`](Self::reloaded), [`age_loaded`](Self::age_loaded) or [`load_failed`](Self::load_failed).
     pub(crate) fn take_load(&mut self, now: Instant) -> Option<Load> {
         if self.wants_again(now) {
             self.loading = Some(Loading::Again);
@@ -62,7 +65,7 @@ impl Channel {
             self.loading = Some(Loading::Next);
             return Some(Load::Next { from: self.load_from, end: self.end });
         }
-        None
+        self.load_age()
     }
 
     pub(crate) fn loaded(&mut self, loaded: Loaded, now: Instant) {
@@ -112,8 +115,9 @@ impl Channel {
         for given in self.in_flight.all_given_mut().chain(&mut self.again) {
             given.position = map(given.position);
         }
-        for position in self.deferred.values_mut().flatten() {
-            *position = map(*position);
+        let dying = self.dying.values_mut().map(|dying| &mut dying.place);
+        for place in self.deferred.values_mut().flatten().chain(dying) {
+            place.position = map(place.position);
         }
         self.load_from = map(self.load_from);
     }
@@ -144,7 +148,9 @@ impl Channel {
             match put_off.or(batch_due) {
                 None => self.ready.push_back(message),
                 Some(due) => {
-                    self.deferred.insert((due, message.sequence), Some(message.position));
+                    let StoredMessage { position, timestamp_ns, .. } = message;
+                    let place = Place { position, timestamp_ns };
+                    self.deferred.insert((due, message.sequence), Some(place));
                 }
             }
         }

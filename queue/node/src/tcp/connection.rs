@@ -23,7 +23,7 @@ use super::authorize::Grant;
 use super::identify::Upgrade;
 use super::subscription::Subscription;
 use super::transport::Transport;
-use crate::channel::{ConnectionId, Delivery};
+use crate::channel::{ConnectionId, Delivery, Nearness};
 use crate::options::TlsRequired;
 use crate::stats::ClientStats;
 use crate::topic::{Mailbox, Topic};
@@ -56,6 +56,7 @@ pub(super) struct Connection {
     pub(super) output: BytesMut,
     pub(super) answers: Answers,
     pub(super) settings: ConnectionSettings,
+    pub(super) nearness: Nearness,
     pub(super) state: ConnectionState,
     pub(super) subscription: Option<Subscription>,
     pub(super) mailbox: Arc<Mailbox>,
@@ -125,6 +126,7 @@ impl Connection {
             output: BytesMut::new(),
             answers: Answers::default(),
             settings,
+            nearness: Nearness::default(),
             state: ConnectionState::Connected,
             subscription: None,
             mailbox: Arc::default(),
