@@ -25,11 +25,10 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::auth::AuthServers;
-use crate::drain::Drain;
 use crate::error::NodeError;
 use crate::health::DiskHealth;
 use crate::http;
-use crate::lookup::{Advertised, KnownLookups, Registering};
+use crate::lookup::{Advertised, Registering};
 use crate::metrics::NodeMetrics;
 use crate::options::NodeOptions;
 use crate::statsd;
@@ -72,7 +71,6 @@ pub(crate) struct Context {
     pub(crate) health: DiskHealth,
     pub(crate) metrics: NodeMetrics,
     pub(crate) node_id: Uuid,
-    pub(crate) drain: Drain,
     pub(crate) started_at: chrono::DateTime<chrono::Utc>,
     /// `None` without a certificate.
     pub(crate) tls: Option<NodeTls>,
@@ -80,7 +78,6 @@ pub(crate) struct Context {
     pub(crate) auth: Option<AuthServers>,
     topology: watch::Sender<u64>,
     lookups: watch::Sender<Vec<String>>,
-    pub(crate) known_lookups: KnownLookups,
 }
 
 impl Context {
@@ -101,7 +98,6 @@ impl Context {
 
     /// Registers with these lookups from now on, and no others.
     pub(crate) fn set_lookups(&self, addresses: Vec<String>) {
-        self.known_lookups.set(&addresses);
         self.lookups.send_replace(addresses);
     }
 
@@ -147,7 +143,7 @@ impl Node {
         let https_address = https.as_ref().map(TcpListener::local_addr).transpose();
         let https_address = https_address.map_err(NodeError::Accept)?;
         let advertised = Advertised::new(&options, &tcp_address, &http_address);
-        let shared = tcp::Shared { context, topics, clients: Arc::default() };
+        let shared = tcp::Shared { context, topics: Arc::new(topics), clients: Arc::default() };
         let health = Health::new();
         health.set_ready("serving", false, "not started");
         let shared = Arc::new(shared);
@@ -197,8 +193,8 @@ impl Node {
     /// # Errors
     /// A sync failed, or a listener broke. After a failed sync nothing is acknowledged any more.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), NodeError> {
-        let Self { tcp, http, https, https_address, lookup_tls, advertised, .. } = self;
-        let Self { shared, mut failure, health, lock, .. } = self;
+        let Self { advertised, lookup_tls, shared, mut failure, health, lock, .. } = self;
+        let Self { tcp, http, https, https_address, .. } = self;
         let (leave, stop) = (CancellationToken::new(), CancellationToken::new());
         shared.topics.start();
 
@@ -280,7 +276,7 @@ fn refuse_exposed(options: &NodeOptions, with_https: bool) -> Result<(), NodeErr
     Ok(())
 }
 
-type Recovered = (Arc<Topics>, Arc<Context>, DirLock, watch::Receiver<Option<SyncFailure>>);
+type Recovered = (Topics, Arc<Context>, DirLock, watch::Receiver<Option<SyncFailure>>);
 
 fn recover(
     disk: Arc<dyn Disk>,
@@ -311,7 +307,6 @@ fn recover(
         limits: options.limits(),
         identify_limits: options.identify_limits(),
         lookups: watch::Sender::new(options.lookupd_tcp_addresses.clone()),
-        known_lookups: KnownLookups::new(&options.lookupd_tcp_addresses),
         options,
         started_at: clock.now(),
         clock,
@@ -319,7 +314,6 @@ fn recover(
         health: DiskHealth::default(),
         metrics,
         node_id,
-        drain: Drain::default(),
         tls,
         auth,
         topology: watch::Sender::new(0),

@@ -1,6 +1,7 @@
 //! Random operations against a model that keeps every message's state in the open.
 
 mod memory;
+mod wire;
 
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU16;
