@@ -216,14 +216,11 @@ mod tests {
 
     use super::*;
 
-    /// What nsqd has and the node is yet to have.
-    const PENDING: &[&str] = &["enable-experiment", "topology-region", "topology-zone"];
-
     #[test]
     fn every_flag_of_nsq_s_is_the_role_s_or_known_to_have_no_effect() {
         let (node, lookup) = (NSQD.command::<NodeOptions>(), NSQLOOKUPD.command::<LookupOptions>());
         for (daemon, command) in [(NSQD, node), (NSQLOOKUPD, lookup)] {
-            for flag in daemon.flags.iter().filter(|flag| !PENDING.contains(&flag.name)) {
+            for flag in daemon.flags {
                 assert_eq!(has(&command, flag.name), !flag.is_moot, "-{} of {}", flag.name, daemon.name);
             }
         }
