@@ -83,7 +83,7 @@ impl RoleArgs<WorkerOptions> {
 }
 
 /// Runs one part until it ends or a signal stops it, and tells the service manager how it stands.
-pub(crate) async fn serve<R>(
+async fn serve<R>(
     name: &'static str,
     drain: Duration,
     ready: impl Future<Output = ()> + Send + 'static,

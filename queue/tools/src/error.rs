@@ -67,7 +67,7 @@ fn why(outcome: &PublishOutcome) -> String {
 }
 
 /// What is wrong with flags that are well-formed each for itself.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum UsageError {
     /// Nothing says where to consume from.
     #[error("--nsqd-tcp-address or --lookupd-http-address required")]

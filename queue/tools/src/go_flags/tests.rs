@@ -81,6 +81,7 @@ fn a_boolean_stands_alone_or_has_its_value_behind_an_equals_sign() {
     check("--snappy=false", Flags { snappy: false, ..flags() }, &[]);
     check("-snappy", flags(), &[]);
     check("-guard", Flags { guard: "true".to_owned(), ..flags() }, &[]);
+    check("-guard=T", Flags { guard: "true".to_owned(), ..flags() }, &[]);
     check("-guard=half", Flags { guard: "half".to_owned(), ..flags() }, &[]);
     check("-loud false -n 3", Flags { loud: true, ..flags() }, &["false", "-n", "3"]);
     check_error("-loud=maybe", "invalid boolean value \"maybe\" for -loud: parse error");
