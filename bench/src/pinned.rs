@@ -43,10 +43,19 @@ impl Pinned {
         cpu::used_by_tree(self.0.id())
     }
 
-    /// Resident memory in bytes.
+    /// Resident memory in bytes, with the pages of the program's file that the kernel happens to keep.
     pub(crate) fn memory(&self) -> anyhow::Result<u64> {
+        self.status("VmRSS:")
+    }
+
+    /// What of it is the process's own: what the kernel cannot drop and read again.
+    pub(crate) fn own_memory(&self) -> anyhow::Result<u64> {
+        self.status("RssAnon:")
+    }
+
+    fn status(&self, key: &'static str) -> anyhow::Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        let line = status.lines().find_map(|line| line.strip_prefix(key)).context(key)?;
         Ok(line.trim().trim_end_matches(" kB").trim().parse::<u64>()? * 1024)
     }
 

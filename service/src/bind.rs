@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 
 use tokio::net::TcpListener;
 
+use crate::socket::{Address, Listener};
+
 /// Why a listener was not opened.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
@@ -14,6 +16,14 @@ pub enum BindError {
         /// The address asked for.
         address: SocketAddr,
         /// The flag that names the address.
+        flag: &'static str,
+    },
+    /// Something listens there already, or there is another file.
+    #[error("{address} is in use, or is not a socket file: choose another with {flag}")]
+    FileInUse {
+        /// The socket file asked for.
+        address: Address,
+        /// The flag that names it.
         flag: &'static str,
     },
     /// This user may not listen there.
@@ -48,7 +58,7 @@ pub enum BindError {
     #[error("could not listen on {address} ({flag})")]
     Io {
         /// The address asked for.
-        address: SocketAddr,
+        address: Address,
         /// The flag that names the address.
         flag: &'static str,
         /// What the system said.
@@ -63,7 +73,7 @@ impl BindError {
             io::ErrorKind::AddrInUse => Self::InUse { address, flag },
             io::ErrorKind::PermissionDenied => Self::NotPermitted { address, flag },
             io::ErrorKind::AddrNotAvailable => Self::NotOurs { address, flag },
-            _ => Self::Io { address, flag, source },
+            _ => Self::Io { address: address.into(), flag, source },
         }
     }
 }
@@ -74,6 +84,20 @@ impl BindError {
 /// Names the address and the flag, and what to do about it.
 pub async fn listen(address: SocketAddr, flag: &'static str) -> Result<TcpListener, BindError> {
     TcpListener::bind(address).await.map_err(|source| BindError::new(address, flag, source))
+}
+
+/// The same where the address may be a socket file.
+///
+/// # Errors
+/// As [`listen`].
+pub async fn listen_at(address: &Address, flag: &'static str) -> Result<Listener, BindError> {
+    match address {
+        Address::Tcp(address) => listen(*address, flag).await.map(Listener::Tcp),
+        Address::Unix(_) => Listener::bind(address).await.map_err(|source| match source.kind() {
+            io::ErrorKind::AddrInUse => BindError::FileInUse { address: address.clone(), flag },
+            _ => BindError::Io { address: address.clone(), flag, source },
+        }),
+    }
 }
 
 /// Refuses an address that other machines can reach while nothing authenticates them, unless that is what the

@@ -66,10 +66,18 @@ struct Readiness {
 /// `/metrics`, `/livez` (200 as long as the process can answer) and `/readyz` (503 and the unmet conditions while
 /// not ready).
 pub fn router(health: Health, metrics: MetricsHandle) -> Router {
+    router_showing(health, move || metrics.render())
+}
+
+/// The same with `metrics` as what `/metrics` shows, in Prometheus's text form.
+pub fn router_showing(
+    health: Health,
+    metrics: impl Fn() -> String + Clone + Send + Sync + 'static,
+) -> Router {
     Router::new()
         .route("/livez", get(|| async { "ok" }))
         .route("/readyz", get(move || async move { readyz(&health) }))
-        .route("/metrics", get(move || async move { render(&metrics) }))
+        .route("/metrics", get(move || async move { shown(metrics()) }))
 }
 
 fn readyz(health: &Health) -> impl IntoResponse + use<> {
@@ -79,6 +87,6 @@ fn readyz(health: &Health) -> impl IntoResponse + use<> {
     (status, Json(Readiness { ready, not_ready }))
 }
 
-fn render(metrics: &MetricsHandle) -> impl IntoResponse + use<> {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render())
+fn shown(metrics: String) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics)
 }

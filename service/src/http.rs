@@ -1,19 +1,35 @@
-//! Serves a router over HTTP/1.1.
+//! Serves a router over HTTP/1.1, with TLS or without.
+
+mod impatient;
+mod lingering;
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use rustls::ServerConfig;
+use rustls::pki_types::CertificateDer;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::{JoinError, JoinSet};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+
+use crate::socket::{Listener, Stream};
+use impatient::Impatient;
+use lingering::Lingering;
 
 /// How long a client may take to send a request's head, and may stay idle between two requests.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a client may take nothing of its answer before it is cut off.
+const WRITE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long answers in progress may take to complete after `shutdown`.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -21,14 +37,52 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// How long to wait before accepting again when the process is out of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Who sent a request: an extension of each.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// Where the connection comes from; `None` for a socket file of this machine.
+    pub address: Option<SocketAddr>,
+    /// Whether it is a TLS one.
+    pub tls: bool,
+    /// The certificate that the client showed.
+    pub certificate: Option<CertificateDer<'static>>,
+}
+
 /// Serves `app` on `listener` until `shutdown`, then completes the requests in hand.
 ///
-/// A client that does not send a whole request head within 5 s is cut off, and one that sends something else gets
-/// 400. How large a body may be is the router's business. Dropping the future closes every connection.
+/// A client that does not send a whole request head within 5 s is cut off, as is one that takes nothing of its answer
+/// for 30 s; one that sends something else gets 400. How large a body may be is the router's business; a client that is
+/// answered while it still sends has a moment to read the answer. Dropping the future closes every connection.
 ///
 /// # Errors
 /// When the listener itself breaks; what happens on one connection ends that connection only.
-pub async fn serve(listener: TcpListener, app: Router, shutdown: CancellationToken) -> io::Result<()> {
+pub async fn serve(
+    listener: impl Into<Listener>,
+    app: Router,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
+    accept_all(listener.into(), None, app, shutdown).await
+}
+
+/// The same over TLS. A handshake has as long as a request's head.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_tls(
+    listener: impl Into<Listener>,
+    tls: Arc<ServerConfig>,
+    app: Router,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
+    accept_all(listener.into(), Some(tls.into()), app, shutdown).await
+}
+
+async fn accept_all(
+    listener: Listener,
+    tls: Option<TlsAcceptor>,
+    app: Router,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
     let shutdown = shutdown.child_token(); // a broken listener ends its connections, not the process
     let mut connections = JoinSet::new();
     let outcome = loop {
@@ -37,7 +91,8 @@ pub async fn serve(listener: TcpListener, app: Router, shutdown: CancellationTok
             Some(ended) = connections.join_next() => log_panic(ended),
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
-                    connections.spawn(serve_connection(stream, peer, app.clone(), shutdown.clone()));
+                    let (tls, app, shutdown) = (tls.clone(), app.clone(), shutdown.clone());
+                    connections.spawn(greet(stream, peer, tls, app, shutdown));
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) if is_passing(&error) => {
@@ -71,13 +126,46 @@ fn log_panic(ended: Result<(), JoinError>) {
     }
 }
 
-async fn serve_connection(stream: TcpStream, peer: SocketAddr, app: Router, shutdown: CancellationToken) {
-    // Small answers must not wait for more bytes to come. A socket that refuses is about to fail anyway.
-    let _best_effort = stream.set_nodelay(true);
+async fn greet(
+    stream: Stream,
+    address: Option<SocketAddr>,
+    tls: Option<TlsAcceptor>,
+    app: Router,
+    shutdown: CancellationToken,
+) {
+    let Some(tls) = tls else {
+        let peer = Peer { address, tls: false, certificate: None };
+        return serve_connection(stream, peer, app, shutdown).await;
+    };
+    let handshake = tokio::time::timeout(HEADER_READ_TIMEOUT, tls.accept(stream));
+    match shutdown.run_until_cancelled(handshake).await {
+        Some(Ok(Ok(stream))) => {
+            let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+            let peer =
+                Peer { address, tls: true, certificate: shown.cloned().map(CertificateDer::into_owned) };
+            serve_connection(stream, peer, app, shutdown).await;
+        }
+        Some(Ok(Err(error))) => tracing::debug!(?address, %error, "a TLS handshake failed"),
+        Some(Err(_elapsed)) => tracing::debug!(?address, "a TLS handshake took too long"),
+        None => {}
+    }
+}
+
+async fn serve_connection<S>(stream: S, peer: Peer, app: Router, shutdown: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let address = peer.address;
+    let app = TowerToHyperService::new(app);
+    let app = service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(peer.clone());
+        app.call(request)
+    });
+    let stream = Impatient::new(Lingering::new(stream), WRITE_PATIENCE);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_READ_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
+        .serve_connection(TokioIo::new(stream), app);
     tokio::pin!(connection);
 
     let served = tokio::select! {
@@ -88,7 +176,7 @@ async fn serve_connection(stream: TcpStream, peer: SocketAddr, app: Router, shut
         }
     };
     if let Err(error) = served {
-        tracing::debug!(%peer, %error, "connection ended early");
+        tracing::debug!(?address, %error, "connection ended early");
     }
 }
 

@@ -17,6 +17,7 @@ pub mod notify;
 
 pub mod bind;
 pub mod http;
+pub mod socket;
 pub mod tls;
 pub mod token;
 

@@ -1,14 +1,20 @@
-//! TLS: the one crypto provider, and a server's certificate and key.
+//! TLS: the one crypto provider, a server's certificate and key, what it asks of its clients, and what it shows where
+//! it is a client itself.
+
+mod client_certificates;
+mod outgoing;
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::ServerConfig;
+pub use client_certificates::ClientCertificates;
+pub use outgoing::{FlaggedFile, client_config};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, SupportedProtocolVersion};
 
 /// Makes ring the crypto provider of this process. Call it first in `main` and in tests that use TLS; again is
 /// harmless.
@@ -90,6 +96,28 @@ impl ServerIdentity {
         config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
         Arc::new(config)
     }
+
+    /// The same that asks clients for certificates, and talks `versions` of TLS only.
+    ///
+    /// # Errors
+    /// The file with the authorities cannot be used.
+    pub fn server_config_asking(
+        &self,
+        protocols: &[&str],
+        clients: &ClientCertificates,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> Result<Arc<ServerConfig>, TlsError> {
+        let builder = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(versions)
+            .map_err(TlsError::Versions)?;
+        let builder = match clients.verifier()? {
+            Some(verifier) => builder.with_client_cert_verifier(verifier),
+            None => builder.with_no_client_auth(),
+        };
+        let mut config = builder.with_cert_resolver(Arc::clone(&self.config.cert_resolver));
+        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        Ok(Arc::new(config))
+    }
 }
 
 impl fmt::Debug for ServerIdentity {
@@ -145,6 +173,35 @@ pub enum TlsError {
         /// The file.
         path: PathBuf,
     },
+    /// The file of authorities has none.
+    #[error("{} ({flag}) holds no certificate", path.display())]
+    NoRoot {
+        /// The flag that names the file.
+        flag: &'static str,
+        /// The file.
+        path: PathBuf,
+    },
+    /// A certificate cannot be an authority.
+    #[error("{} holds a certificate that cannot be trusted as an authority", path.display())]
+    Root {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: rustls::Error,
+    },
+    /// Clients' certificates could not be checked with these authorities.
+    #[error("the authorities in {} cannot check certificates", path.display())]
+    Verifier {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: rustls::server::VerifierBuilderError,
+    },
+    /// The versions asked for cannot be talked.
+    #[error("these versions of TLS cannot be offered")]
+    Versions(#[source] rustls::Error),
     /// Certificate and key cannot be used together.
     #[error("certificate {} and key {} cannot be used together", cert.display(), key.display())]
     Mismatch {

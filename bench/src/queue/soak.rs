@@ -78,7 +78,8 @@ fn watch(
         std::thread::sleep(BETWEEN_SIGHTINGS);
         let process = server.process()?;
         let sighting = Sighting {
-            memory_bytes: process.memory()?,
+            // Pages of the program's file come and go with what else the machine does.
+            memory_bytes: process.own_memory()?,
             descriptors: process.descriptors()?,
             backlog: load.backlog(),
         };
@@ -86,10 +87,11 @@ fn watch(
             minutes += 1;
             let consumed = load.consumed();
             let value = format!(
-                "{:.0}/s, depth {}, RSS {:.1} MB, {} descriptors, {:.0} MB on disk",
+                "{:.0}/s, depth {}, {:.1} MB of its own and {:.1} MB resident, {} descriptors, {:.0} MB on disk",
                 (consumed - consumed_before) as f64 / 60.0,
                 sighting.backlog,
                 sighting.memory_bytes as f64 / 1e6,
+                process.memory()? as f64 / 1e6,
                 sighting.descriptors,
                 server.disk().unwrap_or_default() as f64 / 1e6,
             );

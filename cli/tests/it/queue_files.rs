@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use punctual_queue_node::node::Node;
 use punctual_queue_node::options::NodeOptions;
+use punctual_service::socket::Address;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
@@ -11,15 +12,15 @@ use crate::command::run;
 
 /// Makes a node in `dir` that holds these messages, and stops it.
 async fn a_stopped_node(dir: &Path, bodies: &[&str]) {
-    let loopback = ([127, 0, 0, 1], 0).into();
+    let loopback = Address::from(([127, 0, 0, 1], 0));
     let options = NodeOptions {
-        tcp_address: loopback,
+        tcp_address: loopback.clone(),
         http_address: loopback,
         data_path: dir.to_owned(),
         ..NodeOptions::default()
     };
     let node = Node::open(options).await.unwrap();
-    let address = node.tcp_address();
+    let address = node.tcp_address().tcp().unwrap();
     let stop = CancellationToken::new();
     let publish = async {
         let mut stream = TcpStream::connect(address).await.unwrap();

@@ -6,6 +6,7 @@
 mod consumers;
 mod counts;
 mod delivery;
+mod finished;
 mod given;
 mod in_flight;
 mod loading;
@@ -24,6 +25,7 @@ use crate::message::{Batch, Sequence, StoredMessage};
 pub(crate) use consumers::{ConnectionId, Consumer, Consumers};
 pub(crate) use counts::Counts;
 pub(crate) use delivery::Delivery;
+use finished::Finished;
 use given::{Arrivals, Given};
 use in_flight::InFlight;
 use loading::Loading;
@@ -65,6 +67,7 @@ pub(crate) struct Channel {
     serve_again_next: bool,
     unsaved: Unsaved,
     counts: Counts,
+    finished: Finished,
     /// When the channel's keeper means to look at it next.
     planned: Option<Instant>,
 }
@@ -105,6 +108,7 @@ impl Channel {
             serve_again_next: false,
             unsaved: Unsaved::default(),
             counts: Counts::default(),
+            finished: Finished::default(),
             planned: None,
         }
     }
@@ -130,6 +134,11 @@ impl Channel {
                 self.take_in(batch, now);
             }
         }
+    }
+
+    /// The channel was just made, and what it begins with counts as published to it.
+    pub(crate) fn count_backlog(&mut self) {
+        self.counts.published += self.depth();
     }
 
     /// Messages up to `end` are the channel's to deliver, published while their topic was paused.
@@ -177,7 +186,8 @@ impl Channel {
         sequence: Sequence,
         now: Instant,
     ) -> Result<(), NotHeld> {
-        self.in_flight.take(id, sequence)?;
+        let held = self.in_flight.take(id, sequence)?;
+        self.finished.note(held.timestamp_ns);
         self.consumers.update(id, |consumer| {
             consumer.gave_back_one();
             consumer.finish_count += 1;

@@ -7,6 +7,9 @@ use punctual_queue_log::error::{AppendError, LogError, SyncFailure};
 use punctual_queue_wire::name::TopicName;
 use punctual_service::bind::BindError;
 use punctual_service::dir_lock::LockError;
+use punctual_service::tls::TlsError;
+
+pub use crate::auth::AuthSetupError;
 
 /// Why a node could not start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +20,29 @@ pub enum NodeError {
     /// Another node uses the data directory.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// The certificate, its key or the authorities cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// TLS is demanded and cannot be offered.
+    #[error("--tls-required and --tls-client-auth-policy need --tls-cert and --tls-key")]
+    NoCertificate,
+    /// Certificates are to be checked against nothing.
+    #[error("--tls-client-auth-policy=require-verify needs --tls-root-ca-file")]
+    NoAuthorities,
+    /// TLS towards lookups lacks a flag.
+    #[error("{given} needs {missing} beside it")]
+    HalfLookupTls {
+        /// The flag that was given.
+        given: &'static str,
+        /// The flag that was not.
+        missing: &'static str,
+    },
+    /// Consumers of other machines are to be told of a socket file.
+    #[error("--lookupd-tcp-address needs --broadcast-tcp-port when --tcp-address is a socket file")]
+    NothingToRegister,
+    /// The authentication servers cannot be asked.
+    #[error(transparent)]
+    Auth(#[from] AuthSetupError),
     /// A file of the data directory could not be used.
     #[error("could not {action} {}", path.display())]
     Io {

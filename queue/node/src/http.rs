@@ -2,10 +2,13 @@
 
 mod answer;
 mod config;
+mod debug;
+mod gate;
 mod manage;
 mod publish;
 mod stats;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,12 +17,15 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
 use punctual_queue_wire::http::{HttpError, Query};
 use punctual_queue_wire::identify::NSQ_VERSION;
 use punctual_service::health::{self, Health};
 use serde_json::json;
 
+use crate::auth::Granted;
 use crate::lookup::Advertised;
+use crate::metrics::exposition;
 use crate::node::Context;
 use crate::stats::StatsFilter;
 use crate::tcp::Shared;
@@ -30,11 +36,14 @@ use answer::Answer;
 pub(crate) struct Served {
     shared: Arc<Shared>,
     advertised: Arc<Advertised>,
+    granted: Arc<Granted>,
+    /// Where HTTPS is; `None` without a certificate.
+    https_port: Option<u16>,
 }
 
 impl Served {
-    pub(crate) fn new(shared: Arc<Shared>, advertised: Advertised) -> Self {
-        Self { shared, advertised: Arc::new(advertised) }
+    pub(crate) fn new(shared: Arc<Shared>, advertised: Advertised, https_port: Option<u16>) -> Self {
+        Self { shared, advertised: Arc::new(advertised), granted: Arc::default(), https_port }
     }
 }
 
@@ -48,6 +57,9 @@ enum Endpoint {
     PublishMany,
     Topic(manage::TopicAction),
     Channel(manage::ChannelAction),
+    Profile,
+    ProfileSymbol,
+    BlockRate,
     FreeMemory,
     Config,
 }
@@ -71,7 +83,10 @@ impl Endpoint {
             "/channel/empty" => Self::Channel(ChannelAction::Empty),
             "/channel/pause" => Self::Channel(ChannelAction::Pause),
             "/channel/unpause" => Self::Channel(ChannelAction::Unpause),
+            "/debug/pprof/symbol" => Self::ProfileSymbol,
+            "/debug/setblockrate" => Self::BlockRate,
             "/debug/freememory" => Self::FreeMemory,
+            path if debug::is_profile(path) => Self::Profile,
             path if config::is_at(path) => Self::Config,
             _ => return None,
         })
@@ -79,7 +94,9 @@ impl Endpoint {
 
     fn methods(self) -> (&'static [Method], &'static str) {
         match self {
-            Self::Ping | Self::Info | Self::Stats => (&[Method::GET], "GET, OPTIONS"),
+            Self::Ping | Self::Info | Self::Stats | Self::Profile => (&[Method::GET], "GET, OPTIONS"),
+            Self::ProfileSymbol => (&[Method::GET, Method::POST], "GET, OPTIONS, POST"),
+            Self::BlockRate => (&[Method::PUT], "OPTIONS, PUT"),
             Self::Publish | Self::PublishMany | Self::Topic(_) | Self::Channel(_) | Self::FreeMemory => {
                 (&[Method::POST], "OPTIONS, POST")
             }
@@ -92,15 +109,13 @@ impl Endpoint {
 pub(crate) fn router(served: Served, health: Health) -> Router {
     let metrics = punctual_service::metrics::install();
     let measured = served.clone();
-    let before_metrics = axum::middleware::from_fn(move |request: Request, next: axum::middleware::Next| {
-        if request.uri().path() == "/metrics" {
-            let shown = measured.topics(&StatsFilter { without_clients: true, ..StatsFilter::default() });
-            crate::metrics::refresh(&shown.unwrap_or_default());
-        }
-        next.run(request)
-    });
+    let shown = move || {
+        let topics = measured.topics(&StatsFilter { without_clients: true, ..StatsFilter::default() });
+        metrics.render() + &exposition::render(&topics.unwrap_or_default())
+    };
+    let gate = axum::middleware::from_fn_with_state(served.clone(), gate::pass);
     let ours = Router::new().fallback(dispatch).with_state(served);
-    health::router(health, metrics).layer(before_metrics).merge(ours)
+    health::router_showing(health, shown).merge(ours).layer(gate)
 }
 
 async fn dispatch(State(served): State<Served>, request: Request) -> Response {
@@ -121,9 +136,16 @@ async fn dispatch(State(served): State<Served>, request: Request) -> Response {
         refused.headers_mut().insert(header::ALLOW, allow);
         return refused;
     }
-    match served.handle(endpoint, request).await {
-        Ok(answer) => answer.into_response(),
-        Err(error) => answer::failure(&error),
+    answered(served.handle(endpoint, request)).await
+}
+
+/// The answer that `work` comes to, also if it panics.
+async fn answered(work: impl Future<Output = Result<Answer, HttpError>>) -> Response {
+    // What a panic leaves behind is no worse than what it leaves to any other task: locks here are not poisoned.
+    match AssertUnwindSafe(work).catch_unwind().await {
+        Ok(Ok(answer)) => answer.into_response(),
+        Ok(Err(error)) => answer::failure(&error),
+        Err(_reported) => answer::failure(&HttpError::INTERNAL_ERROR),
     }
 }
 
@@ -148,6 +170,8 @@ impl Served {
             Endpoint::PublishMany => self.publish_many(query, request.into_body()).await,
             Endpoint::Topic(action) => self.manage_topic(action, &query?).await,
             Endpoint::Channel(action) => self.manage_channel(action, &query?).await,
+            Endpoint::Profile | Endpoint::ProfileSymbol => debug::profile(),
+            Endpoint::BlockRate => Ok(debug::set_block_rate(&query?)),
             Endpoint::FreeMemory => Ok(Answer::Empty),
             Endpoint::Config => self.config(request).await,
         }
@@ -174,12 +198,14 @@ impl Served {
         let (context, peer) = (&self.shared.context, &self.advertised.0);
         let limits = &context.identify_limits;
         let nanoseconds = |duration: std::time::Duration| duration.as_nanos() as u64;
+        // Go says -1 of a socket file.
+        let port = |port: u16| if port == 0 { -1 } else { i32::from(port) };
         Answer::Json(json!({
             "version": NSQ_VERSION,
             "broadcast_address": peer.broadcast_address,
             "hostname": peer.hostname,
-            "http_port": peer.http_port,
-            "tcp_port": peer.tcp_port,
+            "http_port": port(peer.http_port),
+            "tcp_port": port(peer.tcp_port),
             "start_time": context.started_at.timestamp(),
             "max_heartbeat_interval": nanoseconds(limits.max_heartbeat_interval),
             "max_output_buffer_size": limits.max_output_buffer_bytes,
@@ -189,5 +215,18 @@ impl Served {
             "topology_region": "",
             "node_id": context.node_id,
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_handler_that_panics_is_answered() {
+        let response = answered(async { panic!("this is a test") }).await;
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = axum::body::to_bytes(response.into_body(), 100).await.unwrap();
+        assert_eq!(body, r#"{"message":"INTERNAL_ERROR"}"#);
     }
 }

@@ -21,11 +21,21 @@ mod topic;
 
 mod topics;
 
+mod tls;
+
+mod auth;
+
 mod tcp;
 
 mod http;
 
 mod stats;
+
+mod latency;
+
+mod statsd;
+
+mod memory;
 
 mod lookup;
 

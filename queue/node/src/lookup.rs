@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -12,8 +11,8 @@ use punctual_queue_wire::lookup::{
     self as wire, LookupIdentity, MAGIC_V1, PeerInfo, Registration, RegistrationCommand,
 };
 use punctual_queue_wire::name::{ChannelName, TopicName};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use punctual_service::socket::Address;
+use rustls::ClientConfig;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -23,8 +22,11 @@ use crate::topic::Topic;
 use crate::topics::Topics;
 
 mod set;
+mod stream;
 
-pub(crate) use set::register_with_all;
+pub(crate) use set::Registering;
+
+use stream::Stream;
 
 /// How often a lookup hears that the node lives.
 const PING_INTERVAL: Duration = Duration::from_secs(15);
@@ -44,14 +46,18 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024;
 pub(crate) struct Advertised(pub(crate) PeerInfo);
 
 impl Advertised {
-    pub(crate) fn new(options: &NodeOptions, tcp: SocketAddr, http: SocketAddr) -> Self {
+    pub(crate) fn new(options: &NodeOptions, tcp: &Address, http: &Address) -> Self {
         let hostname = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        let listened = if tcp.ip().is_unspecified() { hostname.clone() } else { tcp.ip().to_string() };
+        let listened = match tcp.tcp().map(|address| address.ip()) {
+            Some(ip) if !ip.is_unspecified() => ip.to_string(),
+            Some(_) | None => hostname.clone(),
+        };
+        let port = |address: &Address| address.tcp().map_or(0, |address| address.port());
         Self(PeerInfo {
             broadcast_address: options.broadcast_address.clone().unwrap_or(listened),
             hostname,
-            http_port: options.broadcast_http_port.unwrap_or(http.port()),
-            tcp_port: options.broadcast_tcp_port.unwrap_or(tcp.port()),
+            http_port: options.broadcast_http_port.unwrap_or(port(http)),
+            tcp_port: options.broadcast_tcp_port.unwrap_or(port(tcp)),
             version: NSQ_VERSION.to_owned(),
             ..PeerInfo::default()
         })
@@ -60,13 +66,14 @@ impl Advertised {
 
 /// Keeps the lookup at `address` informed until `leave`; by closing the connection then, the node takes itself off
 /// its lists.
-async fn register(address: String, advertised: Advertised, shared: Arc<Shared>, leave: CancellationToken) {
+async fn register(address: String, registering: Registering, leave: CancellationToken) {
+    let Registering { advertised, tls, shared } = registering;
     let mut pause = FIRST_PAUSE;
     let mut was_reached = None;
     loop {
         let ended = tokio::select! {
             () = leave.cancelled() => return,
-            connected = Session::connect(&address, &advertised) => match connected {
+            connected = Session::connect(&address, tls.clone(), &advertised) => match connected {
                 Ok(mut session) => {
                     pause = FIRST_PAUSE;
                     tracing::info!(lookup = address, "registered with the lookup");
@@ -108,16 +115,22 @@ impl PartialEq for Bearer {
 
 /// A connection to a lookup that knows the node.
 struct Session {
-    stream: TcpStream,
+    stream: Stream,
     input: BytesMut,
     registered: BTreeMap<Known, Bearer>,
+    /// The lookup has said that it does not take everything in.
+    is_full: bool,
 }
 
 impl Session {
-    async fn connect(address: &str, advertised: &Advertised) -> io::Result<Self> {
-        let stream = timeout(STEP_TIMEOUT, TcpStream::connect(address)).await??;
-        stream.set_nodelay(true)?;
-        let mut session = Self { stream, input: BytesMut::new(), registered: BTreeMap::new() };
+    async fn connect(
+        address: &str,
+        tls: Option<Arc<ClientConfig>>,
+        advertised: &Advertised,
+    ) -> io::Result<Self> {
+        let stream = timeout(STEP_TIMEOUT, Stream::connect(address, tls)).await??;
+        let mut session =
+            Self { stream, input: BytesMut::new(), registered: BTreeMap::new(), is_full: false };
         let mut hello = BytesMut::from(&MAGIC_V1[..]);
         RegistrationCommand::Identify(advertised.0.clone()).encode(&mut hello);
         let answer = session.ask(&hello).await?;
@@ -141,7 +154,7 @@ impl Session {
                     return io::Error::other("the node is gone");
                 },
                 // Nothing comes unasked, so this is the lookup going away: better known now than at the next ping.
-                read = self.stream.read_buf(&mut self.input) => return match read {
+                read = self.stream.read(&mut self.input) => return match read {
                     Ok(0) => io::ErrorKind::UnexpectedEof.into(),
                     Ok(_) => io::Error::other("it spoke unasked"),
                     Err(error) => error,
@@ -179,6 +192,13 @@ impl Session {
         if answer == wire::OK {
             return Ok(());
         }
+        if answer.starts_with(wire::REGISTER_FAILED) {
+            // One name less is listed there. To connect anew would only take the others off its list for a while.
+            if !std::mem::replace(&mut self.is_full, true) {
+                tracing::warn!(answer = %answer.escape_ascii(), "the lookup does not list everything of this node");
+            }
+            return Ok(());
+        }
         Err(io::Error::other(format!("it answered {}", answer.escape_ascii())))
     }
 
@@ -190,7 +210,7 @@ impl Session {
                 if let Some(answer) = answer.map_err(io::Error::other)? {
                     return Ok(answer);
                 }
-                if self.stream.read_buf(&mut self.input).await? == 0 {
+                if self.stream.read(&mut self.input).await? == 0 {
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }
             }

@@ -1,9 +1,9 @@
 //! What the node counts for `/metrics`.
 
+pub(crate) mod exposition;
+
 use metrics::{Counter, Histogram, counter, gauge, histogram};
 use punctual_queue_log::committer::Commit;
-
-use crate::stats::TopicStats;
 
 /// Counters that are touched often, looked up once.
 #[derive(Clone)]
@@ -50,35 +50,5 @@ impl NodeMetrics {
 impl std::fmt::Debug for NodeMetrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("NodeMetrics")
-    }
-}
-
-/// Brings what is measured by looking up to date.
-pub(crate) fn refresh(topics: &[TopicStats]) {
-    for topic in topics {
-        let name = topic.topic_name.to_string();
-        counter!("punctual_queue_published_total", "topic" => name.clone()).absolute(topic.message_count);
-        gauge!("punctual_queue_topic_depth", "topic" => name.clone()).set(topic.depth as f64);
-        counter!("punctual_queue_topic_expired_total", "topic" => name.clone()).absolute(topic.expired);
-        for channel in &topic.channels {
-            let labels = [("topic", name.clone()), ("channel", channel.channel_name.to_string())];
-            gauge!("punctual_queue_channel_depth", &labels).set(channel.depth as f64);
-            gauge!("punctual_queue_channel_in_flight", &labels).set(channel.in_flight_count as f64);
-            gauge!("punctual_queue_channel_deferred", &labels).set(channel.deferred_count as f64);
-            gauge!("punctual_queue_channel_consumers", &labels).set(channel.client_count as f64);
-            counter!("punctual_queue_requeued_total", &labels).absolute(channel.requeue_count);
-            counter!("punctual_queue_timed_out_total", &labels).absolute(channel.timeout_count);
-            let dropped = channel.dropped;
-            for (reason, count) in [
-                ("emptied", dropped.emptied),
-                ("sampled", dropped.sampled),
-                ("expired", dropped.expired),
-                ("corrupt", dropped.corrupt),
-            ] {
-                let [topic, channel] = labels.clone();
-                counter!("punctual_queue_dropped_total", &[topic, channel, ("reason", reason.to_owned())])
-                    .absolute(count);
-            }
-        }
     }
 }

@@ -16,20 +16,29 @@ use punctual_service::bind;
 use punctual_service::clock::{Clock, SystemClock};
 use punctual_service::dir_lock::DirLock;
 use punctual_service::health::Health;
+use punctual_service::socket::{Address, Listener};
+use rustls::ClientConfig;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::auth::AuthServers;
 use crate::error::NodeError;
 use crate::health::DiskHealth;
 use crate::http;
-use crate::lookup::{self, Advertised};
+use crate::lookup::{Advertised, Registering};
 use crate::metrics::NodeMetrics;
 use crate::options::NodeOptions;
+use crate::statsd;
 use crate::tcp;
+use crate::tls::NodeTls;
 use crate::topics::{self, Topics};
+
+const TCP_FLAG: &str = "--tcp-address";
+const HTTP_FLAG: &str = "--http-address";
+const HTTPS_FLAG: &str = "--https-address";
 
 /// How long the lookups may take to hear that the node leaves.
 const LEAVE_WITHIN: Duration = Duration::from_secs(2);
@@ -37,11 +46,14 @@ const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 /// A queue node: recovered, its ports open, and serving once it [`run`](Self::run)s.
 #[derive(Debug)]
 pub struct Node {
-    tcp: TcpListener,
-    http: TcpListener,
-    tcp_address: SocketAddr,
-    http_address: SocketAddr,
+    tcp: Listener,
+    http: Listener,
+    https: Option<TcpListener>,
+    tcp_address: Address,
+    http_address: Address,
+    https_address: Option<SocketAddr>,
     advertised: Advertised,
+    lookup_tls: Option<Arc<ClientConfig>>,
     shared: Arc<tcp::Shared>,
     failure: watch::Receiver<Option<SyncFailure>>,
     health: Health,
@@ -60,6 +72,10 @@ pub(crate) struct Context {
     pub(crate) metrics: NodeMetrics,
     pub(crate) node_id: Uuid,
     pub(crate) started_at: chrono::DateTime<chrono::Utc>,
+    /// `None` without a certificate.
+    pub(crate) tls: Option<NodeTls>,
+    /// `None` where anyone may do anything.
+    pub(crate) auth: Option<AuthServers>,
     topology: watch::Sender<u64>,
     lookups: watch::Sender<Vec<String>>,
 }
@@ -106,39 +122,63 @@ impl Node {
     /// # Errors
     /// As [`open`](Self::open).
     pub async fn open_on(disk: Arc<dyn Disk>, options: NodeOptions) -> Result<Self, NodeError> {
-        for (address, flag) in
-            [(options.tcp_address, "--tcp-address"), (options.http_address, "--http-address")]
-        {
-            bind::refuse_exposed(address, flag, false, options.allow_unauthenticated)?;
-        }
+        let (tls, auth) = (NodeTls::load(&options.tls)?, AuthServers::new(&options)?);
+        let lookup_tls = options.lookup_tls.load()?;
+        refuse_exposed(&options, tls.is_some())?;
         let recovering = options.clone();
-        let recovered = tokio::task::spawn_blocking(move || recover(disk, recovering));
+        let recovered = tokio::task::spawn_blocking(move || recover(disk, recovering, tls, auth));
         let (topics, context, lock, failure) = recovered.await.map_err(|e| NodeError::Io {
             action: "recover",
             path: options.data_path.clone(),
             source: e.into(),
         })??;
-        let tcp = bind::listen(options.tcp_address, "--tcp-address").await?;
-        let http = bind::listen(options.http_address, "--http-address").await?;
+        let tcp = bind::listen_at(&options.tcp_address, TCP_FLAG).await?;
+        let http = bind::listen_at(&options.http_address, HTTP_FLAG).await?;
+        let https = match &context.tls {
+            Some(_) => Some(bind::listen(options.tls.https_address, HTTPS_FLAG).await?),
+            None => None,
+        };
+        let local = |listener: &Listener| listener.local_address().map_err(NodeError::Accept);
         let (tcp_address, http_address) = (local(&tcp)?, local(&http)?);
-        let advertised = Advertised::new(&options, tcp_address, http_address);
+        let https_address = https.as_ref().map(TcpListener::local_addr).transpose();
+        let https_address = https_address.map_err(NodeError::Accept)?;
+        let advertised = Advertised::new(&options, &tcp_address, &http_address);
         let shared = tcp::Shared { context, topics: Arc::new(topics), clients: Arc::default() };
         let health = Health::new();
         health.set_ready("serving", false, "not started");
         let shared = Arc::new(shared);
-        Ok(Self { tcp, http, tcp_address, http_address, advertised, shared, failure, health, lock })
+        Ok(Self {
+            tcp,
+            http,
+            https,
+            tcp_address,
+            http_address,
+            https_address,
+            advertised,
+            lookup_tls,
+            shared,
+            failure,
+            health,
+            lock,
+        })
     }
 
     /// Where producers and consumers connect.
     #[must_use]
-    pub fn tcp_address(&self) -> SocketAddr {
-        self.tcp_address
+    pub fn tcp_address(&self) -> &Address {
+        &self.tcp_address
     }
 
     /// Where the HTTP interface listens.
     #[must_use]
-    pub fn http_address(&self) -> SocketAddr {
-        self.http_address
+    pub fn http_address(&self) -> &Address {
+        &self.http_address
+    }
+
+    /// Where the HTTP interface listens with TLS; `None` without a certificate.
+    #[must_use]
+    pub fn https_address(&self) -> Option<SocketAddr> {
+        self.https_address
     }
 
     /// Which data directory this is; another one after the directory was deleted.
@@ -153,15 +193,24 @@ impl Node {
     /// # Errors
     /// A sync failed, or a listener broke. After a failed sync nothing is acknowledged any more.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), NodeError> {
-        let Self { tcp, http, advertised, shared, mut failure, health, lock, .. } = self;
+        let Self { tcp, http, https, https_address, advertised, shared, mut failure, health, lock, .. } =
+            self;
         let (leave, stop) = (CancellationToken::new(), CancellationToken::new());
         shared.topics.start();
 
         let mut lookups = JoinSet::new();
-        lookups.spawn(lookup::register_with_all(advertised.clone(), Arc::clone(&shared), leave.clone()));
+        let registering =
+            Registering { advertised: advertised.clone(), tls: lookup_tls, shared: Arc::clone(&shared) };
+        lookups.spawn(registering.with_all(leave.clone()));
         let mut servers = JoinSet::new();
         servers.spawn(tcp::serve(tcp, Arc::clone(&shared), stop.clone()));
-        let app = http::router(http::Served::new(Arc::clone(&shared), advertised), health.clone());
+        servers.spawn(statsd::push(Arc::clone(&shared), advertised.clone(), stop.clone()));
+        let served = http::Served::new(Arc::clone(&shared), advertised, https_address.map(|it| it.port()));
+        let app = http::router(served, health.clone());
+        if let (Some(https), Some(tls)) = (https, &shared.context.tls) {
+            let config = Arc::clone(&tls.https);
+            servers.spawn(punctual_service::http::serve_tls(https, config, app.clone(), stop.clone()));
+        }
         servers.spawn(punctual_service::http::serve(http, app, stop.clone()));
         let folding = punctual_service::metrics::install().upkeep(stop.clone());
         servers.spawn(async move {
@@ -207,13 +256,34 @@ fn accepted(ended: Result<std::io::Result<()>, tokio::task::JoinError>) -> Resul
     ended.map_err(Into::into).flatten().map_err(NodeError::Accept)
 }
 
-fn local(listener: &TcpListener) -> Result<SocketAddr, NodeError> {
-    listener.local_addr().map_err(NodeError::Accept)
+/// Refuses what other machines can reach while nothing asks them who they are. A socket file has its permissions.
+fn refuse_exposed(options: &NodeOptions, with_https: bool) -> Result<(), NodeError> {
+    let asks = !options.auth.auth_http_addresses.is_empty();
+    let http_asks = options.auth.http_auth_required;
+    for (address, flag, authenticated) in [
+        (options.tcp_address.tcp(), TCP_FLAG, asks),
+        (options.http_address.tcp(), HTTP_FLAG, http_asks),
+        (Some(options.tls.https_address), HTTPS_FLAG, http_asks || !with_https),
+    ] {
+        if let Some(address) = address {
+            bind::refuse_exposed(address, flag, authenticated, options.allow_unauthenticated)?;
+        }
+    }
+    let unreachable = options.tcp_address.tcp().is_none() && options.broadcast_tcp_port.is_none();
+    if unreachable && !options.lookupd_tcp_addresses.is_empty() {
+        return Err(NodeError::NothingToRegister);
+    }
+    Ok(())
 }
 
 type Recovered = (Topics, Arc<Context>, DirLock, watch::Receiver<Option<SyncFailure>>);
 
-fn recover(disk: Arc<dyn Disk>, options: NodeOptions) -> Result<Recovered, NodeError> {
+fn recover(
+    disk: Arc<dyn Disk>,
+    options: NodeOptions,
+    tls: Option<NodeTls>,
+    auth: Option<AuthServers>,
+) -> Result<Recovered, NodeError> {
     let dir = std::path::absolute(&options.data_path).map_err(|source| NodeError::Io {
         action: "find",
         path: options.data_path.clone(),
@@ -244,6 +314,8 @@ fn recover(disk: Arc<dyn Disk>, options: NodeOptions) -> Result<Recovered, NodeE
         health: DiskHealth::default(),
         metrics,
         node_id,
+        tls,
+        auth,
         topology: watch::Sender::new(0),
     });
     let topics = Topics::open(dir.join(topics::DIR_NAME), Arc::clone(&context))?;

@@ -1,6 +1,12 @@
 //! How a node is set up. Flags have nsqd's names.
 
-use std::net::SocketAddr;
+mod auth;
+mod compression;
+mod latency;
+mod lookup_tls;
+mod statsd;
+mod tls;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,16 +14,25 @@ use clap::{Args, Parser};
 use humantime::parse_duration;
 use punctual_queue_wire::command::Limits;
 use punctual_queue_wire::identify::IdentifyLimits;
+use punctual_service::socket::Address;
+
+pub use auth::{AuthMethod, AuthOptions};
+pub use compression::CompressionOptions;
+pub use lookup_tls::LookupTlsOptions;
+pub use tls::{ClientAuthPolicy, NodeTlsOptions, TlsMinVersion, TlsRequired};
+
+pub use latency::LatencyOptions;
+pub use statsd::StatsdOptions;
 
 /// Settings of a queue node
 #[derive(Debug, Clone, Args)]
 pub struct NodeOptions {
-    /// Where producers and consumers connect
+    /// Where producers and consumers connect: an address and port, or the path of a socket file
     #[arg(long, env = "PUNCTUAL_QUEUE_TCP_ADDRESS", default_value = "127.0.0.1:4150")]
-    pub tcp_address: SocketAddr,
-    /// Where the HTTP interface listens
+    pub tcp_address: Address,
+    /// Where the HTTP interface listens: an address and port, or the path of a socket file
     #[arg(long, env = "PUNCTUAL_QUEUE_HTTP_ADDRESS", default_value = "127.0.0.1:4151")]
-    pub http_address: SocketAddr,
+    pub http_address: Address,
     /// Listen where other machines can connect although nothing asks them who they are
     #[arg(long, env = "PUNCTUAL_QUEUE_ALLOW_UNAUTHENTICATED")]
     pub allow_unauthenticated: bool,
@@ -39,6 +54,9 @@ pub struct NodeOptions {
     /// A lookup to register with, as host:port of its TCP interface; may be repeated
     #[arg(long = "lookupd-tcp-address", env = "PUNCTUAL_QUEUE_LOOKUPD_TCP_ADDRESS", value_delimiter = ',')]
     pub lookupd_tcp_addresses: Vec<String>,
+    /// TLS towards them
+    #[command(flatten)]
+    pub lookup_tls: LookupTlsOptions,
 
     /// How long a message may be in flight when the consumer does not say
     #[arg(long, env = "PUNCTUAL_QUEUE_MSG_TIMEOUT", default_value = "60s", value_parser = parse_duration)]
@@ -55,6 +73,9 @@ pub struct NodeOptions {
     /// The longest delay a requeue may ask for
     #[arg(long, env = "PUNCTUAL_QUEUE_MAX_REQ_TIMEOUT", default_value = "1h", value_parser = parse_duration)]
     pub max_req_timeout: Duration,
+    /// The longest delay a publish may ask for, with DPUB or defer; by default the same as for a requeue
+    #[arg(long, env = "PUNCTUAL_QUEUE_MAX_DEFER_TIMEOUT", value_parser = parse_duration)]
+    pub max_defer_timeout: Option<Duration>,
     /// The most messages a consumer may have in flight
     #[arg(long, env = "PUNCTUAL_QUEUE_MAX_RDY_COUNT", default_value_t = 2500)]
     pub max_rdy_count: u32,
@@ -70,9 +91,31 @@ pub struct NodeOptions {
     /// The longest output buffer time-out a client may ask for; messages are sent at once in any case
     #[arg(long, env = "PUNCTUAL_QUEUE_MAX_OUTPUT_BUFFER_TIMEOUT", default_value = "30s", value_parser = parse_duration)]
     pub max_output_buffer_timeout: Duration,
+    /// How long messages may be held back when the client does not say; they are sent at once in any case
+    #[arg(long, env = "PUNCTUAL_QUEUE_OUTPUT_BUFFER_TIMEOUT", default_value = "250ms", value_parser = parse_duration)]
+    pub output_buffer_timeout: Duration,
+    /// The shortest output buffer time-out a client may ask for; messages are sent at once in any case
+    #[arg(long, env = "PUNCTUAL_QUEUE_MIN_OUTPUT_BUFFER_TIMEOUT", default_value = "25ms", value_parser = parse_duration)]
+    pub min_output_buffer_timeout: Duration,
     /// When a consumer disconnects, leave its messages in flight until they time out, as nsqd does, instead of delivering them again at once
     #[arg(long, env = "PUNCTUAL_QUEUE_HOLD_ON_DISCONNECT")]
     pub hold_on_disconnect: bool,
+
+    /// TLS
+    #[command(flatten)]
+    pub tls: NodeTlsOptions,
+    /// Compression
+    #[command(flatten)]
+    pub compression: CompressionOptions,
+    /// Authorisation
+    #[command(flatten)]
+    pub auth: AuthOptions,
+    /// What is measured of messages
+    #[command(flatten)]
+    pub latency: LatencyOptions,
+    /// Where statistics are pushed
+    #[command(flatten)]
+    pub statsd: StatsdOptions,
 }
 
 impl Default for NodeOptions {
@@ -94,6 +137,7 @@ impl NodeOptions {
             max_body_bytes: self.max_body_size,
             max_ready_count: self.max_rdy_count,
             max_requeue_delay: self.max_req_timeout,
+            max_publish_delay: self.max_defer_timeout.unwrap_or(self.max_req_timeout),
         }
     }
 
@@ -101,9 +145,12 @@ impl NodeOptions {
         IdentifyLimits {
             max_heartbeat_interval: self.max_heartbeat_interval,
             max_output_buffer_bytes: self.max_output_buffer_size,
+            output_buffer_timeout: self.output_buffer_timeout,
+            min_output_buffer_timeout: self.min_output_buffer_timeout,
             max_output_buffer_timeout: self.max_output_buffer_timeout,
             message_timeout: self.msg_timeout,
             max_message_timeout: self.max_msg_timeout,
+            max_deflate_level: self.compression.max_deflate_level,
             ..IdentifyLimits::default()
         }
     }

@@ -1,14 +1,15 @@
 //! What `/stats` shows.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use punctual_queue_wire::name::{ChannelName, TopicName};
 use serde::Serialize;
 
-use crate::channel::ConnectionId;
-use crate::tcp::Clients;
-use crate::topic::Topic;
-use crate::topics::Topics;
+use crate::channel::{ConnectionId, Consumers};
+use crate::latency::{Latencies, LatencyStats};
+use crate::tcp::Shared;
+use crate::topic::{ChannelHandle, Topic};
 
 /// Which part of it is asked for.
 #[derive(Debug, Clone, Default)]
@@ -28,7 +29,7 @@ pub(crate) struct TopicStats {
     pub(crate) message_count: u64,
     pub(crate) message_bytes: u64,
     pub(crate) paused: bool,
-    pub(crate) e2e_processing_latency: Latency,
+    pub(crate) e2e_processing_latency: LatencyStats,
     /// Messages that were too old before any channel had them; for `/metrics` only.
     #[serde(skip)]
     pub(crate) expired: u64,
@@ -48,14 +49,16 @@ pub(crate) struct ChannelStats {
     pub(crate) client_count: usize,
     pub(crate) clients: Option<Vec<ClientStats>>,
     pub(crate) paused: bool,
-    pub(crate) e2e_processing_latency: Latency,
+    pub(crate) e2e_processing_latency: LatencyStats,
     /// For `/metrics` only.
+    #[serde(skip)]
+    pub(crate) finished: u64,
     #[serde(skip)]
     pub(crate) dropped: Dropped,
 }
 
 /// Messages that left a channel without being finished, by reason.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Dropped {
     pub(crate) emptied: u64,
     pub(crate) sampled: u64,
@@ -81,12 +84,18 @@ pub(crate) struct ClientStats {
     pub(crate) deflate: bool,
     pub(crate) snappy: bool,
     pub(crate) user_agent: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) authed: bool,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) auth_identity: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) auth_identity_url: String,
     pub(crate) topology_zone: String,
     pub(crate) topology_region: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) pub_counts: Vec<PublishCount>,
     pub(crate) tls: bool,
-    pub(crate) tls_cipher_suite: &'static str,
+    pub(crate) tls_cipher_suite: String,
     pub(crate) tls_version: &'static str,
     pub(crate) tls_negotiated_protocol: &'static str,
     pub(crate) tls_negotiated_protocol_is_mutual: bool,
@@ -99,21 +108,16 @@ pub(crate) struct PublishCount {
     pub(crate) count: u64,
 }
 
-/// End-to-end latency, which is not measured.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
-pub(crate) struct Latency {
-    count: u64,
-    percentiles: Option<[u64; 0]>,
-}
-
 /// The topics that `filter` asks for, in the order of their names; `None` for one that does not exist.
-pub(crate) fn topics(topics: &Topics, clients: &Clients, filter: &StatsFilter) -> Option<Vec<TopicStats>> {
-    let known = clients.snapshot();
-    let wanted =
-        |topic: &&std::sync::Arc<Topic>| filter.topic.as_ref().is_none_or(|name| name == topic.name.as_str());
-    let all = topics.all();
-    let mut shown: Vec<_> =
-        all.iter().filter(wanted).map(|topic| topic_stats(topic, &known, filter)).collect();
+pub(crate) fn topics(shared: &Shared, filter: &StatsFilter) -> Option<Vec<TopicStats>> {
+    let look = Look {
+        filter,
+        clients: if filter.without_clients { HashMap::new() } else { shared.clients.snapshot() },
+        percentiles: shared.context.options.latency.percentiles(),
+    };
+    let all = shared.topics.all();
+    let wanted = |topic: &&Arc<Topic>| filter.topic.as_ref().is_none_or(|name| name == topic.name.as_str());
+    let mut shown: Vec<_> = all.iter().filter(wanted).map(|topic| look.at_topic(topic)).collect();
     if shown.is_empty() && filter.topic.is_some() {
         return None;
     }
@@ -123,68 +127,123 @@ pub(crate) fn topics(topics: &Topics, clients: &Clients, filter: &StatsFilter) -
     Some(shown)
 }
 
-fn topic_stats(
-    topic: &Topic,
-    clients: &HashMap<ConnectionId, ClientStats>,
-    filter: &StatsFilter,
-) -> TopicStats {
-    let counts = topic.counts();
-    let channels = topic.channels().into_iter();
-    let wanted =
-        channels.filter(|channel| filter.channel.as_ref().is_none_or(|name| name == channel.name.as_str()));
-    TopicStats {
-        topic_name: topic.name.clone(),
-        channels: wanted.map(|channel| channel_stats(&channel, clients, filter)).collect(),
-        depth: counts.depth,
-        backend_depth: counts.depth,
-        message_count: counts.message_count,
-        message_bytes: counts.message_bytes,
-        paused: counts.paused,
-        e2e_processing_latency: Latency::default(),
-        expired: counts.expired,
+/// What it takes to look at a topic.
+struct Look<'a> {
+    filter: &'a StatsFilter,
+    clients: HashMap<ConnectionId, ClientStats>,
+    percentiles: Vec<f64>,
+}
+
+impl Look<'_> {
+    fn at_topic(&self, topic: &Topic) -> TopicStats {
+        let counts = topic.counts();
+        let mut channels = Vec::new();
+        let mut of_all: Option<Latencies> = None;
+        for channel in topic.channels() {
+            let latencies = channel.latencies();
+            if let Some(latencies) = &latencies {
+                of_all.get_or_insert_default().merge(latencies);
+            }
+            if self.filter.channel.as_ref().is_none_or(|name| name == channel.name.as_str()) {
+                channels.push(self.at_channel(&channel, latencies.as_ref()));
+            }
+        }
+        TopicStats {
+            topic_name: topic.name.clone(),
+            channels,
+            depth: counts.depth,
+            backend_depth: counts.depth,
+            message_count: counts.message_count,
+            message_bytes: counts.message_bytes,
+            paused: counts.paused,
+            e2e_processing_latency: self.latency(of_all.as_ref()),
+            expired: counts.expired,
+        }
+    }
+
+    fn at_channel(&self, handle: &ChannelHandle, latencies: Option<&Latencies>) -> ChannelStats {
+        handle.look(|channel| {
+            let counts = channel.counts();
+            ChannelStats {
+                channel_name: handle.name.clone(),
+                depth: channel.depth(),
+                backend_depth: channel.depth(),
+                in_flight_count: channel.in_flight_count(),
+                deferred_count: channel.deferred_count(),
+                message_count: counts.published,
+                requeue_count: counts.requeued,
+                timeout_count: counts.timed_out,
+                client_count: channel.consumers().len(),
+                clients: (!self.filter.without_clients).then(|| self.at_clients(channel.consumers())),
+                paused: channel.is_paused(),
+                e2e_processing_latency: self.latency(latencies),
+                finished: counts.finished,
+                dropped: Dropped {
+                    emptied: counts.emptied,
+                    sampled: counts.sampled_out,
+                    expired: counts.expired,
+                    corrupt: counts.corrupt,
+                },
+            }
+        })
+    }
+
+    fn at_clients(&self, consumers: &Consumers) -> Vec<ClientStats> {
+        let with_counts = consumers.iter().map(|(id, consumer)| ClientStats {
+            ready_count: consumer.ready_count,
+            in_flight_count: consumer.in_flight,
+            message_count: consumer.message_count,
+            finish_count: consumer.finish_count,
+            requeue_count: consumer.requeue_count,
+            ..self.clients.get(&id).cloned().unwrap_or_default()
+        });
+        let mut shown: Vec<_> = with_counts.collect();
+        shown.sort_by(|a, b| a.remote_address.cmp(&b.remote_address));
+        shown
+    }
+
+    fn latency(&self, latencies: Option<&Latencies>) -> LatencyStats {
+        latencies.map(|latencies| latencies.summary(&self.percentiles)).unwrap_or_default()
     }
 }
 
-fn channel_stats(
-    handle: &crate::topic::ChannelHandle,
-    clients: &HashMap<ConnectionId, ClientStats>,
-    filter: &StatsFilter,
-) -> ChannelStats {
-    handle.look(|channel| {
-        let counts = channel.counts();
-        let consumers = channel.consumers();
-        let shown = (!filter.without_clients).then(|| {
-            let with_counts = consumers.iter().map(|(id, consumer)| ClientStats {
-                ready_count: consumer.ready_count,
-                in_flight_count: consumer.in_flight,
-                message_count: consumer.message_count,
-                finish_count: consumer.finish_count,
-                requeue_count: consumer.requeue_count,
-                ..clients.get(&id).cloned().unwrap_or_default()
-            });
-            let mut shown: Vec<_> = with_counts.collect();
-            shown.sort_by(|a, b| a.remote_address.cmp(&b.remote_address));
-            shown
-        });
-        ChannelStats {
-            channel_name: handle.name.clone(),
-            depth: channel.depth(),
-            backend_depth: channel.depth(),
-            in_flight_count: channel.in_flight_count(),
-            deferred_count: channel.deferred_count(),
-            message_count: counts.published,
-            requeue_count: counts.requeued,
-            timeout_count: counts.timed_out,
-            client_count: consumers.len(),
-            clients: shown,
-            paused: channel.is_paused(),
-            e2e_processing_latency: Latency::default(),
-            dropped: Dropped {
-                emptied: counts.emptied,
-                sampled: counts.sampled_out,
-                expired: counts.expired,
-                corrupt: counts.corrupt,
-            },
+#[cfg(test)]
+impl TopicStats {
+    /// One of which nothing else is known.
+    pub(crate) fn named(topic_name: TopicName) -> Self {
+        Self {
+            topic_name,
+            channels: Vec::new(),
+            depth: 0,
+            backend_depth: 0,
+            message_count: 0,
+            message_bytes: 0,
+            paused: false,
+            e2e_processing_latency: LatencyStats::default(),
+            expired: 0,
         }
-    })
+    }
+}
+
+#[cfg(test)]
+impl ChannelStats {
+    /// One of which nothing else is known.
+    pub(crate) fn named(channel_name: ChannelName) -> Self {
+        Self {
+            channel_name,
+            depth: 0,
+            backend_depth: 0,
+            in_flight_count: 0,
+            deferred_count: 0,
+            message_count: 0,
+            requeue_count: 0,
+            timeout_count: 0,
+            client_count: 0,
+            clients: None,
+            paused: false,
+            e2e_processing_latency: LatencyStats::default(),
+            finished: 0,
+            dropped: Dropped::default(),
+        }
+    }
 }

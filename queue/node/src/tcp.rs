@@ -1,16 +1,19 @@
 //! The TCP interface: NSQ's protocol.
 
 mod answers;
+mod authorize;
 mod clients;
 mod connection;
 mod execute;
+mod identify;
 mod subscription;
+mod transport;
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use punctual_service::socket::Listener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -35,7 +38,7 @@ pub(crate) struct Shared {
 /// # Errors
 /// When the listener breaks; what happens on one connection ends that one only.
 pub(crate) async fn serve(
-    listener: TcpListener,
+    listener: Listener,
     shared: Arc<Shared>,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
@@ -47,8 +50,6 @@ pub(crate) async fn serve(
             Some(ended) = connections.join_next() => report(ended),
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
-                    // A socket that refuses is about to fail anyway.
-                    let _best_effort = stream.set_nodelay(true);
                     let connection = Connection::new(stream, peer, Arc::clone(&shared));
                     connections.spawn(connection.run(stop.clone()));
                 }

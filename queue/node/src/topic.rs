@@ -33,6 +33,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::channel::{Channel, Origin};
 use crate::error::TopicError;
+use crate::latency::LatencyMeter;
 use crate::message::{Batch, Sequence};
 use crate::node::Context;
 pub(crate) use channel_handle::{ChannelHandle, NotAdded};
@@ -301,7 +302,8 @@ impl Core {
                 max_message_timeout: context.options.max_msg_timeout,
             };
             let name = recovered.name;
-            let handle = ChannelHandle::new(name.clone(), number, Channel::new(origin), Arc::clone(keeper));
+            let (channel, latency) = (Channel::new(origin), LatencyMeter::of(context));
+            let handle = ChannelHandle::new(name.clone(), number, channel, latency, Arc::clone(keeper));
             (name, Arc::new(handle))
         });
         Self {

@@ -7,6 +7,8 @@ use punctual_queue_client::{
     connection::{ConnectionOptions, OutputBuffer},
     consumer::{BackoffOptions, ConsumerOptions},
     producer::ProducerOptions,
+    tls::{ClientTls, TlsOptions},
+    transport::Compression,
 };
 use punctual_queue_wire::identify::NSQ_VERSION;
 use punctual_queue_wire::name::{ChannelName, TopicName};
@@ -32,6 +34,11 @@ pub struct ClientSettings {
     pub requeue_delay: Duration,
     /// The longest that it is put off.
     pub max_requeue_delay: Duration,
+    speaks_tls: bool,
+    tls: TlsOptions,
+    snappy: bool,
+    deflate: bool,
+    deflate_level: u8,
 }
 
 impl ClientSettings {
@@ -56,15 +63,29 @@ impl ClientSettings {
             max_attempts: None,
             requeue_delay: Duration::from_secs(90),
             max_requeue_delay: Duration::from_secs(15 * 60),
+            speaks_tls: false,
+            tls: TlsOptions::default(),
+            snappy: false,
+            deflate: false,
+            deflate_level: 6,
         }
     }
 
     /// Changes them by these options, one after another.
     ///
     /// # Errors
-    /// There is no such option, it is not supported, or its value is wrong.
+    /// There is no such option, it is not supported, its value is wrong, or TLS cannot be set up as they say.
     pub fn apply(&mut self, options: &[ClientOption]) -> Result<(), ClientOptionError> {
-        options.iter().try_for_each(|option| option.apply(self))
+        options.iter().try_for_each(|option| option.apply(self))?;
+        self.connection.transport.compression = match (self.snappy, self.deflate) {
+            (true, true) => return Err(ClientOptionError::BothCompressions),
+            (true, false) => Some(Compression::Snappy),
+            (false, true) => Some(Compression::Deflate { level: self.deflate_level }),
+            (false, false) => None,
+        };
+        let load = || ClientTls::load(&self.tls).map_err(ClientOptionError::Tls);
+        self.connection.transport.tls = self.speaks_tls.then(load).transpose()?;
+        Ok(())
     }
 
     /// A consumer's options; where from is to be added.

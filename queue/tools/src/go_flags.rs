@@ -16,7 +16,7 @@ use clap::{Arg, ArgAction, Command};
 
 pub use self::call::{Call, as_text, call, command};
 pub use self::error::FlagError;
-pub use self::given::Given;
+pub use self::given::{Given, boolean};
 pub use self::usage::usage;
 
 /// How a flag takes its value.

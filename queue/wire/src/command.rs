@@ -184,8 +184,10 @@ pub struct Limits {
     pub max_body_bytes: u32,
     /// The highest count RDY may set.
     pub max_ready_count: u32,
-    /// REQ's delay is cut down to this, DPUB's refused above it.
+    /// REQ's delay is cut down to this.
     pub max_requeue_delay: Duration,
+    /// DPUB's delay is refused above this.
+    pub max_publish_delay: Duration,
 }
 
 impl Default for Limits {
@@ -196,6 +198,7 @@ impl Default for Limits {
             max_body_bytes: 5 * 1024 * 1024,
             max_ready_count: 2_500,
             max_requeue_delay: Duration::from_secs(3_600),
+            max_publish_delay: Duration::from_secs(3_600),
         }
     }
 }

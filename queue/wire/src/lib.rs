@@ -17,6 +17,8 @@ pub mod bodies;
 
 pub mod command;
 
+pub mod compress;
+
 pub mod identify;
 
 pub mod error;

@@ -40,6 +40,7 @@ impl Channel {
                 deadline: now + timeout,
                 latest_deadline: now + self.max_message_timeout,
                 attempts,
+                timestamp_ns: message.timestamp_ns,
             });
             out.push(Delivery { consumer: id, message, attempts });
         }

@@ -15,6 +15,8 @@ pub(super) enum Answer {
     Ping(String),
     /// The same when the node is not well.
     Unhealthy(String),
+    /// What is wrong with a request, in words.
+    Refusal(String),
 }
 
 impl IntoResponse for Answer {
@@ -27,14 +29,20 @@ impl IntoResponse for Answer {
             Self::Unhealthy(text) => {
                 (StatusCode::INTERNAL_SERVER_ERROR, [(header::CONTENT_TYPE, TEXT)], text).into_response()
             }
+            Self::Refusal(text) => {
+                (StatusCode::BAD_REQUEST, [(header::CONTENT_TYPE, TEXT)], text).into_response()
+            }
         }
     }
 }
 
-/// An error answer.
+/// An error answer. One to a body that is too large closes the connection, because the rest of it may still come.
 pub(super) fn failure(error: &HttpError) -> Response {
     let mut response = with_nsq_header(error.body().into_response(), Some(JSON));
     *response.status_mut() = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    if response.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     response
 }
 

@@ -1,18 +1,22 @@
-//! `/config/NAME`: what the node is set to, under nsqd's names, and the setting that can be changed while it runs.
+//! `/config/NAME`: what the node is set to, under nsqd's names, and what can be changed while it runs.
 
-use std::time::Duration;
+mod values;
 
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::Method;
 use punctual_queue_wire::http::HttpError;
-use serde_json::json;
+use punctual_service::log;
+use tracing::level_filters::LevelFilter;
 
 use super::Served;
 use super::answer::Answer;
 
 /// The lookups to register with.
 const LOOKUPS: &str = "nsqlookupd_tcp_addresses";
+
+/// What the process logs.
+const LOG_LEVEL: &str = "log_level";
 
 const INVALID_OPTION: HttpError = HttpError::new(400, "INVALID_OPTION");
 const INVALID_VALUE: HttpError = HttpError::new(400, "INVALID_VALUE");
@@ -43,11 +47,16 @@ impl Served {
         if body.is_empty() {
             return Err(INVALID_SIZE);
         }
-        if option != LOOKUPS {
-            return Err(INVALID_OPTION);
+        match option {
+            LOOKUPS => self.change_lookups(&body),
+            LOG_LEVEL => change_log_level(&body),
+            _ => Err(INVALID_OPTION),
         }
+    }
+
+    fn change_lookups(&self, body: &[u8]) -> Result<(), HttpError> {
         // Go takes `null` for an empty list.
-        let addresses: Option<Vec<String>> = serde_json::from_slice(&body).map_err(|_| INVALID_VALUE)?;
+        let addresses: Option<Vec<String>> = serde_json::from_slice(body).map_err(|_| INVALID_VALUE)?;
         let addresses = addresses.unwrap_or_default();
         if !addresses.iter().all(|address| is_dialable(address)) {
             return Err(INVALID_VALUE);
@@ -56,36 +65,22 @@ impl Served {
         self.shared.context.set_lookups(addresses);
         Ok(())
     }
-
-    fn value(&self, option: &str) -> Option<Answer> {
-        let context = &self.shared.context;
-        let (options, peer) = (&context.options, &self.advertised.0);
-        Some(match option {
-            LOOKUPS => Answer::Json(json!(*context.lookups().borrow())),
-            "tcp_address" => Answer::Text(options.tcp_address.to_string()),
-            "http_address" => Answer::Text(options.http_address.to_string()),
-            "data_path" => Answer::Text(options.data_path.display().to_string()),
-            "broadcast_address" => Answer::Text(peer.broadcast_address.clone()),
-            "broadcast_tcp_port" => Answer::Json(json!(peer.tcp_port)),
-            "broadcast_http_port" => Answer::Json(json!(peer.http_port)),
-            "msg_timeout" => nanoseconds(options.msg_timeout),
-            "max_msg_timeout" => nanoseconds(options.max_msg_timeout),
-            "max_msg_size" => Answer::Json(json!(options.max_msg_size)),
-            "max_body_size" => Answer::Json(json!(options.max_body_size)),
-            "max_req_timeout" => nanoseconds(options.max_req_timeout),
-            "max_rdy_count" => Answer::Json(json!(options.max_rdy_count)),
-            "max_channel_consumers" => Answer::Json(json!(options.max_channel_consumers)),
-            "max_heartbeat_interval" => nanoseconds(options.max_heartbeat_interval),
-            "max_output_buffer_size" => Answer::Json(json!(options.max_output_buffer_size)),
-            "max_output_buffer_timeout" => nanoseconds(options.max_output_buffer_timeout),
-            _ => return None,
-        })
-    }
 }
 
-/// How Go writes a duration.
-fn nanoseconds(duration: Duration) -> Answer {
-    Answer::Json(json!(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)))
+fn change_log_level(body: &[u8]) -> Result<(), HttpError> {
+    let level = match body.to_ascii_lowercase().as_slice() {
+        b"debug" => LevelFilter::DEBUG,
+        b"info" => LevelFilter::INFO,
+        b"warn" => LevelFilter::WARN,
+        b"error" => LevelFilter::ERROR,
+        // What ends a process is told by the process that ends.
+        b"fatal" => LevelFilter::OFF,
+        _ => return Err(INVALID_VALUE),
+    };
+    // Refused where the node is a part of a program with a log of its own.
+    log::set_level(level).then_some(()).ok_or(HttpError::INTERNAL_ERROR)?;
+    tracing::info!(%level, "the log level was changed over HTTP");
+    Ok(())
 }
 
 /// An address without a port would be dialled in vain for ever.

@@ -1,8 +1,9 @@
 //! Publishing over HTTP.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody};
 use bytes::Buf;
 use punctual_queue_wire::bodies::{Bodies, Packing};
 use punctual_queue_wire::http::{HttpError, Query};
@@ -11,7 +12,7 @@ use punctual_queue_wire::name::TopicName;
 use super::Served;
 use super::answer::Answer;
 use crate::error::TopicError;
-use crate::topic::received;
+use crate::topic::{Topic, received};
 
 /// nsqd's only word for what could not be stored.
 const EXITING: HttpError = HttpError::new(503, "EXITING");
@@ -25,22 +26,15 @@ impl Served {
         query: Result<Query, HttpError>,
         body: Body,
     ) -> Result<Answer, HttpError> {
-        let limits = &self.shared.context.limits;
-        let body = read(body, limits.max_message_bytes, "MSG_TOO_BIG").await?;
+        let max_bytes = self.shared.context.limits.max_message_bytes;
+        let body = read(body, max_bytes, "MSG_TOO_BIG").await?;
         if body.is_empty() {
             return Err(HttpError::new(400, "MSG_EMPTY"));
         }
         let query = query?;
-        let topic = topic_of(&query)?;
-        let invalid_delay = HttpError::new(400, "INVALID_DEFER");
-        let delay = match query.get("defer") {
-            None => Duration::ZERO,
-            Some(text) => text.parse().map(Duration::from_millis).map_err(|_| invalid_delay.clone())?,
-        };
-        if delay > limits.max_requeue_delay {
-            return Err(invalid_delay);
-        }
-        self.hand_in(&topic, Bodies::from_iter([body]), delay).await
+        let topic = self.topic_of(&query).await?;
+        let delay = self.delay_of(&query)?;
+        hand_in(&topic, Bodies::from_iter([body]), delay).await
     }
 
     pub(super) async fn publish_many(
@@ -48,13 +42,15 @@ impl Served {
         query: Result<Query, HttpError>,
         body: Body,
     ) -> Result<Answer, HttpError> {
+        const TOO_BIG: &str = "BODY_TOO_BIG";
         let limits = &self.shared.context.limits;
-        let body = read(body, limits.max_body_bytes, "BODY_TOO_BIG").await?;
+        refuse_announced(&body, limits.max_body_bytes, TOO_BIG)?;
         let query = query?;
-        let topic = topic_of(&query)?;
-        let is_binary = query.get("binary").is_some_and(|binary| !matches!(binary, "false" | "0"));
+        let topic = self.topic_of(&query).await?;
+        let delay = self.delay_of(&query)?;
+        let body = read(body, limits.max_body_bytes, TOO_BIG).await?;
         let max_bytes = limits.max_message_bytes as usize;
-        let bodies = if is_binary {
+        let bodies = if is_binary(&query) {
             binary_bodies(body, limits.max_mpub_messages(), max_bytes)?
         } else {
             text_bodies(&body, max_bytes)?
@@ -62,13 +58,43 @@ impl Served {
         if bodies.is_empty() {
             return Ok(Answer::Text("OK".to_owned()));
         }
-        self.hand_in(&topic, bodies, Duration::ZERO).await
+        hand_in(&topic, bodies, delay).await
     }
 
-    async fn hand_in(&self, topic: &TopicName, bodies: Bodies, delay: Duration) -> Result<Answer, HttpError> {
-        let topic = self.shared.topics.get_or_create(topic).await.map_err(|e| not_stored(&e))?;
-        received(topic.publish(bodies, delay)).await.map_err(|e| not_stored(&e))?;
-        Ok(Answer::Text("OK".to_owned()))
+    /// The topic to publish to, made where there is none.
+    async fn topic_of(&self, query: &Query) -> Result<Arc<Topic>, HttpError> {
+        let name = query.require("topic", "MISSING_ARG_TOPIC")?;
+        let name = name.parse::<TopicName>().map_err(|_| HttpError::new(400, "INVALID_TOPIC"))?;
+        self.shared.topics.get_or_create(&name).await.map_err(|e| not_stored(&e))
+    }
+
+    fn delay_of(&self, query: &Query) -> Result<Duration, HttpError> {
+        let Some(given) = query.get("defer") else { return Ok(Duration::ZERO) };
+        let delay_ms = given.parse::<i64>().ok().and_then(|delay_ms| u64::try_from(delay_ms).ok());
+        let longest = self.shared.context.limits.max_publish_delay;
+        delay_ms
+            .map(Duration::from_millis)
+            .filter(|delay| *delay <= longest)
+            .ok_or(HttpError::new(400, "INVALID_DEFER"))
+    }
+}
+
+async fn hand_in(topic: &Arc<Topic>, bodies: Bodies, delay: Duration) -> Result<Answer, HttpError> {
+    received(topic.publish(bodies, delay)).await.map_err(|e| not_stored(&e))?;
+    Ok(Answer::Text("OK".to_owned()))
+}
+
+fn is_binary(query: &Query) -> bool {
+    match query.get("binary") {
+        None | Some("false" | "0") => false,
+        Some("true" | "1") => true,
+        Some(other) => {
+            tracing::warn!(
+                binary = other,
+                "a deprecated value of the parameter binary of /mpub; it means true"
+            );
+            true
+        }
     }
 }
 
@@ -76,12 +102,16 @@ fn not_stored(error: &TopicError) -> HttpError {
     if error.is_full() { DISK_FULL } else { EXITING }
 }
 
-fn topic_of(query: &Query) -> Result<TopicName, HttpError> {
-    let name = query.require("topic", "MISSING_ARG_TOPIC")?;
-    name.parse().map_err(|_| HttpError::new(400, "INVALID_TOPIC"))
+/// Refuses a body that is too large by its own account, before any of it is read.
+fn refuse_announced(body: &Body, max_bytes: u32, too_big: &'static str) -> Result<(), HttpError> {
+    if body.size_hint().lower() > u64::from(max_bytes) {
+        return Err(HttpError::new(413, too_big));
+    }
+    Ok(())
 }
 
 async fn read(body: Body, max_bytes: u32, too_big: &'static str) -> Result<Bytes, HttpError> {
+    refuse_announced(&body, max_bytes, too_big)?;
     // A body that breaks off is reported like one that is too long: nobody is left to read the answer.
     axum::body::to_bytes(body, max_bytes as usize).await.map_err(|_| HttpError::new(413, too_big))
 }

@@ -7,19 +7,24 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use punctual_queue_wire::bodies::Packing;
-use punctual_queue_wire::command::{Command, CommandName, CommandReader, ConnectionState, Standing};
+use punctual_queue_wire::command::{
+    BodyOf, Command, CommandName, ConnectionState, Head, PendingBody, Standing,
+};
 use punctual_queue_wire::error::ProtocolError;
 use punctual_queue_wire::frame::{self, MAGIC_V2};
 use punctual_queue_wire::identify::ConnectionSettings;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use punctual_service::socket::Stream;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
 use super::answers::Answers;
+use super::authorize::Grant;
+use super::identify::Upgrade;
 use super::subscription::Subscription;
-use crate::channel::ConnectionId;
+use super::transport::Transport;
+use crate::channel::{ConnectionId, Delivery};
+use crate::options::TlsRequired;
 use crate::stats::ClientStats;
 use crate::topic::{Mailbox, Topic};
 
@@ -30,6 +35,9 @@ const MAGIC_TIMEOUT: Duration = Duration::from_secs(30);
 const MIN_READ_BYTES: usize = 512;
 const MAX_READ_BYTES: usize = 256 * 1024;
 
+/// Messages are written in pieces of about this size, so that no more of them is copied than the socket takes.
+const WRITTEN_BYTES: usize = 256 * 1024;
+
 /// How long to let a client read the error it is being closed for.
 const LINGER: Duration = Duration::from_millis(500);
 
@@ -38,9 +46,12 @@ const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
 pub(super) struct Connection {
     pub(super) id: ConnectionId,
-    stream: TcpStream,
+    /// Empty through a socket file.
+    pub(super) remote_ip: String,
+    pub(super) transport: Transport,
     pub(super) shared: Arc<Shared>,
-    pub(super) commands: CommandReader,
+    /// A command whose body has not come entirely.
+    pending: Option<PendingBody>,
     pub(super) input: BytesMut,
     pub(super) output: BytesMut,
     pub(super) answers: Answers,
@@ -48,6 +59,13 @@ pub(super) struct Connection {
     pub(super) state: ConnectionState,
     pub(super) subscription: Option<Subscription>,
     pub(super) mailbox: Arc<Mailbox>,
+    /// Taken from the mailbox, and not yet written.
+    deliveries: std::vec::IntoIter<Delivery>,
+    /// What the connection is about to change into.
+    pub(super) upgrade: Option<Upgrade>,
+    /// The name in the client's certificate.
+    pub(super) common_name: String,
+    pub(super) grant: Option<Box<Grant>>,
     /// The topic last published to.
     pub(super) topic: Option<Arc<Topic>>,
     pub(super) gathered: Gathered,
@@ -83,13 +101,14 @@ impl From<io::Error> for End {
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) -> Self {
-        let ip = peer.ip().to_string();
+    pub(super) fn new(stream: Stream, peer: Option<SocketAddr>, shared: Arc<Shared>) -> Self {
+        let remote_ip = peer.map_or_else(String::new, |peer| peer.ip().to_string());
         let id = shared.clients.add(ClientStats {
-            client_id: ip.clone(),
-            hostname: ip,
+            client_id: remote_ip.clone(),
+            hostname: remote_ip.clone(),
             version: "V2",
-            remote_address: peer.to_string(),
+            // Go's word for the other end of a socket file.
+            remote_address: peer.map_or_else(|| "@".to_owned(), |peer| peer.to_string()),
             connect_ts: shared.context.clock.now().timestamp(),
             ..ClientStats::default()
         });
@@ -98,9 +117,10 @@ impl Connection {
         let now = Instant::now();
         Self {
             id,
-            stream,
+            remote_ip,
+            transport: Transport::new(stream),
             shared,
-            commands: CommandReader::default(),
+            pending: None,
             input: BytesMut::new(),
             output: BytesMut::new(),
             answers: Answers::default(),
@@ -108,6 +128,10 @@ impl Connection {
             state: ConnectionState::Connected,
             subscription: None,
             mailbox: Arc::default(),
+            deliveries: Vec::new().into_iter(),
+            upgrade: None,
+            common_name: String::new(),
+            grant: None,
             topic: None,
             gathered: Gathered::Nothing,
             heartbeat_at: now,
@@ -136,10 +160,16 @@ impl Connection {
     }
 
     async fn greet(&mut self) -> Result<(), End> {
-        let mut magic = [0; MAGIC_V2.len()];
-        timeout(MAGIC_TIMEOUT, self.stream.read_exact(&mut magic)).await.map_err(|_| End::Closed)??;
+        let deadline = Instant::now() + MAGIC_TIMEOUT;
+        while self.input.len() < MAGIC_V2.len() {
+            self.input.reserve(MIN_READ_BYTES);
+            let read = tokio::time::timeout_at(deadline, self.transport.read(&mut self.input));
+            if read.await.map_err(|_| End::Closed)?? == 0 {
+                return Err(End::Closed);
+            }
+        }
         self.restart_timers();
-        if magic == *MAGIC_V2 {
+        if self.input.split_to(MAGIC_V2.len()) == MAGIC_V2[..] {
             return Ok(());
         }
         self.answers.error(&ProtocolError::BadProtocol, &mut self.output);
@@ -147,27 +177,39 @@ impl Connection {
     }
 
     async fn serve(&mut self, stop: &CancellationToken) -> Result<(), End> {
+        // What came with the magic.
+        self.execute_all().await?;
         loop {
+            self.encode_deliveries();
             self.write().await?;
             if self.answers.fatal && self.answers.is_empty() {
                 return self.close().await;
             }
-            let heartbeats = self.settings.heartbeat_interval.is_some();
-            let reads = !self.answers.fatal && !self.answers.is_full();
+            if self.answers.is_empty()
+                && let Some(upgrade) = self.upgrade.take()
+            {
+                Box::pin(self.start(upgrade)).await?; // boxed, for idle connections do without
+                self.execute_all().await?;
+                continue;
+            }
+            // Nothing may come between the answer that announces an upgrade and the upgrade.
+            let heartbeats = self.settings.heartbeat_interval.is_some() && self.upgrade.is_none();
+            let reads = !self.answers.fatal && !self.answers.is_full() && self.upgrade.is_none();
             if reads {
                 self.input.reserve(self.read_bytes);
             }
             tokio::select! {
-                () = self.mailbox.news() => {
+                () = self.mailbox.news(), if self.deliveries.len() == 0 => {
                     if self.mailbox.is_closed() {
                         return Err(End::Closed);
                     }
-                    self.take_deliveries();
+                    self.deliveries = self.mailbox.take().into_iter();
                 }
+                () = std::future::ready(()), if self.deliveries.len() > 0 => {}
                 result = self.answers.first(), if !self.answers.is_empty() => {
                     self.answers.settle(result, &mut self.output);
                 }
-                read = self.stream.read_buf(&mut self.input), if reads => self.on_read(read?).await?,
+                read = self.transport.read(&mut self.input), if reads => self.on_read(read?).await?,
                 () = sleep_until(self.heartbeat_at), if heartbeats => self.heartbeat(),
                 () = sleep_until(self.silent_until), if heartbeats && reads => return Err(End::Closed),
                 () = stop.cancelled() => return self.finish().await,
@@ -177,7 +219,7 @@ impl Connection {
 
     async fn on_read(&mut self, bytes: usize) -> Result<(), End> {
         if bytes == 0 {
-            if let Some(error) = self.commands.at_end() {
+            if let Some(error) = self.pending.as_ref().map(PendingBody::at_end) {
                 self.answers.error(&error, &mut self.output);
                 return self.finish().await;
             }
@@ -197,13 +239,8 @@ impl Connection {
     /// Carries out all commands that have arrived; says whether there was one.
     async fn execute_all(&mut self) -> Result<bool, End> {
         let mut any = false;
-        while !self.answers.fatal {
-            let standing = Standing {
-                state: self.state,
-                heartbeats: self.settings.heartbeat_interval.is_some(),
-                lacks_tls: false,
-            };
-            match self.commands.next(&mut self.input, standing, &self.shared.context.limits) {
+        while !self.answers.fatal && self.upgrade.is_none() {
+            match self.next_command().await {
                 Ok(Some(command)) => {
                     any = true;
                     self.execute(command).await;
@@ -222,11 +259,50 @@ impl Connection {
         Ok(any)
     }
 
-    fn take_deliveries(&mut self) {
-        for delivery in self.mailbox.take() {
-            let message = delivery.message;
+    /// Takes the next command off the input; `None` until it is complete.
+    async fn next_command(&mut self) -> Result<Option<Command>, ProtocolError> {
+        let (context, standing) = (Arc::clone(&self.shared.context), self.standing());
+        let mut body = match self.pending.take() {
+            Some(body) => body,
+            None => match Head::take(&mut self.input, standing, &context.limits)? {
+                None => return Ok(None),
+                Some(Head::Whole(command)) => return Ok(Some(command)),
+                Some(Head::Body(body)) => {
+                    if context.auth.is_some() {
+                        self.authorize_early(body.of()).await?;
+                    }
+                    body
+                }
+            },
+        };
+        let command = body.take(&mut self.input, &context.limits)?;
+        if command.is_none() {
+            self.pending = Some(body);
+        }
+        Ok(command)
+    }
+
+    /// Who may not publish many messages is told so before they are awaited.
+    async fn authorize_early(&mut self, of: &BodyOf) -> Result<(), ProtocolError> {
+        let BodyOf::Mpub { topic } = of else { return Ok(()) };
+        Box::pin(self.authorize(CommandName::Mpub, topic, None)).await
+    }
+
+    fn standing(&self) -> Standing {
+        let demanded = self.shared.context.options.tls.required() != TlsRequired::False;
+        Standing {
+            state: self.state,
+            heartbeats: self.settings.heartbeat_interval.is_some(),
+            lacks_tls: demanded && self.transport.tls().is_none(),
+        }
+    }
+
+    fn encode_deliveries(&mut self) {
+        while self.output.len() < WRITTEN_BYTES
+            && let Some(Delivery { message, attempts, .. }) = self.deliveries.next()
+        {
             let id = message.sequence.id();
-            let head = frame::message_head(id, message.timestamp_ns, delivery.attempts, message.body.len());
+            let head = frame::message_head(id, message.timestamp_ns, attempts, message.body.len());
             self.output.extend_from_slice(&head);
             self.output.extend_from_slice(&message.body);
         }
@@ -257,11 +333,7 @@ impl Connection {
         if self.output.is_empty() {
             return Ok(());
         }
-        let write = self.stream.write_all(&self.output);
-        match self.settings.heartbeat_interval {
-            Some(deadline) => timeout(deadline, write).await.map_err(|_| End::Closed)??,
-            None => write.await?,
-        }
+        self.transport.write_all(&self.output, self.settings.heartbeat_interval).await?;
         if self.output.capacity() > MAX_READ_BYTES {
             self.output = BytesMut::new();
         } else {
@@ -284,14 +356,8 @@ impl Connection {
     /// take it back.
     async fn close(&mut self) -> Result<(), End> {
         self.write().await?;
-        self.stream.shutdown().await?;
-        let mut rest = [0; 4096];
-        let drain = async {
-            while let Ok(read) = self.stream.read(&mut rest).await
-                && read > 0
-            {}
-        };
-        let _ended_or_late = timeout(LINGER, drain).await;
+        self.transport.shutdown().await?;
+        let _ended_or_late = timeout(LINGER, self.transport.discard()).await;
         Err(End::Closed)
     }
 }

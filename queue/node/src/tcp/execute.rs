@@ -8,7 +8,6 @@ use punctual_queue_wire::bodies::{Bodies, Packing};
 use punctual_queue_wire::command::{Command, CommandName, ConnectionState};
 use punctual_queue_wire::error::{NotHeld, ProtocolError};
 use punctual_queue_wire::frame;
-use punctual_queue_wire::identify::{IdentifyAnswer, IdentifyRequest};
 use punctual_queue_wire::message::MessageId;
 use punctual_queue_wire::name::{ChannelName, TopicName};
 
@@ -48,7 +47,7 @@ impl Connection {
                 }
             }
             Command::Identify(body) => self.identify(&body),
-            Command::Auth(_) => self.error(&ProtocolError::AuthDisabled),
+            Command::Auth(secret) => Box::pin(self.authenticate(&secret)).await,
             Command::Sub { topic, channel } => self.subscribe(topic, channel).await,
             Command::Cls => self.close_wait(),
         }
@@ -111,6 +110,15 @@ impl Connection {
 
     /// The topic to publish to, made where there is none; the failure to do so is answered.
     async fn current_topic(&mut self, command: CommandName, name: &TopicName) -> Option<Arc<Topic>> {
+        // An MPUB's was looked at before its body was read.
+        if self.shared.context.auth.is_some()
+            && command != CommandName::Mpub
+            && let Err(error) = Box::pin(self.authorize(command, name, None)).await
+        {
+            self.carry_out_gathered();
+            self.error(&error);
+            return None;
+        }
         if let Some(topic) = &self.topic
             && topic.name == *name
             && !topic.is_retired()
@@ -130,37 +138,12 @@ impl Connection {
         }
     }
 
-    fn identify(&mut self, body: &[u8]) {
-        let context = Arc::clone(&self.shared.context);
-        let limits = &context.identify_limits;
-        let applied = IdentifyRequest::from_json(body)
-            .and_then(|request| self.settings.apply(&request, limits).map(|()| request));
-        let request = match applied {
-            Ok(request) => request,
-            Err(error) => return self.error(&error),
-        };
-        let sample_rate = self.settings.sample_rate;
-        self.shared.clients.update(self.id, |stats| {
-            stats.client_id.clone_from(&request.client_id);
-            stats.hostname.clone_from(&request.hostname);
-            stats.user_agent.clone_from(&request.user_agent);
-            stats.topology_region.clone_from(&request.topology_region);
-            stats.topology_zone.clone_from(&request.topology_zone);
-            stats.sample_rate = sample_rate;
-        });
-        self.restart_timers();
-        if !request.feature_negotiation {
-            return self.answers.response(frame::OK, &mut self.output);
-        }
-        let answer = IdentifyAnswer {
-            max_rdy_count: context.options.max_rdy_count,
-            node_id: request.node_id.then(|| context.node_id.to_string()),
-            ..IdentifyAnswer::granting(&self.settings, limits)
-        };
-        self.answers.response(&answer.to_json(), &mut self.output);
-    }
-
     async fn subscribe(&mut self, topic: TopicName, channel: ChannelName) {
+        if self.shared.context.auth.is_some()
+            && let Err(error) = Box::pin(self.authorize(CommandName::Sub, &topic, Some(&channel))).await
+        {
+            return self.error(&error);
+        }
         let names = (&topic, &channel);
         match Subscription::join(&self.shared, self.id, names, &self.settings, &self.mailbox).await {
             Ok(subscription) => {
@@ -204,7 +187,7 @@ impl Connection {
         self.shared.clients.update(self.id, |stats| stats.state = shown_as);
     }
 
-    fn error(&mut self, error: &ProtocolError) {
+    pub(super) fn error(&mut self, error: &ProtocolError) {
         self.answers.error(error, &mut self.output);
     }
 }

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use super::mailbox::Mailbox;
 use super::record::ChannelNumber;
 use crate::channel::{Channel, ConnectionId, Consumer};
+use crate::latency::{Latencies, LatencyMeter};
 
 /// One channel. The lock is held for computing only, never for I/O.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub(crate) struct ChannelHandle {
 struct Live {
     channel: Channel,
     mailboxes: HashMap<ConnectionId, Arc<Mailbox>, RandomState>,
+    /// `None` while nobody wants to know.
+    latency: Option<LatencyMeter>,
     deleted: bool,
 }
 
@@ -43,10 +46,14 @@ impl ChannelHandle {
     pub(super) fn new(
         name: ChannelName,
         number: ChannelNumber,
-        channel: Channel,
+        mut channel: Channel,
+        latency: Option<LatencyMeter>,
         keeper: Arc<Notify>,
     ) -> Self {
-        let live = Live { channel, mailboxes: HashMap::default(), deleted: false };
+        if latency.is_some() {
+            channel.watch_finished();
+        }
+        let live = Live { channel, mailboxes: HashMap::default(), latency, deleted: false };
         Self { name, number, live: Mutex::new(live), keeper }
     }
 
@@ -73,6 +80,9 @@ impl ChannelHandle {
     fn work<R>(&self, live: &mut Live, work: impl FnOnce(&mut Channel, Instant) -> R) -> R {
         let now = Instant::now();
         let result = work(&mut live.channel, now);
+        if let Some(latency) = &mut live.latency {
+            latency.finished(&live.channel.take_finished(), now);
+        }
         let mut deliveries = Vec::new();
         live.channel.deliver(now, &mut deliveries);
         for delivery in deliveries {
@@ -86,6 +96,11 @@ impl ChannelHandle {
     /// Looks at the channel without giving it anything to do.
     pub(crate) fn look<R>(&self, look: impl FnOnce(&Channel) -> R) -> R {
         look(&self.live.lock().channel)
+    }
+
+    /// How long messages took that were finished lately; `None` if that is not measured.
+    pub(crate) fn latencies(&self) -> Option<Latencies> {
+        self.live.lock().latency.as_mut().map(|latency| latency.latencies(Instant::now()))
     }
 
     /// Adds a consumer. `limit` is how many there may be; 0 for any number.

@@ -8,6 +8,7 @@ use super::record::{Change, ChannelNumber};
 use super::{ChannelHandle, Core, Receipt, Topic, received};
 use crate::channel::{Channel, Origin, Progress};
 use crate::error::TopicError;
+use crate::latency::LatencyMeter;
 use crate::message::Sequence;
 
 impl Topic {
@@ -62,8 +63,10 @@ impl Topic {
             load_from: core.waypoints.before(start),
             max_message_timeout: self.context.options.max_msg_timeout,
         };
-        let channel = Channel::new(origin);
-        let handle = Arc::new(ChannelHandle::new(name.clone(), number, channel, Arc::clone(&self.keeper)));
+        let (mut channel, latency) = (Channel::new(origin), LatencyMeter::of(&self.context));
+        channel.count_backlog();
+        let keeper = Arc::clone(&self.keeper);
+        let handle = Arc::new(ChannelHandle::new(name.clone(), number, channel, latency, keeper));
         core.channels.insert(name.clone(), Arc::clone(&handle));
         let created = Change::ChannelCreated { channel: number, name: name.clone(), start: start.0 };
         let receipt = (!name.is_ephemeral()).then(|| self.record(&created));

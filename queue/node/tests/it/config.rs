@@ -1,10 +1,12 @@
 //! What the node is set to, and changing it while it runs.
 
 use punctual_queue_node::options::NodeOptions;
+use punctual_service::log::{self, LogArgs, LogFormat};
 use reqwest::Method;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
+use tracing::level_filters::LevelFilter;
 
 use crate::fixture::{Fixture, PATIENCE, Running};
 
@@ -29,14 +31,63 @@ async fn options_have_nsqds_names_and_forms() {
     let fixture = Fixture::new();
     let node = fixture.start().await;
     for (option, kind, value) in [
-        ("msg_timeout", JSON, "60000000000"),
-        ("max_msg_size", JSON, "1048576"),
-        ("max_rdy_count", JSON, "2500"),
+        ("log_prefix", TEXT, ""),
+        ("http_address", TEXT, "127.0.0.1:0"),
+        ("https_address", TEXT, "127.0.0.1:4152"),
         ("broadcast_address", TEXT, "127.0.0.1"),
         (LOOKUPS, JSON, "[]"),
+        ("auth_http_addresses", JSON, "[]"),
+        ("auth_http_request_method", TEXT, "get"),
+        ("http_client_connect_timeout", JSON, "2000000000"),
+        ("http_client_request_timeout", JSON, "5000000000"),
+        ("topology_region", TEXT, ""),
+        ("topology_zone", TEXT, ""),
+        ("enable_experiment", JSON, "[]"),
+        ("mem_queue_size", JSON, "0"),
+        ("max_bytes_per_file", JSON, "67108864"),
+        ("sync_every", JSON, "1"),
+        ("sync_timeout", JSON, "0"),
+        ("queue_scan_selection_count", JSON, "0"),
+        ("queue_scan_worker_pool_max", JSON, "0"),
+        ("msg_timeout", JSON, "60000000000"),
+        ("max_msg_timeout", JSON, "900000000000"),
+        ("max_msg_size", JSON, "1048576"),
+        ("max_body_size", JSON, "5242880"),
+        ("max_req_timeout", JSON, "3600000000000"),
+        ("max_defer_timeout", JSON, "3600000000000"),
+        ("max_heartbeat_interval", JSON, "60000000000"),
+        ("max_rdy_count", JSON, "2500"),
+        ("max_output_buffer_size", JSON, "65536"),
+        ("max_output_buffer_timeout", JSON, "30000000000"),
+        ("min_output_buffer_timeout", JSON, "25000000"),
+        ("output_buffer_timeout", JSON, "250000000"),
+        ("max_channel_consumers", JSON, "0"),
+        ("statsd_address", TEXT, ""),
+        ("statsd_interval", JSON, "60000000000"),
+        ("statsd_mem_stats", JSON, "true"),
+        ("statsd_udp_packet_size", JSON, "508"),
+        ("statsd_exclude_ephemeral", JSON, "false"),
+        ("e2e_processing_latency_percentiles", JSON, "[]"),
+        ("e2e_processing_latency_window_time", JSON, "600000000000"),
+        ("tls_cert", TEXT, ""),
+        ("tls_key", TEXT, ""),
+        ("tls_root_ca_file", TEXT, ""),
+        ("tls_client_auth_policy", TEXT, ""),
+        ("tls_required", JSON, "0"),
+        ("tls_min_version", JSON, "769"),
+        ("deflate", JSON, "false"),
+        ("max_deflate_level", JSON, "6"),
+        ("snappy", JSON, "false"),
     ] {
-        assert_eq!(ask(&node, Method::GET, option, "").await, (200, kind.to_owned(), value.to_owned()));
+        let expected = (200, kind.to_owned(), value.to_owned());
+        assert_eq!(ask(&node, Method::GET, option, "").await, expected, "{option}");
     }
+    let id: u64 = ask(&node, Method::GET, "id", "").await.2.parse().unwrap();
+    assert!(id < 1024, "{id}");
+    let prefix = format!("nsq.127_0_0_1_{}.", node.http.port());
+    assert_eq!(ask(&node, Method::GET, "statsd_prefix", "").await.2, prefix);
+    let data_path = fixture.data_path().display().to_string();
+    assert_eq!(ask(&node, Method::GET, "data_path", "").await.2, data_path);
     let port = ask(&node, Method::GET, "broadcast_tcp_port", "").await.2;
     assert_eq!(port, node.tcp.port().to_string());
     node.stop().await.unwrap();
@@ -54,6 +105,9 @@ async fn what_cannot_be_set_is_refused_as_nsqd_does() {
         (Method::PUT, LOOKUPS, "", 413, "INVALID_VALUE"),
         (Method::PUT, LOOKUPS, "127.0.0.1:4160", 400, "INVALID_VALUE"),
         (Method::PUT, LOOKUPS, "[1]", 400, "INVALID_VALUE"),
+        (Method::PUT, "log_level", "", 413, "INVALID_VALUE"),
+        (Method::PUT, "log_level", "loud", 400, "INVALID_VALUE"),
+        (Method::PUT, "log_level", "1", 400, "INVALID_VALUE"),
         (Method::PUT, LOOKUPS, r#"["no-port"]"#, 400, "INVALID_VALUE"),
         (Method::POST, LOOKUPS, "[]", 405, "METHOD_NOT_ALLOWED"),
         (Method::GET, "", "", 404, "NOT_FOUND"),
@@ -101,5 +155,24 @@ async fn lookups_can_be_changed_while_the_node_runs() {
     timeout(PATIENCE, old_stream.read_to_end(&mut rest)).await.unwrap().unwrap();
 
     assert_eq!(ask(&node, Method::PUT, LOOKUPS, "null").await.2, "[]");
+    node.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_log_level_can_be_changed_while_the_node_runs() {
+    log::init(&LogArgs { log_level: "warn".to_owned(), log_format: LogFormat::Text });
+    let fixture = Fixture::new();
+    let node = fixture.start().await;
+    assert_eq!(ask(&node, Method::GET, "log_level", "").await.2, "3");
+    for (name, level, logged) in [
+        ("error", "4", LevelFilter::ERROR),
+        ("FATAL", "5", LevelFilter::OFF),
+        ("Info", "2", LevelFilter::INFO),
+        ("warn", "3", LevelFilter::WARN),
+    ] {
+        assert_eq!(ask(&node, Method::PUT, "log_level", name).await.2, level);
+        assert_eq!(ask(&node, Method::GET, "log_level", "").await.2, level);
+        assert_eq!(LevelFilter::current(), logged);
+    }
     node.stop().await.unwrap();
 }

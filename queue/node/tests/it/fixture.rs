@@ -8,10 +8,12 @@ use bytes::{Buf, BytesMut};
 use punctual_queue_node::error::NodeError;
 use punctual_queue_node::node::Node;
 use punctual_queue_node::options::NodeOptions;
+use punctual_queue_wire::compress::{Compression, Decoder, Encoder};
 use punctual_queue_wire::frame::Frame;
 use punctual_queue_wire::message::Message;
+use punctual_service::socket::Address;
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -31,6 +33,7 @@ pub(crate) struct Fixture {
 pub(crate) struct Running {
     pub(crate) tcp: std::net::SocketAddr,
     pub(crate) http: std::net::SocketAddr,
+    pub(crate) https: Option<std::net::SocketAddr>,
     pub(crate) node_id: uuid::Uuid,
     /// Stays as long as the node does.
     _dir: Arc<TempDir>,
@@ -40,6 +43,7 @@ pub(crate) struct Running {
 
 impl Fixture {
     pub(crate) fn new() -> Self {
+        punctual_service::tls::install_crypto_provider(); // HTTP clients want one, with TLS or without
         Self { dir: Arc::new(tempfile::tempdir().unwrap()) }
     }
 
@@ -66,10 +70,14 @@ impl Fixture {
 
     #[expect(clippy::disallowed_methods, reason = "the test is the owner, and awaits or aborts it")]
     pub(crate) fn run(&self, node: Node) -> Running {
-        let (tcp, http, node_id) = (node.tcp_address(), node.http_address(), node.node_id());
+        // A test that gives it socket files dials those.
+        let dialled = |address: &Address| address.tcp().unwrap_or(([127, 0, 0, 1], 1).into());
+        let (tcp, http) = (dialled(node.tcp_address()), dialled(node.http_address()));
+        let node_id = node.node_id();
+        let https = node.https_address();
         let shutdown = CancellationToken::new();
         let task = tokio::spawn(node.run(shutdown.clone()));
-        Running { tcp, http, node_id, _dir: Arc::clone(&self.dir), shutdown, task }
+        Running { tcp, http, https, node_id, _dir: Arc::clone(&self.dir), shutdown, task }
     }
 
     /// One that runs in another process, which whoever started it ends.
@@ -77,7 +85,7 @@ impl Fixture {
     pub(crate) fn running_elsewhere(&self, tcp: std::net::SocketAddr, http: std::net::SocketAddr) -> Running {
         let (node_id, shutdown) = (uuid::Uuid::nil(), CancellationToken::new());
         let task = tokio::spawn(std::future::pending());
-        Running { tcp, http, node_id, _dir: Arc::clone(&self.dir), shutdown, task }
+        Running { tcp, http, https: None, node_id, _dir: Arc::clone(&self.dir), shutdown, task }
     }
 }
 
@@ -107,7 +115,7 @@ impl Running {
 
     /// Without the magic.
     pub(crate) async fn dial(&self) -> Client {
-        Client { stream: TcpStream::connect(self.tcp).await.unwrap(), input: BytesMut::new() }
+        Client::on(TcpStream::connect(self.tcp).await.unwrap())
     }
 
     /// A consumer with this RDY.
@@ -163,9 +171,19 @@ impl Running {
     }
 }
 
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
 pub(crate) struct Client {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     input: BytesMut,
+    packing: Option<Packing>,
+}
+
+struct Packing {
+    encoder: Encoder,
+    decoder: Decoder,
+    received: BytesMut,
 }
 
 /// A PUB, as it is sent.
@@ -177,13 +195,57 @@ pub(crate) fn publish_command(topic: &str, body: &[u8]) -> Vec<u8> {
 }
 
 impl Client {
+    pub(crate) fn on(stream: impl Stream + 'static) -> Self {
+        Self { stream: Box::new(stream), input: BytesMut::new(), packing: None }
+    }
+
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).await.unwrap();
+        assert!(self.try_send(bytes).await, "the connection takes what is sent");
     }
 
     /// Says whether the connection took it.
     pub(crate) async fn try_send(&mut self, bytes: &[u8]) -> bool {
-        self.stream.write_all(bytes).await.is_ok()
+        let mut packed = BytesMut::new();
+        match &mut self.packing {
+            Some(packing) => packing.encoder.encode(bytes, &mut packed),
+            None => packed.extend_from_slice(bytes),
+        }
+        self.stream.write_all(&packed).await.is_ok() && self.stream.flush().await.is_ok()
+    }
+
+    /// IDENTIFY; what it is answered.
+    pub(crate) async fn identify(&mut self, json: &serde_json::Value) -> Frame {
+        let body = json.to_string();
+        let mut command = b"IDENTIFY\n".to_vec();
+        command.extend((body.len() as u32).to_be_bytes());
+        command.extend(body.as_bytes());
+        self.send(&command).await;
+        self.next().await.unwrap()
+    }
+
+    /// IDENTIFY with a negotiation; the JSON that it is answered.
+    pub(crate) async fn negotiate(&mut self, mut json: serde_json::Value) -> serde_json::Value {
+        json["feature_negotiation"] = true.into();
+        match self.identify(&json).await {
+            Frame::Response(answer) => serde_json::from_slice(&answer).unwrap(),
+            other => panic!("{other:?} instead of an answer to IDENTIFY"),
+        }
+    }
+
+    /// Goes on in another stream made of this one's.
+    pub(crate) async fn wrapped<S: Stream + 'static>(
+        self,
+        wrap: impl AsyncFnOnce(Box<dyn Stream>) -> std::io::Result<S>,
+    ) -> std::io::Result<Self> {
+        assert!(self.input.is_empty(), "nothing follows the answer that announces an upgrade");
+        wrap(self.stream).await.map(Self::on)
+    }
+
+    /// Goes on compressed, with what came already.
+    pub(crate) fn pack(&mut self, compression: Compression) {
+        let received = std::mem::take(&mut self.input);
+        let (encoder, decoder) = (Encoder::new(compression), Decoder::new(compression));
+        self.packing = Some(Packing { encoder, decoder, received });
     }
 
     pub(crate) async fn publish(&mut self, topic: &str, body: &[u8]) {
@@ -208,10 +270,27 @@ impl Client {
             if let Some(frame) = Frame::decode(&mut self.input, 10 << 20).unwrap() {
                 return Some(frame);
             }
-            if self.stream.read_buf(&mut self.input).await.unwrap_or(0) == 0 {
+            let Some(packing) = &mut self.packing else {
+                if self.stream.read_buf(&mut self.input).await.unwrap_or(0) == 0 {
+                    return None;
+                }
+                continue;
+            };
+            let before = self.input.len();
+            packing.decoder.decode(&mut packing.received, &mut self.input, 1 << 20).unwrap();
+            if self.input.len() == before
+                && self.stream.read_buf(&mut packing.received).await.unwrap_or(0) == 0
+            {
                 return None;
             }
         }
+    }
+
+    /// Reads what has come, whatever it is; 0 at the end.
+    pub(crate) async fn next_bytes(&mut self) -> usize {
+        self.input.clear();
+        let read = self.stream.read_buf(&mut self.input);
+        timeout(PATIENCE, read).await.expect("bytes or the end come").unwrap_or(0)
     }
 
     pub(crate) async fn expect_response(&mut self, expected: &str) {

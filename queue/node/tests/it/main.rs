@@ -4,12 +4,17 @@
 
 mod fixture;
 
+mod auth;
+mod compression;
 mod config;
 mod consuming;
 mod damage;
 mod failing_disk;
 mod http;
+mod http_raw;
+mod http_rows;
 mod journal;
+mod latency;
 mod lookups;
 mod panics;
 mod process;
@@ -17,3 +22,5 @@ mod protocol;
 mod remaking;
 mod restarting;
 mod retaining;
+mod statsd;
+mod tls;

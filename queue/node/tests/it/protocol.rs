@@ -1,6 +1,6 @@
 //! Commands and their answers.
 
-use crate::fixture::{Fixture, Running};
+use crate::fixture::{Client, Fixture, Running};
 
 /// Sends `commands` on a fresh connection, expects the answers, and that the node then keeps or closes it.
 async fn check(node: &Running, commands: &[u8], answers: &[&str], closes: bool) {
@@ -109,7 +109,7 @@ async fn identify_answers_every_key_and_the_node_id_only_when_asked() {
     let mut client = node.connect().await;
     let identify =
         |json: &str| [b"IDENTIFY\n", &(json.len() as u32).to_be_bytes()[..], json.as_bytes()].concat();
-    client.send(&identify(r#"{"feature_negotiation":true,"snappy":true,"msg_timeout":2000}"#)).await;
+    client.send(&identify(r#"{"feature_negotiation":true,"msg_timeout":2000}"#)).await;
     client
         .expect_response(concat!(
             r#"{\"max_rdy_count\":2500,\"version\":\"1.3.0\",\"max_msg_timeout\":900000,\"msg_timeout\":2000,"#,
@@ -209,4 +209,34 @@ async fn no_more_consumers_than_allowed() {
         .await;
     let _first = node.subscribe("t", "c", 0).await;
     check(&node, b"SUB t c\n", &["E_SUB_FAILED SUB failed consumers for t:c exceeds limit of 1"], true).await;
+}
+
+#[tokio::test]
+async fn a_socket_file_serves_like_a_port() {
+    let fixture = Fixture::new();
+    let (tcp, http) = (fixture.data_path().join("../tcp.sock"), fixture.data_path().join("../http.sock"));
+    std::fs::create_dir_all(fixture.data_path()).unwrap();
+    let options = punctual_queue_node::options::NodeOptions {
+        tcp_address: punctual_service::socket::Address::Unix(tcp.clone()),
+        http_address: punctual_service::socket::Address::Unix(http.clone()),
+        ..fixture.options()
+    };
+    let node = fixture.start_with(options).await;
+    let mut client = Client::on(tokio::net::UnixStream::connect(&tcp).await.unwrap());
+    client.send(b"  V2SUB t c\nRDY 1\n").await;
+    client.expect_ok().await;
+    client.publish("t", b"m").await;
+    let mut seen = [format!("{:?}", client.next().await), format!("{:?}", client.next().await)];
+    seen.sort();
+    assert!(seen[0].contains("Message") && seen[1].contains("OK"), "{seen:?}");
+
+    let client = reqwest::Client::builder().unix_socket(http.clone()).build().unwrap();
+    let info = client.get("http://node/info").send().await.unwrap();
+    let info: serde_json::Value = info.json().await.unwrap();
+    assert_eq!((&info["tcp_port"], &info["http_port"]), (&serde_json::json!(-1), &serde_json::json!(-1)));
+    let stats = client.get("http://node/stats?format=json").send().await.unwrap();
+    let stats: serde_json::Value = stats.json().await.unwrap();
+    assert_eq!(stats["topics"][0]["channels"][0]["clients"][0]["remote_address"], "@");
+    node.stop().await.unwrap();
+    assert!(!tcp.exists() && !http.exists(), "they go with the node");
 }

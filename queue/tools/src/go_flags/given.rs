@@ -87,15 +87,21 @@ impl Given {
 /// The one form of a value that both Go and `clap` take; a duration that Go would not take is left for `clap` to judge.
 fn canonical(kind: Kind, value: &str) -> Option<String> {
     match kind {
-        Kind::Bool => match value {
-            "1" | "t" | "T" | "true" | "TRUE" | "True" => Some("true".to_owned()),
-            "0" | "f" | "F" | "false" | "FALSE" | "False" => Some("false".to_owned()),
-            _ => None,
-        },
+        Kind::Bool => boolean(value).map(|yes| yes.to_string()),
+        Kind::OptionalText => Some(boolean(value).map_or_else(|| value.to_owned(), |yes| yes.to_string())),
         Kind::Duration => Some(match go_duration::parse(value) {
             Ok(duration) => format!("{}ns", duration.as_nanos()),
             Err(_) => value.to_owned(),
         }),
-        Kind::OptionalText | Kind::Text => Some(value.to_owned()),
+        Kind::Text => Some(value.to_owned()),
+    }
+}
+
+/// What Go takes for a boolean.
+pub fn boolean(value: &str) -> Option<bool> {
+    match value {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
     }
 }

@@ -81,6 +81,7 @@ fn a_boolean_stands_alone_or_has_its_value_behind_an_equals_sign() {
     check("--snappy=false", Flags { snappy: false, ..flags() }, &[]);
     check("-snappy", flags(), &[]);
     check("-guard", Flags { guard: "true".to_owned(), ..flags() }, &[]);
+    check("-guard=T", Flags { guard: "true".to_owned(), ..flags() }, &[]);
     check("-guard=half", Flags { guard: "half".to_owned(), ..flags() }, &[]);
     check("-loud false -n 3", Flags { loud: true, ..flags() }, &["false", "-n", "3"]);
     check_error("-loud=maybe", "invalid boolean value \"maybe\" for -loud: parse error");
@@ -115,7 +116,7 @@ fn what_is_wrong_is_said_in_go_s_words() {
     check_error("---to", "bad flag syntax: ---to");
     check_error("-=v", "bad flag syntax: -=v");
     check_error("-n ten", "invalid value \"ten\" for flag -n: invalid digit found in string");
-    check_error("-n 10", "invalid value \"10\" for flag -n: 10 is not in ..10");
+    check_error("-n 10", "invalid value \"10\" for flag -n: 10 is not in 0..10");
 }
 
 #[test]

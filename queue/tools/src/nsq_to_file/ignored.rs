@@ -10,10 +10,6 @@ use crate::go_duration;
 /// Taken, so that a command line that works with NSQ's works here.
 #[derive(Debug, Clone, Args)]
 pub(super) struct IgnoredArgs {
-    /// Without effect: lines of the log say where they come from
-    #[arg(long, value_name = "TEXT")]
-    log_prefix: Option<String>,
-
     /// Without effect: lookups have a second to take a connection
     #[arg(long, value_name = "DURATION", value_parser = go_duration::parse)]
     http_client_connect_timeout: Option<Duration>,
@@ -27,7 +23,6 @@ impl IgnoredArgs {
     /// Says, in one line, which of them were given.
     pub(super) fn warn(&self) {
         let given = [
-            (self.log_prefix.is_some(), "log-prefix"),
             (self.http_client_connect_timeout.is_some(), "http-client-connect-timeout"),
             (self.http_client_request_timeout.is_some(), "http-client-request-timeout"),
         ];

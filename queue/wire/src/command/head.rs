@@ -133,9 +133,9 @@ impl<'a, W: Iterator<Item = &'a [u8]>> Parameters<'a, W> {
         let (topic, delay) = self.two()?;
         let topic = self.parse_topic(topic)?;
         let delay = self.parse_delay(delay)?;
-        if delay > limits.max_requeue_delay {
+        if delay > limits.max_publish_delay {
             let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-            return Err(ProtocolError::DelayOutOfRange { delay_ms, max: limits.max_requeue_delay });
+            return Err(ProtocolError::DelayOutOfRange { delay_ms, max: limits.max_publish_delay });
         }
         Ok(BodyOf::Dpub { topic, delay })
     }

@@ -110,6 +110,22 @@ fn without_the_tls_that_is_demanded_only_identify_is_allowed() {
 }
 
 #[test]
+fn a_publish_may_be_put_off_for_longer_than_a_requeue() {
+    let limits = Limits { max_publish_delay: Duration::from_secs(7_200), ..limits() };
+    let read = |line: &str| {
+        let mut input = BytesMut::from(line);
+        CommandReader::default().next(&mut input, SUBSCRIBED, &limits)
+    };
+    let delay = Duration::from_secs(7_200);
+    let deferred = Command::Dpub { topic: topic(), delay, body: Bytes::from_static(b"x") };
+    assert_eq!(read("DPUB t 7200000\n\0\0\0\x01x"), Ok(Some(deferred)));
+    let error = read("DPUB t 7200001\n").expect_err("the delay is too long").answer();
+    assert_eq!(error.as_deref(), Some("E_INVALID DPUB timeout 7200001 out of range 0-7200000"));
+    let requeue = Command::Req { id: id(), delay: Duration::from_secs(3_600) };
+    assert_eq!(read(&format!("REQ {ID} 7200000\n")), Ok(Some(requeue)));
+}
+
+#[test]
 fn wrong_names_and_parameters_are_named() {
     refused(b"what now\n", CONNECTED, "E_INVALID invalid command what");
     refused(b"\n", CONNECTED, "E_INVALID invalid command ");
