@@ -1,6 +1,7 @@
 //! `nsq_to_nsq`: publishes the messages of some topics at other nodes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Args;
@@ -10,7 +11,7 @@ use punctual_queue_client::pool::NodePool;
 use punctual_queue_client::producer::{NotSent, ProducerOptions, PublishOutcome};
 use punctual_queue_wire::name::TopicName;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
@@ -30,6 +31,10 @@ const NAME: &str = "nsq_to_nsq";
 
 /// The largest message that is passed on; the destination's own limit decides.
 const MAX_MESSAGE_BYTES: usize = 64 * 1024 * 1024;
+
+/// How long a message waits for a destination while none is connected: one that restarts is back within moments, and to
+/// put messages off takes minutes.
+const RECONNECT: Duration = Duration::from_secs(5);
 
 /// The flags of `nsq_to_nsq`.
 #[derive(Debug, Clone, Args)]
@@ -191,6 +196,7 @@ impl Forwarder {
     /// Publishes a message to the node whose turn it is; to another only if it is certain that the first has nothing.
     async fn publish(&self, topic: &TopicName, body: Bytes) -> Result<(), PublishOutcome> {
         let started = Instant::now();
+        let _still_away = timeout(RECONNECT, self.connected()).await;
         let mut outcome = PublishOutcome::NotSent(NotSent::NotConnected);
         for _ in 0..self.nodes.len() {
             let place = self.destinations.choose();

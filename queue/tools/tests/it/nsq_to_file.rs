@@ -120,7 +120,7 @@ async fn ticks_finish_what_is_left() -> anyhow::Result<()> {
 #[tokio::test]
 async fn a_file_that_was_moved_away_is_begun_anew_when_asked_to_reopen() -> anyhow::Result<()> {
     let (node, dir, reopen) = (RealNode::start().await?, TempDir::new()?, watch::Sender::new(0));
-    let ignored = ["-log-prefix=[x] ", "-http-client-connect-timeout", "1s"];
+    let ignored = ["-http-client-connect-timeout", "1s"];
     let words = [&node.flag(), "-topic=t", "-filename-format=<TOPIC>.log", "-sync-interval=1h"];
     let words = [&ignored[..], &words].concat();
     let tool = start(dir.path(), &words, &reopen)?;
