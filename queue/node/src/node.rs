@@ -17,6 +17,7 @@ use punctual_service::clock::{Clock, SystemClock};
 use punctual_service::dir_lock::DirLock;
 use punctual_service::health::Health;
 use punctual_service::socket::{Address, Listener};
+use rustls::ClientConfig;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -24,11 +25,10 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::auth::AuthServers;
-use crate::drain::Drain;
 use crate::error::NodeError;
 use crate::health::DiskHealth;
 use crate::http;
-use crate::lookup::{self, Advertised, KnownLookups};
+use crate::lookup::{Advertised, Registering};
 use crate::metrics::NodeMetrics;
 use crate::options::NodeOptions;
 use crate::statsd;
@@ -53,6 +53,7 @@ pub struct Node {
     http_address: Address,
     https_address: Option<SocketAddr>,
     advertised: Advertised,
+    lookup_tls: Option<Arc<ClientConfig>>,
     shared: Arc<tcp::Shared>,
     failure: watch::Receiver<Option<SyncFailure>>,
     health: Health,
@@ -70,7 +71,6 @@ pub(crate) struct Context {
     pub(crate) health: DiskHealth,
     pub(crate) metrics: NodeMetrics,
     pub(crate) node_id: Uuid,
-    pub(crate) drain: Drain,
     pub(crate) started_at: chrono::DateTime<chrono::Utc>,
     /// `None` without a certificate.
     pub(crate) tls: Option<NodeTls>,
@@ -78,7 +78,6 @@ pub(crate) struct Context {
     pub(crate) auth: Option<AuthServers>,
     topology: watch::Sender<u64>,
     lookups: watch::Sender<Vec<String>>,
-    pub(crate) known_lookups: KnownLookups,
 }
 
 impl Context {
@@ -99,7 +98,6 @@ impl Context {
 
     /// Registers with these lookups from now on, and no others.
     pub(crate) fn set_lookups(&self, addresses: Vec<String>) {
-        self.known_lookups.set(&addresses);
         self.lookups.send_replace(addresses);
     }
 
@@ -125,6 +123,7 @@ impl Node {
     /// As [`open`](Self::open).
     pub async fn open_on(disk: Arc<dyn Disk>, options: NodeOptions) -> Result<Self, NodeError> {
         let (tls, auth) = (NodeTls::load(&options.tls)?, AuthServers::new(&options)?);
+        let lookup_tls = options.lookup_tls.load()?;
         refuse_exposed(&options, tls.is_some())?;
         let recovering = options.clone();
         let recovered = tokio::task::spawn_blocking(move || recover(disk, recovering, tls, auth));
@@ -144,7 +143,7 @@ impl Node {
         let https_address = https.as_ref().map(TcpListener::local_addr).transpose();
         let https_address = https_address.map_err(NodeError::Accept)?;
         let advertised = Advertised::new(&options, &tcp_address, &http_address);
-        let shared = tcp::Shared { context, topics, clients: Arc::default() };
+        let shared = tcp::Shared { context, topics: Arc::new(topics), clients: Arc::default() };
         let health = Health::new();
         health.set_ready("serving", false, "not started");
         let shared = Arc::new(shared);
@@ -156,6 +155,7 @@ impl Node {
             http_address,
             https_address,
             advertised,
+            lookup_tls,
             shared,
             failure,
             health,
@@ -193,13 +193,15 @@ impl Node {
     /// # Errors
     /// A sync failed, or a listener broke. After a failed sync nothing is acknowledged any more.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), NodeError> {
-        let Self { tcp, http, https, https_address, advertised, shared, mut failure, health, lock, .. } =
-            self;
+        let Self { advertised, lookup_tls, shared, mut failure, health, lock, .. } = self;
+        let Self { tcp, http, https, https_address, .. } = self;
         let (leave, stop) = (CancellationToken::new(), CancellationToken::new());
         shared.topics.start();
 
         let mut lookups = JoinSet::new();
-        lookups.spawn(lookup::register_with_all(advertised.clone(), Arc::clone(&shared), leave.clone()));
+        let registering =
+            Registering { advertised: advertised.clone(), tls: lookup_tls, shared: Arc::clone(&shared) };
+        lookups.spawn(registering.with_all(leave.clone()));
         let mut servers = JoinSet::new();
         servers.spawn(tcp::serve(tcp, Arc::clone(&shared), stop.clone()));
         servers.spawn(statsd::push(Arc::clone(&shared), advertised.clone(), stop.clone()));
@@ -274,7 +276,7 @@ fn refuse_exposed(options: &NodeOptions, with_https: bool) -> Result<(), NodeErr
     Ok(())
 }
 
-type Recovered = (Arc<Topics>, Arc<Context>, DirLock, watch::Receiver<Option<SyncFailure>>);
+type Recovered = (Topics, Arc<Context>, DirLock, watch::Receiver<Option<SyncFailure>>);
 
 fn recover(
     disk: Arc<dyn Disk>,
@@ -305,7 +307,6 @@ fn recover(
         limits: options.limits(),
         identify_limits: options.identify_limits(),
         lookups: watch::Sender::new(options.lookupd_tcp_addresses.clone()),
-        known_lookups: KnownLookups::new(&options.lookupd_tcp_addresses),
         options,
         started_at: clock.now(),
         clock,
@@ -313,7 +314,6 @@ fn recover(
         health: DiskHealth::default(),
         metrics,
         node_id,
-        drain: Drain::default(),
         tls,
         auth,
         topology: watch::Sender::new(0),

@@ -19,6 +19,7 @@ pub mod producing;
 
 pub mod error;
 pub mod host_pool;
+pub mod http;
 pub mod time_of_day;
 
 mod destinations;

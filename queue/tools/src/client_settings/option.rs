@@ -45,11 +45,13 @@ pub struct ClientOption {
 }
 
 impl FromStr for ClientOption {
-    type Err = std::convert::Infallible;
+    type Err = ClientOptionError;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
+    /// Reads an option, and sees whether it can be applied.
+    fn from_str(text: &str) -> Result<Self, ClientOptionError> {
         let (name, value) = text.split_once(',').unwrap_or((text, "true"));
-        Ok(Self { name: name.replace('-', "_"), value: value.to_owned() })
+        let option = Self { name: name.replace('-', "_"), value: value.to_owned() };
+        option.apply(&mut ClientSettings::new("")).map(|()| option)
     }
 }
 
@@ -154,7 +156,7 @@ mod tests {
 
     fn apply(options: &[&str]) -> Result<ClientSettings, ClientOptionError> {
         let mut settings = ClientSettings::new("tool");
-        let options: Vec<_> = options.iter().map(|option| option.parse().unwrap()).collect();
+        let options: Vec<_> = options.iter().map(|option| option.parse()).collect::<Result<_, _>>()?;
         settings.apply(&options).map(|()| settings)
     }
 

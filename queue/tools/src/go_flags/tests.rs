@@ -115,7 +115,7 @@ fn what_is_wrong_is_said_in_go_s_words() {
     check_error("---to", "bad flag syntax: ---to");
     check_error("-=v", "bad flag syntax: -=v");
     check_error("-n ten", "invalid value \"ten\" for flag -n: invalid digit found in string");
-    check_error("-n 10", "invalid value \"10\" for flag -n: 10 is not in ..10");
+    check_error("-n 10", "invalid value \"10\" for flag -n: 10 is not in 0..10");
 }
 
 #[test]
