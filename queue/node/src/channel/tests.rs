@@ -1,5 +1,6 @@
 //! Random operations against a model that keeps every message's state in the open.
 
+mod large;
 mod memory;
 mod wire;
 

@@ -258,6 +258,12 @@ impl Stage {
                 self.channel.reloaded(asked, read);
                 true
             }
+            Some(Load::Age { from, of }) => {
+                let mut rest = self.log.iter().filter(|batch| batch.position >= from);
+                let published_ns = rest.find(|batch| batch.end() > of).map(|batch| batch.timestamp_ns);
+                self.channel.age_loaded(of, published_ns);
+                true
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use punctual_queue_wire::error::NotHeld;
 
-use crate::channel::{Channel, ConnectionId, Counts, Progress};
+use crate::channel::{Channel, ConnectionId, Counts, Nearness, Progress};
 use crate::message::Sequence;
 
 /// Where a message is, as far as the outside can tell.
@@ -124,6 +124,7 @@ impl Model {
         let place = Place::InFlight { owner, deadline: now + terms.timeout, latest };
         let before = self.places.insert(sequence, place);
         assert_eq!(before, Some(Place::Waiting), "message {sequence}: only what waits is delivered");
+        self.counts.delivered[Nearness::default() as usize] += 1;
         let counted = self.attempts.entry(sequence).or_default();
         *counted += 1;
         assert_eq!(attempts, *counted, "attempts of message {sequence}");
