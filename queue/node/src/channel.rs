@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 use punctual_queue_log::position::Position;
 use punctual_queue_wire::error::NotHeld;
 
-use crate::message::{Batch, Sequence, StoredMessage};
+use crate::message::{Batch, Sequence};
 use age::FirstUnread;
 pub(crate) use age::Oldest;
 pub(crate) use consumers::{ConnectionId, Consumer, Consumers, UNWRITTEN_BYTES};

@@ -160,7 +160,11 @@ async fn lookups_can_be_changed_while_the_node_runs() {
 
 #[tokio::test]
 async fn the_log_level_can_be_changed_while_the_node_runs() {
-    log::init(&LogArgs { log_level: "warn".to_owned(), log_format: LogFormat::Text });
+    log::init(&LogArgs {
+        log_level: "warn".to_owned(),
+        log_format: LogFormat::Text,
+        log_prefix: String::new(),
+    });
     let fixture = Fixture::new();
     let node = fixture.start().await;
     assert_eq!(ask(&node, Method::GET, "log_level", "").await.2, "3");
