@@ -15,7 +15,6 @@ fn shown(topics: Option<Vec<TopicStats>>, producers: Vec<ClientStats>) -> Shown 
         memory: None,
         drain: None,
         producers: Some(producers),
-        drain: None,
     }
 }
 
