@@ -1,6 +1,8 @@
 //! The client against a scripted NSQ server, and against our own.
 
+mod authority;
 mod node;
+mod upgrades;
 
 mod lookup;
 
@@ -14,3 +16,5 @@ mod pool;
 mod producer;
 mod publisher;
 mod redundancy;
+mod secure_cluster;
+mod transport;
