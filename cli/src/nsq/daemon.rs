@@ -69,7 +69,7 @@ impl Daemon {
                 .map_err(|error| Failure::Role(error.into()))?,
             None => Vec::new(),
         };
-        let mut notes = self.judge(&command, &given).map_err(wrong)?;
+        let moot = self.moot(&given).map_err(wrong)?;
         check_ranges(&given)?;
         let implies_open = !given.has(OPEN);
         complete(&mut given);
@@ -77,9 +77,8 @@ impl Daemon {
             .clone()
             .try_get_matches_from(given.words_for(&command))
             .map_err(|error| wrong(error.into()))?;
-        notes.is_open = implies_open && listens_openly(&command, &matches);
-        notes.unknown_keys = unknown_keys;
-        notes.rest = given.rest;
+        let is_open = implies_open && listens_openly(&command, &matches);
+        let notes = Notes { moot, unknown_keys, rest: given.rest, is_open };
         let args = RoleArgs::from_arg_matches(&matches).map_err(|error| wrong(error.into()))?;
         Ok(Some((args, notes)))
     }
@@ -97,19 +96,10 @@ impl Daemon {
         })
     }
 
-    /// What the operator should know about the flags that were given.
-    fn judge(&self, command: &Command, given: &Given) -> Result<Notes, FlagError> {
-        let mut notes = Notes::default();
-        for flag in self.flags.iter().filter(|flag| given.has(flag.name)) {
-            if flag.is_moot {
-                flag.check(given)?;
-                notes.moot.push(flag.name);
-            } else if !has(command, flag.name) {
-                flag.check(given)?;
-                notes.missing.push(flag.name);
-            }
-        }
-        Ok(notes)
+    /// The flags that were given although they are moot.
+    fn moot(&self, given: &Given) -> Result<Vec<&'static str>, FlagError> {
+        let moot = self.flags.iter().filter(|flag| flag.is_moot && given.has(flag.name));
+        moot.map(|flag| flag.check(given).map(|()| flag.name)).collect()
     }
 
     fn print_usage(&self, command: &Command) -> Result<(), Failure> {
@@ -156,10 +146,6 @@ fn complete(given: &mut Given) {
     }
 }
 
-fn has(command: &Command, name: &str) -> bool {
-    command.get_arguments().any(|arg| arg.get_long() == Some(name))
-}
-
 /// Listens on every address where it would on loopback.
 fn on_every_address(arg: Arg) -> Arg {
     let default = arg.get_default_values().first().map(|value| value.to_string_lossy().into_owned());
@@ -181,10 +167,9 @@ fn listens_openly(command: &Command, matches: &ArgMatches) -> bool {
 }
 
 /// What the operator should know about a command line that is taken.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Notes {
     moot: Vec<&'static str>,
-    missing: Vec<&'static str>,
     unknown_keys: Vec<String>,
     rest: Vec<String>,
     is_open: bool,
@@ -200,9 +185,6 @@ impl Notes {
         if !self.moot.is_empty() {
             tracing::warn!(flags = ?self.moot, "these flags of NSQ's have no effect: what they are about is done otherwise");
         }
-        if !self.missing.is_empty() {
-            tracing::warn!(flags = ?self.missing, "this release does not have what these flags ask for; they are ignored");
-        }
         if !self.unknown_keys.is_empty() {
             tracing::warn!(keys = ?self.unknown_keys, "there are no such settings; the file's other ones are used");
         }
@@ -216,14 +198,15 @@ mod tests {
 
     use super::*;
 
-    /// What nsqd has and the node is yet to have.
-    const PENDING: &[&str] = &["enable-experiment", "topology-region", "topology-zone"];
+    fn has(command: &Command, name: &str) -> bool {
+        command.get_arguments().any(|arg| arg.get_long() == Some(name))
+    }
 
     #[test]
     fn every_flag_of_nsq_s_is_the_role_s_or_known_to_have_no_effect() {
         let (node, lookup) = (NSQD.command::<NodeOptions>(), NSQLOOKUPD.command::<LookupOptions>());
         for (daemon, command) in [(NSQD, node), (NSQLOOKUPD, lookup)] {
-            for flag in daemon.flags.iter().filter(|flag| !PENDING.contains(&flag.name)) {
+            for flag in daemon.flags {
                 assert_eq!(has(&command, flag.name), !flag.is_moot, "-{} of {}", flag.name, daemon.name);
             }
         }

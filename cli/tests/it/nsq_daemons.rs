@@ -34,7 +34,7 @@ async fn every_name_tells_its_version_its_flags_and_a_flag_it_does_not_have() {
 async fn nsqd_takes_its_settings_from_the_command_line_and_from_a_file() {
     let installed = Installed::new().await;
     let config = installed.path().join("nsqd.cfg");
-    let settings = "broadcast_address = 'of-the-file'\nbroadcast_tcp_port = 1234\nmsg_timeout = '45s'\n\
+    let settings = "broadcast_address = 'of-the-file'\nmsg_timeout = '45s'\n\
                     nsqlookupd_tcp_addresses = ['127.0.0.1:1']\nmem_queue_size = 0\ncolour = 'blue'\n";
     fs::write(&config, settings).unwrap();
     let config = format!("-config={}", config.display());
@@ -43,7 +43,7 @@ async fn nsqd_takes_its_settings_from_the_command_line_and_from_a_file() {
     let nsqd = installed.nsqd("data", &words).await;
     let info = nsqd.get("/info").await;
     assert_eq!(info["broadcast_address"], "of-the-line");
-    assert_eq!(info["tcp_port"], 1234);
+    assert_eq!(nsqd.get("/config/msg_timeout").await, 45_000_000_000_u64);
     assert_eq!(nsqd.get("/config/nsqlookupd_tcp_addresses").await, serde_json::json!(["127.0.0.1:1"]));
 
     let warned = |text: &str| nsqd.beginning.iter().filter(|line| line.contains(text)).count();
@@ -130,4 +130,17 @@ async fn links_are_made_to_the_binary_and_made_again() {
     let missing = run(&["queue", "install-links", "/nonexistent/bin"]).await;
     assert_eq!(missing.code, 1, "{missing:?}");
     assert!(!Path::new("/nonexistent").exists());
+}
+
+#[tokio::test]
+async fn a_socket_file_goes_with_its_nsqd_and_one_left_by_a_kill_hinders_nobody() {
+    let installed = Installed::new().await;
+    let socket = installed.path().join("nsqd.sock");
+    let tcp_address = format!("--tcp-address={}", socket.display());
+    for signal in [Signal::SIGKILL, Signal::SIGTERM] {
+        let nsqd = installed.nsqd("data", &[&tcp_address]).await;
+        assert!(tokio::net::UnixStream::connect(&socket).await.is_ok());
+        nsqd.stop(signal).await;
+        assert_eq!(socket.exists(), signal == Signal::SIGKILL);
+    }
 }

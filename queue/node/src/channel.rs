@@ -3,14 +3,20 @@
 //! Pure: it takes the time and what was read from the log, and says what to deliver and what to read next. Messages
 //! that are only on the disk take no memory here.
 
+mod age;
 mod consumers;
 mod counts;
+mod dead_letters;
 mod delivery;
+mod dropping;
 mod finished;
 mod given;
 mod in_flight;
 mod loading;
+mod nearness;
+mod peek;
 mod progress;
+mod ready;
 mod seen;
 mod timeouts;
 mod unsaved;
@@ -21,22 +27,25 @@ use std::time::{Duration, Instant};
 use punctual_queue_log::position::Position;
 use punctual_queue_wire::error::NotHeld;
 
-use crate::message::{Batch, Sequence, StoredMessage};
-pub(crate) use consumers::{ConnectionId, Consumer, Consumers};
+use crate::message::{Batch, Sequence};
+use age::FirstUnread;
+pub(crate) use age::Oldest;
+pub(crate) use consumers::{ConnectionId, Consumer, Consumers, UNWRITTEN_BYTES};
 pub(crate) use counts::Counts;
+use dead_letters::Dying;
+pub(crate) use dead_letters::{DeadLetter, DeadLetters};
 pub(crate) use delivery::Delivery;
 use finished::Finished;
-use given::{Arrivals, Given};
+use given::{Arrivals, Given, Place};
 use in_flight::InFlight;
 use loading::Loading;
 pub(crate) use loading::{Load, Loaded};
+pub(crate) use nearness::Nearness;
+pub(crate) use peek::{Glimpse, MessageState};
 pub(crate) use progress::{Progress, ranges_of};
+use ready::Ready;
 use unsaved::Unsaved;
 pub(crate) use unsaved::Unwritten;
-
-/// Messages held ready in memory while consumers want more than they get. Enough to keep a consumer with a full RDY
-/// busy while the next are read.
-const READY_MESSAGES: usize = 4096;
 
 /// See the module's words.
 #[derive(Debug)]
@@ -48,19 +57,22 @@ pub(crate) struct Channel {
     loaded_to: Sequence,
     /// Where the log holds `loaded_to`, or somewhat before.
     load_from: Position,
-    ready: VecDeque<StoredMessage>,
+    first_unread: FirstUnread,
+    ready: Ready,
     /// Messages to be delivered again.
     again: VecDeque<Given>,
     arrivals: Arrivals,
     in_flight: InFlight,
     /// Messages that are not due yet; without a place until they are read from the log, after a restart.
-    deferred: BTreeMap<(Instant, Sequence), Option<Position>>,
+    deferred: BTreeMap<(Instant, Sequence), Option<Place>>,
     /// When those without a place are due.
     put_off: HashMap<Sequence, Instant>,
     /// How often messages were delivered that are neither done nor in flight; absent for never.
     attempts: HashMap<Sequence, u16>,
     consumers: Consumers,
     paused: bool,
+    dead_letters: Option<DeadLetters>,
+    dying: BTreeMap<Sequence, Dying>,
     max_message_timeout: Duration,
     loading: Option<Loading>,
     load_not_before: Option<Instant>,
@@ -80,6 +92,7 @@ pub(crate) struct Origin {
     /// Messages that consumers put off, and until when.
     pub(crate) put_off: HashMap<Sequence, Instant>,
     pub(crate) paused: bool,
+    pub(crate) dead_letters: Option<DeadLetters>,
     pub(crate) end: Sequence,
     pub(crate) load_from: Position,
     pub(crate) max_message_timeout: Duration,
@@ -93,7 +106,8 @@ impl Channel {
             end: origin.end.max(loaded_to),
             loaded_to,
             load_from: origin.load_from,
-            ready: VecDeque::new(),
+            first_unread: FirstUnread::default(),
+            ready: Ready::default(),
             again: VecDeque::new(),
             arrivals: Arrivals::default(),
             in_flight: InFlight::default(),
@@ -102,6 +116,8 @@ impl Channel {
             attempts: origin.attempts,
             consumers: Consumers::default(),
             paused: origin.paused,
+            dead_letters: origin.dead_letters,
+            dying: BTreeMap::new(),
             max_message_timeout: origin.max_message_timeout,
             loading: None,
             load_not_before: None,
@@ -128,10 +144,12 @@ impl Channel {
         if caught_up {
             self.load_from = batch.position;
             self.loaded_to = batch.first;
-            let is_wanted = self.ready.len() < READY_MESSAGES && self.is_wanted();
+            let is_wanted = !self.ready.is_full() && self.is_wanted();
             if is_wanted || batch.due.is_some() {
                 self.arrive(batch.bodies.packed().len() as u64);
                 self.take_in(batch, now);
+            } else {
+                self.left_unread(batch);
             }
         }
     }
@@ -180,6 +198,11 @@ impl Channel {
         self.consumers.update(id, |consumer| consumer.ready_count = count);
     }
 
+    /// Bodies of so many bytes were written to the consumer, of those that were delivered to it.
+    pub(crate) fn written(&mut self, id: ConnectionId, bytes: usize) {
+        self.consumers.update(id, |consumer| consumer.wrote(bytes));
+    }
+
     pub(crate) fn finish(
         &mut self,
         id: ConnectionId,
@@ -187,7 +210,7 @@ impl Channel {
         now: Instant,
     ) -> Result<(), NotHeld> {
         let held = self.in_flight.take(id, sequence)?;
-        self.finished.note(held.timestamp_ns);
+        self.finished.note(held.given.timestamp_ns);
         self.consumers.update(id, |consumer| {
             consumer.gave_back_one();
             consumer.finish_count += 1;
@@ -210,11 +233,11 @@ impl Channel {
             consumer.requeue_count += 1;
         });
         self.counts.requeued += 1;
-        if delay.is_zero() {
+        if delay.is_zero() || self.is_dead_after(held.attempts) {
             self.give_again(held);
         } else {
             self.attempts.insert(sequence, held.attempts);
-            self.deferred.insert((now + delay, sequence), Some(held.given.position));
+            self.deferred.insert((now + delay, sequence), Some(held.given.place()));
             self.unsaved.put_off(sequence, now + delay, now);
         }
         Ok(())
@@ -234,46 +257,6 @@ impl Channel {
 
     pub(crate) fn set_paused(&mut self, paused: bool) {
         self.paused = paused;
-    }
-
-    /// Drops everything: what waits, what is in flight and what was put off. Returns up to which number.
-    pub(crate) fn empty(&mut self) -> Sequence {
-        let (waiting, in_flight, deferred) = (self.depth(), self.in_flight.len(), self.deferred.len());
-        self.counts.emptied += waiting + (in_flight + deferred) as u64;
-        self.ready.clear();
-        self.again.clear();
-        self.in_flight.clear();
-        self.deferred.clear();
-        self.put_off.clear();
-        self.attempts.clear();
-        self.unsaved.clear();
-        self.consumers.clear_in_flight();
-        self.progress.add_range(self.progress.floor()..self.end);
-        self.loaded_to = self.end;
-        self.end
-    }
-
-    /// Drops what precedes `before` but for what is in flight.
-    pub(crate) fn expire(&mut self, before: Sequence) {
-        let before = before.min(self.end);
-        if before <= self.progress.floor() {
-            return;
-        }
-        let numbers = self.in_flight.iter().map(|held| held.given.sequence);
-        let mut in_flight: Vec<_> = numbers.filter(|held| *held < before).collect();
-        in_flight.sort_unstable();
-        let mut start = self.progress.floor();
-        for held in in_flight {
-            self.counts.expired += self.progress.add_range(start..held);
-            start = held.plus(1);
-        }
-        self.counts.expired += self.progress.add_range(start..before);
-        self.ready.retain(|message| message.sequence >= before);
-        self.again.retain(|again| again.sequence >= before);
-        self.deferred.retain(|(_, sequence), _| *sequence >= before);
-        self.put_off.retain(|sequence, _| *sequence >= before);
-        self.attempts.retain(|sequence, _| *sequence >= before);
-        self.loaded_to = self.loaded_to.max(before);
     }
 
     // What goes to the log.

@@ -98,6 +98,15 @@ pub enum TopicError {
     /// It was deleted meanwhile.
     #[error("it was deleted")]
     Deleted,
+    /// Too many ask for the same at once.
+    #[error("busy")]
+    Busy,
+    /// As many messages wait as may.
+    #[error("the topic is full")]
+    TopicFull,
+    /// The node is being emptied: others take messages.
+    #[error("draining")]
+    Draining,
     /// The node is stopping.
     #[error("exiting")]
     Exiting,
@@ -117,7 +126,7 @@ impl TopicError {
             Self::Append(error) => error.is_full(),
             Self::Io { source, .. } => full(source.kind()),
             Self::Log(error) => matches!(&**error, LogError::Io { source, .. } if full(source.kind())),
-            Self::Deleted | Self::Exiting => false,
+            Self::Deleted | Self::Busy | Self::TopicFull | Self::Draining | Self::Exiting => false,
         }
     }
 

@@ -2,11 +2,15 @@
 
 mod answer;
 mod config;
+mod dead_letters;
 mod debug;
+mod drain;
 mod gate;
 mod manage;
+mod peek;
 mod publish;
 mod stats;
+mod topic_settings;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -57,9 +61,15 @@ enum Endpoint {
     PublishMany,
     Topic(manage::TopicAction),
     Channel(manage::ChannelAction),
+    DeadLetters,
+    Drain(bool),
+    Retain,
+    Limit,
     Profile,
     ProfileSymbol,
     BlockRate,
+    PeekChannel,
+    PeekTopic,
     FreeMemory,
     Config,
 }
@@ -83,8 +93,15 @@ impl Endpoint {
             "/channel/empty" => Self::Channel(ChannelAction::Empty),
             "/channel/pause" => Self::Channel(ChannelAction::Pause),
             "/channel/unpause" => Self::Channel(ChannelAction::Unpause),
+            "/topic/retain" => Self::Retain,
+            "/topic/limit" => Self::Limit,
+            "/drain" => Self::Drain(true),
+            "/undrain" => Self::Drain(false),
+            "/channel/dead_letter" => Self::DeadLetters,
             "/debug/pprof/symbol" => Self::ProfileSymbol,
             "/debug/setblockrate" => Self::BlockRate,
+            "/channel/peek" => Self::PeekChannel,
+            "/topic/peek" => Self::PeekTopic,
             "/debug/freememory" => Self::FreeMemory,
             path if debug::is_profile(path) => Self::Profile,
             path if config::is_at(path) => Self::Config,
@@ -94,12 +111,20 @@ impl Endpoint {
 
     fn methods(self) -> (&'static [Method], &'static str) {
         match self {
-            Self::Ping | Self::Info | Self::Stats | Self::Profile => (&[Method::GET], "GET, OPTIONS"),
+            Self::Ping | Self::Info | Self::Stats | Self::Profile | Self::PeekChannel | Self::PeekTopic => {
+                (&[Method::GET], "GET, OPTIONS")
+            }
             Self::ProfileSymbol => (&[Method::GET, Method::POST], "GET, OPTIONS, POST"),
             Self::BlockRate => (&[Method::PUT], "OPTIONS, PUT"),
-            Self::Publish | Self::PublishMany | Self::Topic(_) | Self::Channel(_) | Self::FreeMemory => {
-                (&[Method::POST], "OPTIONS, POST")
-            }
+            Self::Publish
+            | Self::PublishMany
+            | Self::Topic(_)
+            | Self::Channel(_)
+            | Self::DeadLetters
+            | Self::Drain(_)
+            | Self::Retain
+            | Self::Limit
+            | Self::FreeMemory => (&[Method::POST], "OPTIONS, POST"),
             Self::Config => (&[Method::GET, Method::PUT], "GET, OPTIONS, PUT"),
         }
     }
@@ -170,8 +195,14 @@ impl Served {
             Endpoint::PublishMany => self.publish_many(query, request.into_body()).await,
             Endpoint::Topic(action) => self.manage_topic(action, &query?).await,
             Endpoint::Channel(action) => self.manage_channel(action, &query?).await,
+            Endpoint::Retain => self.set_retain(&query?).await,
+            Endpoint::Limit => self.set_limit(&query?).await,
+            Endpoint::Drain(on) => Ok(self.set_draining(on)),
+            Endpoint::DeadLetters => self.set_dead_letters(&query?).await,
             Endpoint::Profile | Endpoint::ProfileSymbol => debug::profile(),
             Endpoint::BlockRate => Ok(debug::set_block_rate(&query?)),
+            Endpoint::PeekChannel => self.peek_channel(&query?).await,
+            Endpoint::PeekTopic => self.peek_topic(&query?).await,
             Endpoint::FreeMemory => Ok(Answer::Empty),
             Endpoint::Config => self.config(request).await,
         }
@@ -200,7 +231,7 @@ impl Served {
         let nanoseconds = |duration: std::time::Duration| duration.as_nanos() as u64;
         // Go says -1 of a socket file.
         let port = |port: u16| if port == 0 { -1 } else { i32::from(port) };
-        Answer::Json(json!({
+        let mut info = json!({
             "version": NSQ_VERSION,
             "broadcast_address": peer.broadcast_address,
             "hostname": peer.hostname,
@@ -211,10 +242,14 @@ impl Served {
             "max_output_buffer_size": limits.max_output_buffer_bytes,
             "max_output_buffer_timeout": nanoseconds(limits.max_output_buffer_timeout),
             "max_deflate_level": limits.max_deflate_level,
-            "topology_zone": "",
-            "topology_region": "",
+            "topology_zone": peer.topology_zone,
+            "topology_region": peer.topology_region,
             "node_id": context.node_id,
-        }))
+        });
+        if let Some(drain) = self.draining() {
+            info["drain"] = drain;
+        }
+        Answer::Json(info)
     }
 }
 

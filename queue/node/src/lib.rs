@@ -21,6 +21,8 @@ mod topic;
 
 mod topics;
 
+mod drain;
+
 mod tls;
 
 mod auth;

@@ -21,9 +21,13 @@ use crate::tcp::Shared;
 use crate::topic::Topic;
 use crate::topics::Topics;
 
+mod channels;
+mod known;
 mod set;
 mod stream;
 
+pub(crate) use channels::channels_elsewhere;
+pub(crate) use known::KnownLookups;
 pub(crate) use set::Registering;
 
 use stream::Stream;
@@ -59,7 +63,8 @@ impl Advertised {
             http_port: options.broadcast_http_port.unwrap_or(port(http)),
             tcp_port: options.broadcast_tcp_port.unwrap_or(port(tcp)),
             version: NSQ_VERSION.to_owned(),
-            ..PeerInfo::default()
+            topology_zone: options.topology.topology_zone.clone(),
+            topology_region: options.topology.topology_region.clone(),
         })
     }
 }
@@ -76,6 +81,7 @@ async fn register(address: String, registering: Registering, leave: Cancellation
             connected = Session::connect(&address, tls.clone(), &advertised) => match connected {
                 Ok(mut session) => {
                     pause = FIRST_PAUSE;
+                    shared.context.known_lookups.reached(&address, &session.identity);
                     tracing::info!(lookup = address, "registered with the lookup");
                     was_reached = Some(true);
                     tokio::select! {
@@ -86,6 +92,7 @@ async fn register(address: String, registering: Registering, leave: Cancellation
                 Err(error) => error,
             },
         };
+        shared.context.known_lookups.out_of_reach(&address);
         if was_reached != Some(false) {
             tracing::warn!(lookup = address, error = %ended, "the lookup is out of reach; trying on");
             was_reached = Some(false);
@@ -117,6 +124,8 @@ impl PartialEq for Bearer {
 struct Session {
     stream: Stream,
     input: BytesMut,
+    /// What the lookup says of itself.
+    identity: LookupIdentity,
     registered: BTreeMap<Known, Bearer>,
     /// The lookup has said that it does not take everything in.
     is_full: bool,
@@ -129,14 +138,18 @@ impl Session {
         advertised: &Advertised,
     ) -> io::Result<Self> {
         let stream = timeout(STEP_TIMEOUT, Stream::connect(address, tls)).await??;
-        let mut session =
-            Self { stream, input: BytesMut::new(), registered: BTreeMap::new(), is_full: false };
+        let mut session = Self {
+            stream,
+            input: BytesMut::new(),
+            identity: LookupIdentity::default(),
+            registered: BTreeMap::new(),
+            is_full: false,
+        };
         let mut hello = BytesMut::from(&MAGIC_V1[..]);
         RegistrationCommand::Identify(advertised.0.clone()).encode(&mut hello);
         let answer = session.ask(&hello).await?;
-        if LookupIdentity::from_json(&answer).is_none() {
-            return Err(io::Error::other(format!("it answered {}", answer.escape_ascii())));
-        }
+        session.identity = LookupIdentity::from_json(&answer)
+            .ok_or_else(|| io::Error::other(format!("it answered {}", answer.escape_ascii())))?;
         Ok(session)
     }
 
@@ -231,6 +244,9 @@ fn registration((topic, channel): &Known) -> Registration {
 fn registrations(topics: &Topics) -> BTreeMap<Known, Bearer> {
     let mut all = BTreeMap::new();
     for topic in topics.all() {
+        if topic.is_drained() {
+            continue; // nobody is to look for anything here
+        }
         let bearer = |channel| Bearer { topic: Arc::downgrade(&topic), channel };
         all.insert((topic.name.clone(), None), bearer(None));
         for channel in topic.channels() {

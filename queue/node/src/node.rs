@@ -25,10 +25,11 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::auth::AuthServers;
+use crate::drain::Drain;
 use crate::error::NodeError;
 use crate::health::DiskHealth;
 use crate::http;
-use crate::lookup::{Advertised, Registering};
+use crate::lookup::{Advertised, KnownLookups, Registering};
 use crate::metrics::NodeMetrics;
 use crate::options::NodeOptions;
 use crate::statsd;
@@ -71,6 +72,7 @@ pub(crate) struct Context {
     pub(crate) health: DiskHealth,
     pub(crate) metrics: NodeMetrics,
     pub(crate) node_id: Uuid,
+    pub(crate) drain: Drain,
     pub(crate) started_at: chrono::DateTime<chrono::Utc>,
     /// `None` without a certificate.
     pub(crate) tls: Option<NodeTls>,
@@ -78,6 +80,7 @@ pub(crate) struct Context {
     pub(crate) auth: Option<AuthServers>,
     topology: watch::Sender<u64>,
     lookups: watch::Sender<Vec<String>>,
+    pub(crate) known_lookups: KnownLookups,
 }
 
 impl Context {
@@ -98,6 +101,7 @@ impl Context {
 
     /// Registers with these lookups from now on, and no others.
     pub(crate) fn set_lookups(&self, addresses: Vec<String>) {
+        self.known_lookups.set(&addresses);
         self.lookups.send_replace(addresses);
     }
 
@@ -143,7 +147,7 @@ impl Node {
         let https_address = https.as_ref().map(TcpListener::local_addr).transpose();
         let https_address = https_address.map_err(NodeError::Accept)?;
         let advertised = Advertised::new(&options, &tcp_address, &http_address);
-        let shared = tcp::Shared { context, topics: Arc::new(topics), clients: Arc::default() };
+        let shared = tcp::Shared { context, topics, clients: Arc::default() };
         let health = Health::new();
         health.set_ready("serving", false, "not started");
         let shared = Arc::new(shared);
@@ -193,8 +197,8 @@ impl Node {
     /// # Errors
     /// A sync failed, or a listener broke. After a failed sync nothing is acknowledged any more.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), NodeError> {
-        let Self { tcp, http, https, https_address, advertised, shared, mut failure, health, lock, .. } =
-            self;
+        let Self { tcp, http, https, https_address, lookup_tls, advertised, .. } = self;
+        let Self { shared, mut failure, health, lock, .. } = self;
         let (leave, stop) = (CancellationToken::new(), CancellationToken::new());
         shared.topics.start();
 
@@ -276,7 +280,7 @@ fn refuse_exposed(options: &NodeOptions, with_https: bool) -> Result<(), NodeErr
     Ok(())
 }
 
-type Recovered = (Topics, Arc<Context>, DirLock, watch::Receiver<Option<SyncFailure>>);
+type Recovered = (Arc<Topics>, Arc<Context>, DirLock, watch::Receiver<Option<SyncFailure>>);
 
 fn recover(
     disk: Arc<dyn Disk>,
@@ -307,6 +311,7 @@ fn recover(
         limits: options.limits(),
         identify_limits: options.identify_limits(),
         lookups: watch::Sender::new(options.lookupd_tcp_addresses.clone()),
+        known_lookups: KnownLookups::new(&options.lookupd_tcp_addresses),
         options,
         started_at: clock.now(),
         clock,
@@ -314,6 +319,7 @@ fn recover(
         health: DiskHealth::default(),
         metrics,
         node_id,
+        drain: Drain::default(),
         tls,
         auth,
         topology: watch::Sender::new(0),

@@ -6,6 +6,7 @@ mod latency;
 mod lookup_tls;
 mod statsd;
 mod tls;
+mod topology;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,6 +24,7 @@ pub use tls::{ClientAuthPolicy, NodeTlsOptions, TlsMinVersion, TlsRequired};
 
 pub use latency::LatencyOptions;
 pub use statsd::StatsdOptions;
+pub use topology::{Experiment, TopologyOptions};
 
 /// Settings of a queue node
 #[derive(Debug, Clone, Args)]
@@ -116,6 +118,9 @@ pub struct NodeOptions {
     /// Where statistics are pushed
     #[command(flatten)]
     pub statsd: StatsdOptions,
+    /// Topology
+    #[command(flatten)]
+    pub topology: TopologyOptions,
 }
 
 impl Default for NodeOptions {

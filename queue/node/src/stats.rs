@@ -6,10 +6,10 @@ use std::sync::Arc;
 use punctual_queue_wire::name::{ChannelName, TopicName};
 use serde::Serialize;
 
-use crate::channel::{ConnectionId, Consumers};
+use crate::channel::{ConnectionId, Consumers, DeadLetters, Nearness};
 use crate::latency::{Latencies, LatencyStats};
 use crate::tcp::Shared;
-use crate::topic::{ChannelHandle, Topic};
+use crate::topic::{ChannelHandle, Topic, TopicSettings};
 
 /// Which part of it is asked for.
 #[derive(Debug, Clone, Default)]
@@ -30,6 +30,15 @@ pub(crate) struct TopicStats {
     pub(crate) message_bytes: u64,
     pub(crate) paused: bool,
     pub(crate) e2e_processing_latency: LatencyStats,
+    /// Extension: of the oldest message that waits or is in flight, here or in a channel; 0 when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) oldest_message_age_ms: Option<u64>,
+    /// Extension: what was set for the topic alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) settings: Option<TopicSettings>,
+    /// Messages that were too many before any channel had them; for `/metrics` only.
+    #[serde(skip)]
+    pub(crate) overflowed: u64,
     /// Messages that were too old before any channel had them; for `/metrics` only.
     #[serde(skip)]
     pub(crate) expired: u64,
@@ -44,12 +53,28 @@ pub(crate) struct ChannelStats {
     pub(crate) in_flight_count: usize,
     pub(crate) deferred_count: usize,
     pub(crate) message_count: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) zone_local_msg_count: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) region_local_msg_count: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) global_msg_count: u64,
     pub(crate) requeue_count: u64,
     pub(crate) timeout_count: u64,
     pub(crate) client_count: usize,
     pub(crate) clients: Option<Vec<ClientStats>>,
     pub(crate) paused: bool,
     pub(crate) e2e_processing_latency: LatencyStats,
+    /// Extension: of the oldest message that waits or is in flight; 0 when there is none, absent for a moment while it
+    /// is found out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) oldest_message_age_ms: Option<u64>,
+    /// Extension: which messages go where instead of being delivered once more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) dead_letter: Option<DeadLetters>,
+    /// Extension: how many went there.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) dead_letter_count: u64,
     /// For `/metrics` only.
     #[serde(skip)]
     pub(crate) finished: u64,
@@ -63,6 +88,7 @@ pub(crate) struct Dropped {
     pub(crate) emptied: u64,
     pub(crate) sampled: u64,
     pub(crate) expired: u64,
+    pub(crate) overflowed: u64,
     pub(crate) corrupt: u64,
 }
 
@@ -139,13 +165,16 @@ impl Look<'_> {
         let counts = topic.counts();
         let mut channels = Vec::new();
         let mut of_all: Option<Latencies> = None;
+        let mut oldest_message_age_ms = topic.age_ms(counts.oldest);
         for channel in topic.channels() {
+            let age_ms = topic.age_ms(channel.with(|channel, _| channel.oldest()));
+            oldest_message_age_ms = oldest_message_age_ms.max(age_ms);
             let latencies = channel.latencies();
             if let Some(latencies) = &latencies {
                 of_all.get_or_insert_default().merge(latencies);
             }
             if self.filter.channel.as_ref().is_none_or(|name| name == channel.name.as_str()) {
-                channels.push(self.at_channel(&channel, latencies.as_ref()));
+                channels.push(self.at_channel(&channel, age_ms, latencies.as_ref()));
             }
         }
         TopicStats {
@@ -157,11 +186,19 @@ impl Look<'_> {
             message_bytes: counts.message_bytes,
             paused: counts.paused,
             e2e_processing_latency: self.latency(of_all.as_ref()),
+            oldest_message_age_ms,
+            settings: Some(counts.settings).filter(|settings| *settings != TopicSettings::default()),
+            overflowed: counts.overflowed,
             expired: counts.expired,
         }
     }
 
-    fn at_channel(&self, handle: &ChannelHandle, latencies: Option<&Latencies>) -> ChannelStats {
+    fn at_channel(
+        &self,
+        handle: &ChannelHandle,
+        oldest_message_age_ms: Option<u64>,
+        latencies: Option<&Latencies>,
+    ) -> ChannelStats {
         handle.look(|channel| {
             let counts = channel.counts();
             ChannelStats {
@@ -171,17 +208,24 @@ impl Look<'_> {
                 in_flight_count: channel.in_flight_count(),
                 deferred_count: channel.deferred_count(),
                 message_count: counts.published,
+                zone_local_msg_count: counts.delivered[Nearness::Zone as usize],
+                region_local_msg_count: counts.delivered[Nearness::Region as usize],
+                global_msg_count: counts.delivered[Nearness::Elsewhere as usize],
                 requeue_count: counts.requeued,
                 timeout_count: counts.timed_out,
                 client_count: channel.consumers().len(),
                 clients: (!self.filter.without_clients).then(|| self.at_clients(channel.consumers())),
                 paused: channel.is_paused(),
                 e2e_processing_latency: self.latency(latencies),
+                oldest_message_age_ms,
+                dead_letter: channel.dead_letters().cloned(),
+                dead_letter_count: counts.dead_lettered,
                 finished: counts.finished,
                 dropped: Dropped {
                     emptied: counts.emptied,
                     sampled: counts.sampled_out,
                     expired: counts.expired,
+                    overflowed: counts.overflowed,
                     corrupt: counts.corrupt,
                 },
             }
@@ -207,6 +251,11 @@ impl Look<'_> {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 #[cfg(test)]
 impl TopicStats {
     /// One of which nothing else is known.
@@ -220,6 +269,9 @@ impl TopicStats {
             message_bytes: 0,
             paused: false,
             e2e_processing_latency: LatencyStats::default(),
+            oldest_message_age_ms: None,
+            settings: None,
+            overflowed: 0,
             expired: 0,
         }
     }
@@ -236,12 +288,18 @@ impl ChannelStats {
             in_flight_count: 0,
             deferred_count: 0,
             message_count: 0,
+            zone_local_msg_count: 0,
+            region_local_msg_count: 0,
+            global_msg_count: 0,
             requeue_count: 0,
             timeout_count: 0,
             client_count: 0,
             clients: None,
             paused: false,
             e2e_processing_latency: LatencyStats::default(),
+            oldest_message_age_ms: None,
+            dead_letter: None,
+            dead_letter_count: 0,
             finished: 0,
             dropped: Dropped::default(),
         }

@@ -1,16 +1,22 @@
 //! A topic: its log, and the channels that read it.
 
+mod burial;
 mod channel_handle;
 mod channels;
 mod checkpoint;
 mod compaction;
+mod counts;
 mod keeper;
 mod load;
 mod mailbox;
+mod opening;
+mod peek;
+mod publishing;
 mod record;
 mod recovery;
 mod retention;
 mod segments;
+mod settings;
 mod snapshot;
 mod upkeep;
 mod waypoints;
@@ -19,7 +25,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use punctual_queue_log::error::AppendError;
@@ -27,7 +32,6 @@ use punctual_queue_log::log::{Durability, Log};
 use punctual_queue_log::options::LogOptions;
 use punctual_queue_log::position::{Position, SegmentId};
 use punctual_queue_log::reader::DamagedRange;
-use punctual_queue_wire::bodies::Bodies;
 use punctual_queue_wire::name::{ChannelName, TopicName};
 use tokio::sync::{Notify, oneshot};
 
@@ -40,10 +44,13 @@ pub(crate) use channel_handle::{ChannelHandle, NotAdded};
 pub use checkpoint::CheckpointHealth;
 pub(crate) use checkpoint::{Checkpoint, Loaded};
 pub(crate) use mailbox::Mailbox;
+use peek::Peek;
+pub(crate) use peek::{Seen, due_in};
 pub(crate) use record::count_messages;
 use record::{Change, ChannelNumber};
 use recovery::Recovered;
 use segments::Segments;
+pub(crate) use settings::{DepthLimit, TopicSettings, WhenFull};
 use waypoints::Waypoints;
 
 /// One topic. Its messages are in the log; here is what has happened to them.
@@ -76,8 +83,13 @@ struct Core {
     /// The number after the last message that channels know of. Messages behind it wait in the topic, because it is
     /// paused or has no channels.
     announced_end: Sequence,
+    /// When the first of those was published: nanoseconds since the Unix epoch. Nothing where there is none.
+    waiting_since_ns: i64,
     paused: bool,
+    /// The lookups were not asked yet which channels it has elsewhere.
+    held: bool,
     deleted: bool,
+    settings: TopicSettings,
     channels: BTreeMap<ChannelName, Arc<ChannelHandle>>,
     next_channel: ChannelNumber,
     waypoints: Waypoints,
@@ -86,9 +98,13 @@ struct Core {
     last_published_ns: i64,
     /// Messages that were too old before any channel had them.
     expired: u64,
+    /// Messages that were too many before any channel had them.
+    overflowed: u64,
     /// Since the process started.
     message_count: u64,
     message_bytes: u64,
+    /// Who waits to see messages.
+    peeks: Vec<Peek>,
 }
 
 /// What is known of the files beside the log.
@@ -96,16 +112,6 @@ struct Core {
 struct Files {
     /// The place of the checkpoint on the disk, or of its copy where that is older.
     checkpointed: Option<Position>,
-}
-
-/// What `/stats` says of a topic itself.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct TopicCounts {
-    pub(crate) depth: u64,
-    pub(crate) message_count: u64,
-    pub(crate) message_bytes: u64,
-    pub(crate) expired: u64,
-    pub(crate) paused: bool,
 }
 
 /// Says when, and how, a publish ended.
@@ -178,33 +184,6 @@ impl Topic {
         }
     }
 
-    /// Publishes messages, all or none. The receipt says `Ok` once they are on the disk.
-    /// They are delivered once `delay` is over.
-    pub(crate) fn publish(self: &Arc<Self>, bodies: Bodies, delay: Duration) -> Receipt {
-        let (done, receipt) = oneshot::channel();
-        let timestamp_ns = self.context.unix_ns();
-        let due = (!delay.is_zero()).then(|| Instant::now() + delay);
-        let mut core = self.core.lock();
-        if core.deleted {
-            let _ = done.send(Err(TopicError::Deleted)); // the receipt is right here
-            return receipt;
-        }
-        let first = core.next;
-        core.next = first.plus(bodies.len() as u64);
-        let record = record::messages(first, timestamp_ns, delay, &bodies);
-        let topic = Arc::clone(self);
-        let complete = move |result: Result<Position, AppendError>| {
-            topic.context.health.wrote(&result);
-            let answer = result.map_err(TopicError::from).map(|position| {
-                topic.committed.lock().push(Batch { position, first, timestamp_ns, due, bodies });
-            });
-            let _ = done.send(answer); // a publisher that is gone does not want to know
-            topic.keeper.notify_one(); // after it, for the publisher waits
-        };
-        self.log.append(record, Durability::Synced, Box::new(complete));
-        receipt
-    }
-
     /// Records a change to be followed by `Ok` once it is on the disk. Called with the core locked, so that changes
     /// stand in the log in the order they were made.
     fn record(&self, change: &Change) -> Receipt {
@@ -233,24 +212,18 @@ impl Topic {
         let receipt = {
             let mut core = self.core.lock();
             let (start, end) = (core.announced_end, core.committed_end);
-            core.announced_end = end;
-            for channel in core.channels.values() {
-                channel.with(|channel, _| channel.skipped(end));
-            }
+            self.skip(&mut core, end);
             self.record(&Change::TopicEmptied { start: start.0, end: end.0 })
         };
         received(receipt).await
     }
 
-    pub(crate) fn counts(&self) -> TopicCounts {
-        self.distribute();
-        let core = self.core.lock();
-        TopicCounts {
-            depth: core.committed_end.0 - core.announced_end.0,
-            message_count: core.message_count,
-            message_bytes: core.message_bytes,
-            expired: core.expired,
-            paused: core.paused,
+    /// No channel gets what waits in the topic itself before `end`.
+    fn skip(&self, core: &mut Core, end: Sequence) {
+        core.announced_end = end;
+        core.waiting_since_ns = core.waypoints.published_ns(end);
+        for channel in core.channels.values() {
+            channel.with(|channel, _| channel.skipped(end));
         }
     }
 
@@ -259,6 +232,7 @@ impl Topic {
         let channels = {
             let mut core = self.core.lock();
             core.deleted = true;
+            core.peeks.clear();
             std::mem::take(&mut core.channels)
         };
         self.log.close();
@@ -285,9 +259,15 @@ impl Topic {
 }
 
 impl Core {
+    /// Whether messages stay in the topic although there may be channels.
+    fn keeps_back(&self) -> bool {
+        self.paused || self.held
+    }
+
     fn from_recovered(recovered: Recovered, keeper: &Arc<Notify>, context: &Context) -> Self {
-        let Recovered { next, announced_end, paused, next_channel, waypoints, channels, .. } = recovered;
-        let Recovered { segments, last_published_ns, .. } = recovered;
+        let Recovered { next, announced_end, paused, held, next_channel, waypoints, channels, .. } =
+            recovered;
+        let Recovered { segments, settings, last_published_ns, waiting_since_ns, .. } = recovered;
         let now = load::Now::of(context);
         let channels = channels.into_iter().map(|(number, mut recovered)| {
             let attempts = recovered.take_attempts();
@@ -298,6 +278,7 @@ impl Core {
                 attempts,
                 put_off,
                 paused: recovered.paused,
+                dead_letters: recovered.dead_letters,
                 end: announced_end,
                 max_message_timeout: context.options.max_msg_timeout,
             };
@@ -311,15 +292,20 @@ impl Core {
             next,
             committed_end: next,
             announced_end,
+            waiting_since_ns,
             paused,
+            held,
             deleted: false,
+            settings,
             next_channel,
             waypoints,
             segments,
             last_published_ns,
             expired: 0,
+            overflowed: 0,
             message_count: 0,
             message_bytes: 0,
+            peeks: Vec::new(),
         }
     }
 }

@@ -1,8 +1,10 @@
 //! All topics of a node.
 
+mod dead_letters;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use parking_lot::{Mutex, RwLock};
 use punctual_queue_wire::name::TopicName;
@@ -13,6 +15,8 @@ use crate::error::{NodeError, TopicError};
 use crate::node::Context;
 use crate::topic::{ChannelHandle, Topic};
 
+pub(crate) use dead_letters::NotSet;
+
 /// Where topics are, within the data directory.
 pub(crate) const DIR_NAME: &str = "topics";
 
@@ -22,6 +26,7 @@ const DELETED_SUFFIX: &str = ".deleted";
 /// The topics, by name. Owns their keepers: dropped, it ends them without a last checkpoint.
 #[derive(Debug)]
 pub(crate) struct Topics {
+    me: Weak<Self>,
     dir: PathBuf,
     context: Arc<Context>,
     by_name: RwLock<BTreeMap<TopicName, Arc<Topic>>>,
@@ -29,11 +34,13 @@ pub(crate) struct Topics {
     stop_keepers: CancellationToken,
     /// Held while a topic is made or deleted, which takes several steps on the disk.
     making: tokio::sync::Mutex<()>,
+    /// Held while it is looked at and changed where dead letters go.
+    setting_dead_letters: tokio::sync::Mutex<()>,
 }
 
 impl Topics {
     /// Recovers all topics under `dir`. Blocks on the disk.
-    pub(crate) fn open(dir: PathBuf, context: Arc<Context>) -> Result<Self, NodeError> {
+    pub(crate) fn open(dir: PathBuf, context: Arc<Context>) -> Result<Arc<Self>, NodeError> {
         let disk = Arc::clone(context.committer.disk());
         let failed = |action| {
             let path = dir.clone();
@@ -53,27 +60,42 @@ impl Topics {
                 by_name.insert(name, topic);
             }
         }
-        Ok(Self {
+        Ok(Arc::new_cyclic(|me| Self {
+            me: Weak::clone(me),
             dir,
             context,
             by_name: RwLock::new(by_name),
             keepers: Mutex::default(),
             stop_keepers: CancellationToken::new(),
             making: tokio::sync::Mutex::default(),
-        })
+            setting_dead_letters: tokio::sync::Mutex::default(),
+        }))
     }
 
     /// Starts the keepers of the recovered topics.
     pub(crate) fn start(&self) {
         for topic in self.all() {
-            self.keep(topic);
+            self.keep(Arc::clone(&topic));
+            if topic.is_held() {
+                self.open_up(topic);
+            }
         }
     }
 
     fn keep(&self, topic: Arc<Topic>) {
         let mut keepers = self.keepers.lock();
         while keepers.try_join_next().is_some() {} // those of deleted topics
-        keepers.spawn(topic.keep(self.stop_keepers.clone()));
+        keepers.spawn(topic.keep(Weak::clone(&self.me), self.stop_keepers.clone()));
+    }
+
+    /// Asks the lookups for the topic's channels, which holds up nobody but the topic. Cut off by a stop, it is done at
+    /// the next start.
+    fn open_up(&self, topic: Arc<Topic>) {
+        let stop = self.stop_keepers.clone();
+        let opening = async move {
+            let _opened = stop.run_until_cancelled(topic.open_up()).await;
+        };
+        self.keepers.lock().spawn(opening);
     }
 
     pub(crate) fn get(&self, name: &TopicName) -> Option<Arc<Topic>> {
@@ -105,8 +127,15 @@ impl Topics {
             Ok(topic)
         })
         .await?;
+        let asks_lookups = !self.context.known_lookups.is_empty();
+        if asks_lookups {
+            topic.hold();
+        }
         self.by_name.write().insert(name.clone(), Arc::clone(&topic));
         self.keep(Arc::clone(&topic));
+        if asks_lookups {
+            self.open_up(Arc::clone(&topic));
+        }
         self.context.topology_changed();
         Ok(topic)
     }

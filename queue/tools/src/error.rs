@@ -21,6 +21,12 @@ pub enum ToolError {
     /// A lookup's address cannot be used.
     #[error(transparent)]
     Discovery(#[from] DiscoveryError),
+    /// `nsq_to_file` cannot start, or a file failed.
+    #[error(transparent)]
+    ToFile(#[from] ToFileError),
+    /// `nsq_to_http` cannot start.
+    #[error(transparent)]
+    ToHttp(#[from] ToHttpError),
     /// A node cannot be connected to.
     #[error(transparent)]
     Connection(#[from] ConnectionError),
@@ -46,12 +52,6 @@ pub enum ToolError {
     /// What is to be published could not be read.
     #[error("could not read the input")]
     Input(#[source] io::Error),
-    /// `nsq_to_file` cannot start, or a file failed.
-    #[error(transparent)]
-    ToFile(#[from] ToFileError),
-    /// `nsq_to_http` cannot start.
-    #[error(transparent)]
-    ToHttp(#[from] ToHttpError),
     /// What is printed could not be written.
     #[error("could not write the output")]
     Output(#[source] io::Error),

@@ -5,6 +5,12 @@ use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
+use super::Nearness;
+
+/// What a consumer is given and has not been sent, at most, and one message more. A connection that is not read from
+/// does not make the node hold all that its RDY allows.
+pub(crate) const UNWRITTEN_BYTES: usize = 2 * 1024 * 1024;
+
 /// A connection, for as long as the process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ConnectionId(pub(crate) u64);
@@ -17,9 +23,12 @@ pub(crate) struct Consumer {
     pub(crate) message_timeout: Duration,
     /// Percentage of messages it wants; 0 for all.
     pub(crate) sample_rate: u8,
+    nearness: Nearness,
     pub(crate) message_count: u64,
     pub(crate) finish_count: u64,
     pub(crate) requeue_count: u64,
+    /// Bodies that were delivered and not written yet, in bytes, as far as is known.
+    unwritten: usize,
     /// Whether it stands in the queue of those that may be served.
     queued: bool,
 }
@@ -31,11 +40,18 @@ impl Consumer {
             in_flight: 0,
             message_timeout,
             sample_rate,
+            nearness: Nearness::default(),
             message_count: 0,
             finish_count: 0,
             requeue_count: 0,
+            unwritten: 0,
             queued: false,
         }
+    }
+
+    /// The same, so near to the node.
+    pub(crate) fn near(self, nearness: Nearness) -> Self {
+        Self { nearness, ..self }
     }
 
     /// It finished or requeued a message, or held one too long.
@@ -43,17 +59,21 @@ impl Consumer {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
+    pub(super) fn wrote(&mut self, bytes: usize) {
+        self.unwritten = self.unwritten.saturating_sub(bytes);
+    }
+
     fn wants_more(&self) -> bool {
-        self.in_flight < self.ready_count
+        self.in_flight < self.ready_count && self.unwritten < UNWRITTEN_BYTES
     }
 }
 
-/// All consumers of a channel. Those that want messages are served in turn.
+/// All consumers of a channel. Those that want messages are served in turn, the nearest before the others.
 #[derive(Debug, Default)]
 pub(crate) struct Consumers {
     by_id: HashMap<ConnectionId, Consumer, RandomState>,
-    /// Everyone that may want a message, once; some may not any more when their turn comes.
-    turns: VecDeque<ConnectionId>,
+    /// Everyone that may want a message, once, by how near they are; some may not any more when their turn comes.
+    turns: [VecDeque<ConnectionId>; Nearness::COUNT],
 }
 
 impl Consumers {
@@ -62,8 +82,9 @@ impl Consumers {
     }
 
     pub(crate) fn remove(&mut self, id: ConnectionId) -> Option<Consumer> {
-        self.turns.retain(|turn| *turn != id);
-        self.by_id.remove(&id)
+        let removed = self.by_id.remove(&id)?;
+        self.turns[removed.nearness as usize].retain(|turn| *turn != id);
+        Some(removed)
     }
 
     pub(crate) fn get(&self, id: ConnectionId) -> Option<&Consumer> {
@@ -84,7 +105,7 @@ impl Consumers {
         change(consumer);
         if consumer.wants_more() && !consumer.queued {
             consumer.queued = true;
-            self.turns.push_back(id);
+            self.turns[consumer.nearness as usize].push_back(id);
         }
     }
 
@@ -98,26 +119,30 @@ impl Consumers {
 
     /// Whose turn it is; `None` while nobody wants a message.
     pub(crate) fn next(&mut self) -> Option<(ConnectionId, &Consumer)> {
-        loop {
-            let id = *self.turns.front()?;
-            let wants_more = self.by_id.get(&id).is_some_and(Consumer::wants_more);
-            if wants_more {
-                return Some((id, self.by_id.get(&id)?));
+        for turns in &mut self.turns {
+            while let Some(&id) = turns.front() {
+                if self.by_id.get(&id).is_some_and(Consumer::wants_more) {
+                    return Some((id, self.by_id.get(&id)?));
+                }
+                if let Some(consumer) = self.by_id.get_mut(&id) {
+                    consumer.queued = false;
+                }
+                turns.pop_front();
             }
-            if let Some(consumer) = self.by_id.get_mut(&id) {
-                consumer.queued = false;
-            }
-            self.turns.pop_front();
         }
+        None
     }
 
-    /// The one whose turn it is gets a message; the next one follows.
-    pub(crate) fn serve(&mut self) {
-        let Some(id) = self.turns.pop_front() else { return };
-        if let Some(consumer) = self.by_id.get_mut(&id) {
-            consumer.in_flight += 1;
-            consumer.message_count += 1;
-        }
-        self.turns.push_back(id);
+    /// The one whose turn it is, as [`next`](Self::next) has just said, gets a message of so many bytes; the next one
+    /// follows. Says how near it is.
+    pub(crate) fn serve(&mut self, bytes: usize) -> Option<Nearness> {
+        let turns = self.turns.iter_mut().find(|turns| !turns.is_empty())?;
+        let id = turns.pop_front()?;
+        turns.push_back(id);
+        let consumer = self.by_id.get_mut(&id)?;
+        consumer.in_flight += 1;
+        consumer.unwritten += bytes;
+        consumer.message_count += 1;
+        Some(consumer.nearness)
     }
 }

@@ -24,13 +24,18 @@ impl Channel {
             let (timeout, sample_rate) = (consumer.message_timeout, consumer.sample_rate);
             let Some(message) = self.next_message() else { return };
             let sequence = message.sequence;
+            if self.dies(&message, now) {
+                continue;
+            }
             if is_sampled_out(sequence, sample_rate) {
                 self.attempts.remove(&sequence);
                 self.counts.sampled_out += 1;
                 self.done_with(sequence, now);
                 continue;
             }
-            self.consumers.serve();
+            if let Some(nearness) = self.consumers.serve(message.body.len()) {
+                self.counts.delivered[nearness as usize] += 1;
+            }
             let before = if self.attempts.is_empty() { None } else { self.attempts.remove(&sequence) };
             let attempts = before.unwrap_or(0).saturating_add(1);
             self.unsaved.delivered(sequence, now);
@@ -40,7 +45,6 @@ impl Channel {
                 deadline: now + timeout,
                 latest_deadline: now + self.max_message_timeout,
                 attempts,
-                timestamp_ns: message.timestamp_ns,
             });
             out.push(Delivery { consumer: id, message, attempts });
         }
@@ -60,7 +64,7 @@ impl Channel {
             return Some(message);
         }
         self.serve_again_next = true;
-        self.ready.pop_front()
+        self.ready.pop()
     }
 }
 

@@ -19,18 +19,27 @@ use crate::message::{Sequence, StoredMessage};
 /// consumer with a large RDY holds of small messages.
 pub(super) const KEPT_BYTES: u64 = 2 * 1024 * 1024;
 
+/// Where the log holds a message, and when it was published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) position: Position,
+    /// Nanoseconds since the Unix epoch.
+    pub(super) timestamp_ns: i64,
+}
+
 /// A message that was given out before.
 #[derive(Debug)]
 pub(super) struct Given {
     pub(super) sequence: Sequence,
     pub(super) position: Position,
+    /// When it was published: nanoseconds since the Unix epoch.
+    pub(super) timestamp_ns: i64,
     content: Option<Content>,
 }
 
 /// The rest of it, while that is in memory.
 #[derive(Debug)]
 struct Content {
-    timestamp_ns: i64,
     body: Bytes,
     /// How much had come into memory then.
     arrived: u64,
@@ -38,8 +47,12 @@ struct Content {
 
 impl Given {
     /// One that is to be read from the log.
-    pub(super) fn unread(sequence: Sequence, position: Position) -> Self {
-        Self { sequence, position, content: None }
+    pub(super) fn unread(sequence: Sequence, Place { position, timestamp_ns }: Place) -> Self {
+        Self { sequence, position, timestamp_ns, content: None }
+    }
+
+    pub(super) fn place(&self) -> Place {
+        Place { position: self.position, timestamp_ns: self.timestamp_ns }
     }
 
     pub(super) fn is_unread(&self) -> bool {
@@ -48,8 +61,9 @@ impl Given {
 
     /// All of it, if that is in memory.
     pub(super) fn take(&mut self) -> Option<StoredMessage> {
-        let Content { timestamp_ns, body, .. } = self.content.take()?;
-        Some(StoredMessage { sequence: self.sequence, position: self.position, timestamp_ns, body })
+        let Content { body, .. } = self.content.take()?;
+        let Self { sequence, position, timestamp_ns, .. } = *self;
+        Some(StoredMessage { sequence, position, timestamp_ns, body })
     }
 }
 
@@ -65,8 +79,8 @@ impl Arrivals {
     /// The message as of now, given out.
     pub(super) fn given(&self, message: &StoredMessage) -> Given {
         let StoredMessage { sequence, position, timestamp_ns, ref body } = *message;
-        let content = Content { timestamp_ns, body: body.clone(), arrived: self.total };
-        Given { sequence, position, content: Some(content) }
+        let content = Content { body: body.clone(), arrived: self.total };
+        Given { sequence, position, timestamp_ns, content: Some(content) }
     }
 }
 

@@ -24,8 +24,6 @@ pub(super) struct Held {
     /// No touch moves the deadline beyond this.
     pub(super) latest_deadline: Instant,
     pub(super) attempts: u16,
-    /// When it was published: nanoseconds since the Unix epoch.
-    pub(super) timestamp_ns: i64,
 }
 
 /// All of them. Deadlines of messages that are here no more are forgotten now and then, not one by one.

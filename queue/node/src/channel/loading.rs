@@ -6,11 +6,8 @@ use std::time::{Duration, Instant};
 
 use punctual_queue_log::position::Position;
 
-use super::{Channel, Given};
+use super::{Channel, Given, Place};
 use crate::message::{Batch, Sequence, StoredMessage};
-
-/// Once fewer than this are ready, the next are read.
-const LOW_WATER: usize = 1024;
 
 /// How many messages that were put off are read again at a time.
 const RELOAD_MESSAGES: usize = 256;
@@ -23,6 +20,7 @@ const LOAD_RETRY: Duration = Duration::from_secs(1);
 pub(super) enum Loading {
     Next,
     Again,
+    Age,
 }
 
 /// What the channel wants read from the log.
@@ -32,6 +30,8 @@ pub(crate) enum Load {
     Next { from: Position, end: Sequence },
     /// These, from the records they stand in; the first of them at least, and of the others what comes along.
     Again(Vec<(Sequence, Position)>),
+    /// When this message was published, which stands at a place or behind it.
+    Age { from: Position, of: Sequence },
 }
 
 /// What was read from the log in answer to [`Load::Next`].
@@ -50,7 +50,7 @@ pub(crate) struct Loaded {
 
 impl Channel {
     /// What should be read now; it is then under way until [`loaded`](Self::loaded),
-    /// [`reloaded`](Self::reloaded) or [`load_failed`](Self::load_failed).
+    /// [`reloaded`](Self::reloaded), [`age_loaded`](Self::age_loaded) or [`load_failed`](Self::load_failed).
     pub(crate) fn take_load(&mut self, now: Instant) -> Option<Load> {
         if self.wants_again(now) {
             self.loading = Some(Loading::Again);
@@ -62,7 +62,7 @@ impl Channel {
             self.loading = Some(Loading::Next);
             return Some(Load::Next { from: self.load_from, end: self.end });
         }
-        None
+        self.load_age()
     }
 
     pub(crate) fn loaded(&mut self, loaded: Loaded, now: Instant) {
@@ -106,14 +106,15 @@ impl Channel {
 
     /// Records have moved within the log, as `map` says. Nothing may be under way that is read from there.
     pub(crate) fn moved(&mut self, map: impl Fn(Position) -> Position) {
-        for message in &mut self.ready {
+        for message in self.ready.iter_mut() {
             message.position = map(message.position);
         }
         for given in self.in_flight.all_given_mut().chain(&mut self.again) {
             given.position = map(given.position);
         }
-        for position in self.deferred.values_mut().flatten() {
-            *position = map(*position);
+        let dying = self.dying.values_mut().map(|dying| &mut dying.place);
+        for place in self.deferred.values_mut().flatten().chain(dying) {
+            place.position = map(place.position);
         }
         self.load_from = map(self.load_from);
     }
@@ -125,7 +126,7 @@ impl Channel {
     }
 
     pub(super) fn wants_next(&mut self, now: Instant) -> bool {
-        self.loaded_to < self.end && self.ready.len() < LOW_WATER && self.may_load(now)
+        self.loaded_to < self.end && self.ready.is_low() && self.may_load(now)
     }
 
     pub(super) fn wants_again(&mut self, now: Instant) -> bool {
@@ -142,9 +143,11 @@ impl Channel {
             let put_off =
                 (!self.put_off.is_empty()).then(|| self.put_off.remove(&message.sequence)).flatten();
             match put_off.or(batch_due) {
-                None => self.ready.push_back(message),
+                None => self.ready.push(message),
                 Some(due) => {
-                    self.deferred.insert((due, message.sequence), Some(message.position));
+                    let StoredMessage { position, timestamp_ns, .. } = message;
+                    let place = Place { position, timestamp_ns };
+                    self.deferred.insert((due, message.sequence), Some(place));
                 }
             }
         }

@@ -6,17 +6,22 @@ use roaring::RoaringTreemap;
 
 use crate::message::Sequence;
 
+/// How many numbers are added before the set is packed: what one part of it holds at most.
+const PACK_EVERY: u32 = 1 << 16;
+
 /// The messages a channel will never deliver again: all below a floor, and single ones above it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Progress {
     floor: Sequence,
     above: RoaringTreemap,
+    /// Numbers added one by one since the set was last packed.
+    unpacked: u32,
 }
 
 impl Progress {
     /// Done with everything before `start`.
     pub(crate) fn starting_at(start: Sequence) -> Self {
-        Self { floor: start, above: RoaringTreemap::new() }
+        Self { floor: start, above: RoaringTreemap::new(), unpacked: 0 }
     }
 
     /// The first message it is not done with.
@@ -44,6 +49,7 @@ impl Progress {
             return false;
         }
         if sequence > self.floor {
+            self.pack_now_and_then();
             return self.above.insert(sequence.0);
         }
         self.floor = sequence.plus(1);
@@ -66,12 +72,31 @@ impl Progress {
         if self.above.is_empty() {
             return;
         }
-        let mut floor = self.floor.0;
-        while self.above.contains(floor) {
-            floor += 1;
+        let floor = self.first_open(self.floor);
+        self.above.remove_range(self.floor.0..floor.0);
+        self.floor = floor;
+    }
+
+    /// A message that is put off for days keeps the floor where it is, and all that is finished meanwhile is above it:
+    /// as runs that takes next to no memory, as it is added a bit each.
+    fn pack_now_and_then(&mut self) {
+        self.unpacked += 1;
+        if self.unpacked >= PACK_EVERY {
+            self.unpacked = 0;
+            self.above.optimize();
         }
-        self.above.remove_range(self.floor.0..floor);
-        self.floor = Sequence(floor);
+    }
+
+    /// The first message at `from` or after it that it is not done with.
+    pub(crate) fn first_open(&self, from: Sequence) -> Sequence {
+        let mut first = from.max(self.floor).0;
+        while self.above.contains(first) {
+            let (high, low) = ((first >> 32) as u32, first as u32);
+            let bitmap = self.above.bitmaps().find(|(of, _)| *of == high).map(|(_, bitmap)| bitmap);
+            let run = bitmap.and_then(|bitmap| bitmap.range(low..).next_range());
+            first = run.map_or(first, |run| u64::from(high) << 32 | u64::from(*run.end())) + 1;
+        }
+        Sequence(first)
     }
 
     /// Takes from `numbers`, all of which are below `end`, those it is not done with.
@@ -87,7 +112,19 @@ impl Progress {
 
     /// The finished messages above the floor, as ranges in order.
     pub(crate) fn ranges(&self) -> Vec<Range<Sequence>> {
-        ranges_of(self.above.iter())
+        let mut ranges: Vec<Range<Sequence>> = Vec::new();
+        for (high, bitmap) in self.above.bitmaps() {
+            let at = |low: u32| Sequence(u64::from(high) << 32 | u64::from(low));
+            let mut runs = bitmap.iter();
+            while let Some(run) = runs.next_range() {
+                let (start, end) = (at(*run.start()), at(*run.end()).plus(1));
+                match ranges.last_mut() {
+                    Some(last) if last.end == start => last.end = end,
+                    Some(_) | None => ranges.push(start..end),
+                }
+            }
+        }
+        ranges
     }
 }
 
@@ -133,7 +170,11 @@ mod tests {
                 prop_assert_eq!(progress.floor(), Sequence(floor));
                 for n in 0..130 {
                     prop_assert_eq!(progress.contains(Sequence(n)), model.contains(&n));
+                    let open = (n..).find(|n| !model.contains(n)).unwrap();
+                    prop_assert_eq!(progress.first_open(Sequence(n)), Sequence(open));
                 }
+                let above = model.iter().copied().filter(|n| *n > floor);
+                prop_assert_eq!(progress.ranges(), ranges_of(above));
                 let mut numbers: RoaringTreemap = (10..70).collect();
                 progress.retain_done(&mut numbers, Sequence(70));
                 prop_assert!(numbers.iter().eq(model.range(10..70).copied()));
@@ -141,5 +182,21 @@ mod tests {
                 prop_assert_eq!(progress.count_within(Sequence(20)..Sequence(70)), within);
             }
         }
+    }
+
+    #[test]
+    fn what_is_finished_behind_a_message_that_waits_for_days_takes_no_memory() {
+        // Each two in the wrong order, as several consumers finish them; across a border of the set's parts.
+        let start = (1_u64 << 32) - 1_000_000;
+        let mut progress = Progress::starting_at(Sequence(start - 1));
+        for number in (start..start + 2_000_000).step_by(2) {
+            progress.add(Sequence(number + 1));
+            progress.add(Sequence(number));
+        }
+        assert!(progress.above.serialized_size() < 20_000, "{}", progress.above.serialized_size());
+        let end = Sequence(start + 2_000_000);
+        assert_eq!(progress.ranges(), [Sequence(start)..end]);
+        progress.add(Sequence(start - 1));
+        assert_eq!((progress.floor(), progress.above.len()), (end, 0));
     }
 }

@@ -8,7 +8,7 @@ use crate::message::Sequence;
 impl Channel {
     /// Messages that wait to be delivered, again or for the first time.
     pub(crate) fn depth(&self) -> u64 {
-        let loaded = (self.ready.len() + self.again.len()) as u64;
+        let loaded = (self.ready.len() + self.again.len() + self.dying.len()) as u64;
         let on_disk = (self.end.0 - self.loaded_to.0)
             .saturating_sub(self.progress.count_within(self.loaded_to..self.end))
             .saturating_sub(self.put_off.len() as u64);

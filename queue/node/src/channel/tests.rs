@@ -1,8 +1,11 @@
 //! Random operations against a model that keeps every message's state in the open.
 
+mod large;
 mod memory;
+mod wire;
 
 use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroU16;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
@@ -21,11 +24,15 @@ enum State {
     Finished,
     Emptied,
     Expired,
+    /// Too many waited.
+    Overflowed,
+    /// Went to the dead letters.
+    Buried,
 }
 
 impl State {
     fn is_done(self) -> bool {
-        matches!(self, Self::Finished | Self::Emptied | Self::Expired)
+        matches!(self, Self::Finished | Self::Emptied | Self::Expired | Self::Overflowed | Self::Buried)
     }
 }
 
@@ -41,6 +48,12 @@ enum Step {
     Touch(prop::sample::Index),
     FinishOfAnother(prop::sample::Index),
     Pause(bool),
+    /// Messages die that were delivered so often; 0 for none.
+    DeadLetters(u16),
+    /// No more than so many may wait.
+    Limit(u64),
+    /// Whether the other topic takes what is dying.
+    Bury(bool),
     Empty,
     /// Everything but so many goes that is not in flight.
     Expire(u64),
@@ -63,6 +76,9 @@ fn a_step() -> impl Strategy<Value = Step> {
         2 => index().prop_map(Step::Touch),
         1 => index().prop_map(Step::FinishOfAnother),
         1 => any::<bool>().prop_map(Step::Pause),
+        1 => (0..3_u16).prop_map(Step::DeadLetters),
+        1 => (0..6_u64).prop_map(Step::Limit),
+        3 => prop::bool::weighted(0.7).prop_map(Step::Bury),
         1 => Just(Step::Empty),
         1 => (0..9_u64).prop_map(Step::Expire),
         3 => (1..15_u64).prop_map(Step::Advance),
@@ -122,7 +138,9 @@ impl Bench {
                 if let Some((sequence, owner)) = self.in_flight(&index) {
                     let delay = Duration::from_secs(delay);
                     assert_eq!(self.channel.requeue(owner, sequence, delay, self.now), Ok(()));
-                    let state = if delay.is_zero() { State::Waiting } else { State::Deferred };
+                    let is_dead = self.channel.is_dead_after(self.attempts[&sequence]);
+                    let at_once = delay.is_zero() || is_dead;
+                    let state = if at_once { State::Waiting } else { State::Deferred };
                     self.model.insert(sequence, state);
                 }
             }
@@ -138,6 +156,9 @@ impl Bench {
                 }
             }
             Step::Pause(paused) => self.channel.set_paused(paused),
+            Step::DeadLetters(max_attempts) => self.set_dead_letters(max_attempts),
+            Step::Limit(max) => self.limit(max),
+            Step::Bury(taken) => self.bury(taken),
             Step::Empty => {
                 self.channel.empty();
                 self.all_become(|state| !state.is_done(), State::Emptied);
@@ -150,6 +171,42 @@ impl Bench {
         }
         self.deliver();
         self.check();
+    }
+
+    fn set_dead_letters(&mut self, max_attempts: u16) {
+        let to = "dead".parse().unwrap();
+        let max_attempts = NonZeroU16::new(max_attempts);
+        self.channel.set_dead_letters(max_attempts.map(|max_attempts| DeadLetters { max_attempts, to }));
+    }
+
+    /// Of those that wait, so many are left, unless more are on their way elsewhere.
+    fn limit(&mut self, max: u64) {
+        let before = self.channel.depth();
+        let overflowed = self.channel.counts().overflowed;
+        assert!(!self.channel.drop_oldest(max, self.now));
+        let dying = self.channel.dying.len() as u64;
+        assert_eq!(self.channel.depth(), before.min(max.max(dying)));
+        assert_eq!(self.channel.counts().overflowed - overflowed, before - self.channel.depth());
+        for (sequence, state) in &mut self.model {
+            if *state == State::Waiting && self.channel.progress().contains(*sequence) {
+                *state = State::Overflowed;
+            }
+        }
+    }
+
+    fn bury(&mut self, taken: bool) {
+        for DeadLetter { message, attempts, .. } in self.channel.take_dead() {
+            assert_eq!(self.attempts[&message.sequence], attempts);
+            let state = if taken {
+                self.channel.buried(message.sequence, self.now);
+                State::Buried
+            } else {
+                self.channel.not_buried(message.sequence, self.now);
+                State::Deferred
+            };
+            let before = self.model.insert(message.sequence, state);
+            assert_eq!(before, Some(State::Waiting), "only what waits dies");
+        }
     }
 
     fn expire(&mut self, kept: u64) {
@@ -169,7 +226,7 @@ impl Bench {
         let end = self.log.last().map_or(Sequence::FIRST, Batch::end);
         let position = Position::from_u64(self.log.len() as u64 + 1);
         let bodies = (0..u64::from(count)).map(|n| end.plus(n).to_string()).collect();
-        let batch = Batch { position, first: end, timestamp_ns: 0, due: None, bodies };
+        let batch = Batch { position, first: end, timestamp_ns: end.0 as i64, due: None, bodies };
         self.model.extend(batch.messages().map(|message| (message.sequence, State::Waiting)));
         self.channel.published(&batch, end, self.now);
         self.log.push(batch);
@@ -211,10 +268,16 @@ impl Bench {
             Some(Load::Again(wanted)) => {
                 let all: Vec<_> = self.log.iter().flat_map(Batch::messages).collect();
                 let asked = &wanted[..wanted.len().min(2)];
-                let is_asked =
-                    |message: &StoredMessage| asked.contains(&(message.sequence, message.position));
+                let is_asked = |message: &crate::message::StoredMessage| {
+                    asked.contains(&(message.sequence, message.position))
+                };
                 let messages = all.into_iter().filter(is_asked).collect();
                 self.channel.reloaded(asked, messages);
+            }
+            Some(Load::Age { from, of }) => {
+                let mut rest = self.log.iter().filter(|batch| batch.position >= from);
+                let published_ns = rest.find(|batch| batch.end() > of).map(|batch| batch.timestamp_ns);
+                self.channel.age_loaded(of, published_ns);
             }
         }
     }
@@ -227,6 +290,7 @@ impl Bench {
             progress.add_range(range);
         }
         let mut origin = origin(progress, end);
+        origin.dead_letters = self.channel.dead_letters().cloned();
         origin.attempts = self.channel.all_attempts().into_iter().collect();
         let put_off = self.channel.all_put_off(self.now).into_iter();
         origin.put_off = put_off.map(|(sequence, left)| (sequence, self.now + left)).collect();
@@ -245,6 +309,8 @@ impl Bench {
             let counted = self.attempts.entry(message.sequence).or_default();
             *counted += 1;
             assert_eq!(attempts, *counted, "attempts of {}", message.sequence);
+            let max = self.channel.dead_letters().map_or(u16::MAX, |letters| letters.max_attempts.get());
+            assert!(attempts <= max, "{attempts} of {max}");
         }
     }
 
@@ -265,6 +331,8 @@ impl Bench {
         let finished = self.model.iter().filter(|(_, state)| state.is_done());
         assert!(finished.clone().all(|(sequence, _)| self.channel.progress().contains(*sequence)));
         let open = self.model.len() - finished.count();
+        self.check_age();
+        self.check_peek();
         let end = self.log.last().map_or(Sequence::FIRST, Batch::end);
         let done = self.channel.progress().count_within(Sequence::FIRST..end);
         assert_eq!(
@@ -272,6 +340,40 @@ impl Bench {
             self.model.len(),
             "published = finished + dropped + all that is open"
         );
+    }
+
+    /// The age is right wherever it is known, and known at the latest once it was asked for and read.
+    fn check_age(&mut self) {
+        let open = |state: State| matches!(state, State::Waiting | State::InFlight(_));
+        let first = self.model.iter().find(|(_, state)| open(**state)).map(|(first, _)| *first);
+        let holds = |batch: &&Batch| first.is_some_and(|first| batch.first <= first && first < batch.end());
+        let oldest = match self.log.iter().find(holds) {
+            None => Oldest::None,
+            Some(batch) => Oldest::PublishedAt(batch.timestamp_ns),
+        };
+        let asked = self.channel.oldest();
+        assert!(asked == oldest || asked == Oldest::Unread, "{asked:?} rather than {oldest:?}");
+        if asked == Oldest::Unread && self.channel.loading.is_none() {
+            while self.channel.oldest() == Oldest::Unread {
+                self.load();
+            }
+            assert_eq!(self.channel.oldest(), oldest);
+        }
+    }
+
+    fn check_peek(&self) {
+        let open = self.model.iter().filter(|(_, state)| !state.is_done());
+        let states = open.map(|(sequence, state)| (*sequence, *state)).take(5);
+        let seen = self.channel.peek(5).into_iter().map(|glimpse| {
+            let state = match glimpse.state {
+                MessageState::Waiting => State::Waiting,
+                MessageState::Deferred(_) => State::Deferred,
+                MessageState::InFlight => self.model[&glimpse.sequence],
+            };
+            assert_eq!(glimpse.attempts, self.attempts.get(&glimpse.sequence).copied().unwrap_or(0));
+            (glimpse.sequence, state)
+        });
+        assert_eq!(seen.collect::<Vec<_>>(), states.collect::<Vec<_>>());
     }
 
     fn in_flight(&self, index: &prop::sample::Index) -> Option<(Sequence, ConnectionId)> {
@@ -297,6 +399,8 @@ impl Bench {
             self.step(Step::Unsubscribe(other));
         }
         self.channel.set_paused(false);
+        self.step(Step::DeadLetters(0));
+        self.step(Step::Bury(true));
         self.step(Step::Subscribe(99, 1000));
         for _ in 0..self.model.len() + 4 {
             self.step(Step::Advance(30));
@@ -319,6 +423,7 @@ fn origin(progress: Progress, end: Sequence) -> Origin {
         attempts: HashMap::new(),
         put_off: HashMap::new(),
         paused: false,
+        dead_letters: None,
         end,
         load_from: Position::START,
         max_message_timeout: Duration::from_secs(15 * 60),

@@ -16,9 +16,9 @@ impl Channel {
         while let Some(entry) = self.deferred.first_entry()
             && entry.key().0 <= now
         {
-            let ((_, sequence), position) = entry.remove_entry();
-            match position {
-                Some(position) => self.again.push_back(Given::unread(sequence, position)),
+            let ((_, sequence), place) = entry.remove_entry();
+            match place {
+                Some(place) => self.again.push_back(Given::unread(sequence, place)),
                 // From now on it is like any other that waits to be read.
                 None => drop(self.put_off.remove(&sequence)),
             }
@@ -40,7 +40,7 @@ impl Channel {
     pub(crate) fn needs_keeper(&mut self, now: Instant) -> bool {
         let next = self.first_of(self.in_flight.before_first_deadline());
         let sooner = next.is_some_and(|next| self.planned.is_none_or(|planned| next < planned));
-        sooner || self.wants_next(now) || self.wants_again(now)
+        sooner || self.has_dead() || self.wants_age() || self.wants_next(now) || self.wants_again(now)
     }
 
     /// The keeper will be back at the channel's next time-out; returns when that is.

@@ -27,6 +27,12 @@ enum Need {
     AnySecret,
     Publish(String),
     Subscribe(String, String),
+    /// To let what a channel has go to another topic.
+    Redirect {
+        topic: String,
+        channel: String,
+        to: String,
+    },
     /// To publish to and subscribe to everything.
     Everything,
 }
@@ -40,6 +46,15 @@ impl Need {
             "/ping" | "/livez" | "/readyz" => Self::Nothing,
             "/stats" | "/info" | "/metrics" => Self::AnySecret,
             path if path.starts_with("/config/") && method == Method::GET => Self::AnySecret,
+            // It shows what any of its channels would.
+            "/topic/peek" => {
+                topic.map_or(Self::AnySecret, |topic| Self::Subscribe(topic, ANY_NAME.to_owned()))
+            }
+            "/channel/dead_letter" => match (topic, channel, get("to")) {
+                (Some(topic), Some(channel), Some(to)) => Self::Redirect { topic, channel, to },
+                (Some(topic), Some(channel), None) => Self::Subscribe(topic, channel),
+                _ => Self::AnySecret,
+            },
             path if path == "/pub" || path == "/mpub" || path.starts_with("/topic/") => {
                 topic.map_or(Self::AnySecret, Self::Publish) // without a topic it is refused anyway
             }
@@ -57,6 +72,10 @@ impl Need {
             Self::AnySecret => granted.count() > 0,
             Self::Publish(topic) => granted.allow(Permission::Publish, topic, ""),
             Self::Subscribe(topic, channel) => granted.allow(Permission::Subscribe, topic, channel),
+            Self::Redirect { topic, channel, to } => {
+                granted.allow(Permission::Subscribe, topic, channel)
+                    && granted.allow(Permission::Publish, to, "")
+            }
             Self::Everything => {
                 granted.allow(Permission::Publish, ANY_NAME, "")
                     && granted.allow(Permission::Subscribe, ANY_NAME, ANY_NAME)
@@ -133,6 +152,9 @@ mod tests {
     fn an_endpoint_needs_the_right_to_what_it_does() {
         let (publish, subscribe) =
             (Need::Publish("t".to_owned()), Need::Subscribe("t".to_owned(), "c".to_owned()));
+        let redirect =
+            Need::Redirect { topic: "t".to_owned(), channel: "c".to_owned(), to: "dead".to_owned() };
+        let look = Need::Subscribe("t".to_owned(), ANY_NAME.to_owned());
         for (method, path, query, expected) in [
             (Method::GET, "/ping", "", &Need::Nothing),
             (Method::GET, "/stats", "topic=t", &Need::AnySecret),
@@ -145,6 +167,12 @@ mod tests {
             (Method::POST, "/topic/delete", "topic=t", &publish),
             (Method::POST, "/channel/empty", "topic=t&channel=c", &subscribe),
             (Method::POST, "/channel/empty", "topic=t", &Need::AnySecret),
+            (Method::GET, "/topic/peek", "topic=t", &look),
+            (Method::GET, "/channel/peek", "topic=t&channel=c", &subscribe),
+            (Method::POST, "/channel/dead_letter", "topic=t&channel=c&max_attempts=5&to=dead", &redirect),
+            (Method::POST, "/channel/dead_letter", "topic=t&channel=c&max_attempts=0", &subscribe),
+            (Method::POST, "/topic/retain", "topic=t&for=1h", &publish),
+            (Method::POST, "/drain", "", &Need::Everything),
             (Method::GET, "/debug/pprof/heap", "", &Need::Everything),
             (Method::GET, "/whatever", "", &Need::Everything),
         ] {

@@ -28,8 +28,8 @@ pub(super) enum ChannelAction {
     Unpause,
 }
 
-const TOPIC_NOT_FOUND: HttpError = HttpError::new(404, "TOPIC_NOT_FOUND");
-const CHANNEL_NOT_FOUND: HttpError = HttpError::new(404, "CHANNEL_NOT_FOUND");
+pub(super) const TOPIC_NOT_FOUND: HttpError = HttpError::new(404, "TOPIC_NOT_FOUND");
+pub(super) const CHANNEL_NOT_FOUND: HttpError = HttpError::new(404, "CHANNEL_NOT_FOUND");
 
 impl Served {
     pub(super) async fn manage_topic(&self, action: TopicAction, query: &Query) -> Result<Answer, HttpError> {
@@ -80,9 +80,12 @@ impl Served {
         Ok(Answer::Empty)
     }
 
-    fn named(&self, query: &Query) -> Result<(Arc<Topic>, ChannelName), HttpError> {
-        let topic = query.require("topic", "MISSING_ARG_TOPIC")?;
-        let topic = topic.parse::<TopicName>().map_err(|_| HttpError::new(400, "INVALID_ARG_TOPIC"))?;
+    pub(super) fn named_topic(&self, query: &Query) -> Result<Arc<Topic>, HttpError> {
+        self.shared.topics.get(&topic_name(query)?).ok_or(TOPIC_NOT_FOUND)
+    }
+
+    pub(super) fn named(&self, query: &Query) -> Result<(Arc<Topic>, ChannelName), HttpError> {
+        let topic = topic_name(query)?;
         let channel = query.require("channel", "MISSING_ARG_CHANNEL")?;
         let channel = channel.parse().map_err(|_| HttpError::new(400, "INVALID_ARG_CHANNEL"))?;
         let topic = self.shared.topics.get(&topic).ok_or(TOPIC_NOT_FOUND)?;
@@ -90,9 +93,17 @@ impl Served {
     }
 }
 
-fn internal(error: TopicError) -> HttpError {
+fn topic_name(query: &Query) -> Result<TopicName, HttpError> {
+    let topic = query.require("topic", "MISSING_ARG_TOPIC")?;
+    topic.parse().map_err(|_| HttpError::new(400, "INVALID_ARG_TOPIC"))
+}
+
+pub(super) fn internal(error: TopicError) -> HttpError {
     if matches!(error, TopicError::Deleted) {
         return TOPIC_NOT_FOUND;
+    }
+    if matches!(error, TopicError::Busy) {
+        return HttpError::new(503, "BUSY");
     }
     tracing::warn!(error = crate::health::reason(&error), "an operation on a topic failed");
     HttpError::INTERNAL_ERROR

@@ -19,6 +19,8 @@ const EXITING: HttpError = HttpError::new(503, "EXITING");
 
 /// The same status, which clients take for "later or elsewhere", with the reason that a person needs.
 const DISK_FULL: HttpError = HttpError::new(503, "DISK_FULL");
+const TOPIC_FULL: HttpError = HttpError::new(503, "TOPIC_FULL");
+const DRAINING: HttpError = HttpError::new(503, "DRAINING");
 
 impl Served {
     pub(super) async fn publish(
@@ -65,6 +67,9 @@ impl Served {
     async fn topic_of(&self, query: &Query) -> Result<Arc<Topic>, HttpError> {
         let name = query.require("topic", "MISSING_ARG_TOPIC")?;
         let name = name.parse::<TopicName>().map_err(|_| HttpError::new(400, "INVALID_TOPIC"))?;
+        if self.shared.context.drain.is_on() {
+            return Err(DRAINING);
+        }
         self.shared.topics.get_or_create(&name).await.map_err(|e| not_stored(&e))
     }
 
@@ -99,7 +104,11 @@ fn is_binary(query: &Query) -> bool {
 }
 
 fn not_stored(error: &TopicError) -> HttpError {
-    if error.is_full() { DISK_FULL } else { EXITING }
+    match error {
+        TopicError::TopicFull => TOPIC_FULL,
+        error if error.is_full() => DISK_FULL,
+        _ => EXITING,
+    }
 }
 
 /// Refuses a body that is too large by its own account, before any of it is read.

@@ -5,6 +5,7 @@ mod text;
 use punctual_queue_wire::http::{HttpError, Query};
 use punctual_queue_wire::identify::NSQ_VERSION;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::Served;
 use super::answer::Answer;
@@ -23,6 +24,9 @@ struct Shown {
     #[serde(skip_serializing_if = "Option::is_none")]
     memory: Option<MemoryStats>,
     producers: Option<Vec<ClientStats>>,
+    /// Extension: what is left, while the node drains.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drain: Option<Value>,
 }
 
 impl Served {
@@ -48,6 +52,7 @@ impl Served {
             topics,
             memory: flag("include_mem").then(MemoryStats::of_process),
             producers: shows_producers.then(|| self.shared.clients.producers()),
+            drain: self.draining(),
         };
         if query.get("format") != Some("json") {
             return Ok(Answer::Text(text::render(&shown, context.started_at, context.clock.now())));

@@ -17,6 +17,9 @@ const OF_TOPICS: &[Figure<TopicStats>] = &[
     ("topic_depth", "gauge", "Messages that no channel has yet.", |topic| topic.depth),
     ("topic_paused", "gauge", "Whether the topic is paused.", |topic| topic.paused.into()),
     ("topic_expired_total", "counter", "Messages too old before a channel had them.", |topic| topic.expired),
+    ("topic_overflowed_total", "counter", "Messages too many before a channel had them.", |topic| {
+        topic.overflowed
+    }),
 ];
 
 const OF_CHANNELS: &[Figure<ChannelStats>] = &[
@@ -65,15 +68,41 @@ fn write_all(out: &mut String, topics: &[TopicStats]) -> fmt::Result {
             writeln!(out, "punctual_queue_dropped_total{{{labels},reason=\"{reason}\"}} {count}")?;
         }
     }
+    let of_topics = labelled.iter().map(|(labels, topic)| (labels, topic.oldest_message_age_ms));
+    write_ages(out, "topic_oldest_message_age_seconds", of_topics)?;
+    let of_channels = channels.iter().map(|(labels, channel)| (labels, channel.oldest_message_age_ms));
+    write_ages(out, "oldest_message_age_seconds", of_channels)?;
     let of_topics = labelled.iter().map(|(labels, topic)| (labels, &topic.e2e_processing_latency));
     write_latencies(out, "topic_end_to_end_seconds", of_topics)?;
     let of_channels = channels.iter().map(|(labels, channel)| (labels, &channel.e2e_processing_latency));
     write_latencies(out, "channel_end_to_end_seconds", of_channels)
 }
 
-fn dropped(channel: &ChannelStats) -> [(&'static str, u64); 4] {
-    let Dropped { emptied, sampled, expired, corrupt } = channel.dropped;
-    [("emptied", emptied), ("sampled", sampled), ("expired", expired), ("corrupt", corrupt)]
+fn dropped(channel: &ChannelStats) -> [(&'static str, u64); 6] {
+    let Dropped { emptied, sampled, expired, overflowed, corrupt } = channel.dropped;
+    [
+        ("emptied", emptied),
+        ("sampled", sampled),
+        ("expired", expired),
+        ("overflowed", overflowed),
+        ("corrupt", corrupt),
+        ("dead_lettered", channel.dead_letter_count),
+    ]
+}
+
+/// Absent where it is not known.
+fn write_ages<'a>(
+    out: &mut String,
+    name: &str,
+    ages: impl Iterator<Item = (&'a String, Option<u64>)>,
+) -> fmt::Result {
+    write_head(out, name, "gauge", "Age of the oldest message that waits or is in flight.")?;
+    for (labels, age_ms) in ages {
+        if let Some(age_ms) = age_ms {
+            writeln!(out, "punctual_queue_{name}{{{labels}}} {}", age_ms as f64 / 1000.0)?;
+        }
+    }
+    Ok(())
 }
 
 /// These are of a window that moves on, so they are gauges rather than a summary.
@@ -113,6 +142,7 @@ mod tests {
             requeue_count: 4,
             timeout_count: 5,
             finished: 6,
+            oldest_message_age_ms: Some(2500),
             e2e_processing_latency: latency.clone(),
             ..ChannelStats::named("c#ephemeral".parse().unwrap())
         };
@@ -132,6 +162,7 @@ mod tests {
             r#"punctual_queue_timed_out_total{topic="t",channel="c#ephemeral"} 5"#,
             r#"punctual_queue_finished_total{topic="t",channel="c#ephemeral"} 6"#,
             r#"punctual_queue_dropped_total{topic="t",channel="c#ephemeral",reason="expired"} 0"#,
+            r#"punctual_queue_oldest_message_age_seconds{topic="t",channel="c#ephemeral"} 2.5"#,
             r#"punctual_queue_topic_end_to_end_seconds{topic="t",quantile="0.99"} 1.5"#,
             r#"punctual_queue_channel_end_to_end_seconds{topic="t",channel="c#ephemeral",quantile="0.99"} 1.5"#,
         ] {
@@ -152,6 +183,6 @@ mod tests {
                 assert_eq!(line.split('{').next(), Some(current), "{line}");
             }
         }
-        assert_eq!(seen.len(), OF_TOPICS.len() + OF_CHANNELS.len() + 3);
+        assert_eq!(seen.len(), OF_TOPICS.len() + OF_CHANNELS.len() + 5);
     }
 }

@@ -62,7 +62,7 @@ mod tests {
 
     #[track_caller]
     fn check(options: &LookupTlsOptions, expect: &str) {
-        let error = options.load().err().expect("it is half a configuration");
+        let error = options.load().expect_err("it is half a configuration");
         assert_eq!(error.to_string(), expect);
     }
 

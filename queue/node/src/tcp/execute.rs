@@ -13,7 +13,7 @@ use punctual_queue_wire::name::{ChannelName, TopicName};
 
 use super::connection::{Connection, Gathered};
 use super::subscription::{NotSubscribed, Subscription};
-use crate::channel::{Channel, ConnectionId};
+use crate::channel::{Channel, ConnectionId, Consumer};
 use crate::error::TopicError;
 use crate::health::reason;
 use crate::message::Sequence;
@@ -119,14 +119,20 @@ impl Connection {
             self.error(&error);
             return None;
         }
-        if let Some(topic) = &self.topic
+        let draining = self.shared.context.drain.is_on();
+        if !draining
+            && let Some(topic) = &self.topic
             && topic.name == *name
             && !topic.is_retired()
         {
             return Some(Arc::clone(topic));
         }
         self.carry_out_gathered();
-        match self.shared.topics.get_or_create(name).await {
+        let found = match draining {
+            true => Err(TopicError::Draining),
+            false => self.shared.topics.get_or_create(name).await,
+        };
+        match found {
             Ok(topic) => {
                 self.topic = Some(Arc::clone(&topic));
                 Some(topic)
@@ -145,7 +151,9 @@ impl Connection {
             return self.error(&error);
         }
         let names = (&topic, &channel);
-        match Subscription::join(&self.shared, self.id, names, &self.settings, &self.mailbox).await {
+        let consumer = Consumer::new(self.settings.message_timeout, self.settings.sample_rate);
+        let consumer = consumer.near(self.nearness);
+        match Subscription::join(&self.shared, self.id, names, consumer, &self.mailbox).await {
             Ok(subscription) => {
                 self.subscription = Some(subscription);
                 self.set_state(ConnectionState::Subscribed, 3);

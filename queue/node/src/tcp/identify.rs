@@ -42,6 +42,8 @@ impl Connection {
         let request = IdentifyRequest::from_json(body)?;
         self.settings.apply(&request, limits)?;
         let upgrade = self.upgrade_for(&request)?;
+        let topology = &context.options.topology;
+        self.nearness = topology.nearness(&request.topology_region, &request.topology_zone);
         self.note_client(&request);
         self.restart_timers();
         if !request.feature_negotiation {
@@ -55,6 +57,8 @@ impl Connection {
             deflate_level: deflate_level(request.deflate_level, limits.max_deflate_level),
             snappy: matches!(upgrade.compression, Some(Compression::Snappy)),
             auth_required: context.auth.is_some(),
+            topology_region: topology.topology_region.clone(),
+            topology_zone: topology.topology_zone.clone(),
             node_id: request.node_id.then(|| context.node_id.to_string()),
             ..IdentifyAnswer::granting(&self.settings, limits)
         };

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use punctual_queue_wire::error::SubscribeRefusal;
-use punctual_queue_wire::identify::ConnectionSettings;
 use punctual_queue_wire::name::{ChannelName, TopicName};
 
 use super::Shared;
@@ -34,7 +33,7 @@ impl Subscription {
         shared: &Shared,
         id: ConnectionId,
         (topic, channel): (&TopicName, &ChannelName),
-        settings: &ConnectionSettings,
+        consumer: Consumer,
         mailbox: &Arc<Mailbox>,
     ) -> Result<Self, NotSubscribed> {
         let limit = shared.context.options.max_channel_consumers;
@@ -48,8 +47,7 @@ impl Subscription {
                 Err(TopicError::Deleted) => continue,
                 Err(e) => return Err(NotSubscribed::from(e)),
             };
-            let consumer = Consumer::new(settings.message_timeout, settings.sample_rate);
-            match handle.subscribe(id, consumer, Arc::clone(mailbox), limit) {
+            match handle.subscribe(id, consumer.clone(), Arc::clone(mailbox), limit) {
                 Ok(()) => return Ok(Self { topic: found, channel: handle, id }),
                 Err(NotAdded::Deleted) => {}
                 Err(NotAdded::Full) => {

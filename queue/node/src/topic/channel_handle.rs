@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use super::mailbox::Mailbox;
 use super::record::ChannelNumber;
-use crate::channel::{Channel, ConnectionId, Consumer};
+use crate::channel::{Channel, ConnectionId, Consumer, DeadLetter};
 use crate::latency::{Latencies, LatencyMeter};
 
 /// One channel. The lock is held for computing only, never for I/O.
@@ -70,6 +70,11 @@ impl ChannelHandle {
     /// The same for the keeper itself.
     pub(super) fn with_for_keeper<R>(&self, work: impl FnOnce(&mut Channel, Instant) -> R) -> R {
         self.work(&mut self.live.lock(), work)
+    }
+
+    /// What dies, also of what was to be delivered just now.
+    pub(super) fn take_dead(&self) -> Vec<DeadLetter> {
+        self.live.lock().channel.take_dead()
     }
 
     /// When the keeper must look at the channel again, unless it is woken before.

@@ -6,7 +6,7 @@ use punctual_queue_wire::name::ChannelName;
 
 use super::record::{Change, ChannelNumber};
 use super::{ChannelHandle, Core, Receipt, Topic, received};
-use crate::channel::{Channel, Origin, Progress};
+use crate::channel::{Channel, DeadLetters, Origin, Progress};
 use crate::error::TopicError;
 use crate::latency::LatencyMeter;
 use crate::message::Sequence;
@@ -50,8 +50,9 @@ impl Topic {
     fn create_channel(&self, core: &mut Core, name: &ChannelName) -> (Arc<ChannelHandle>, Option<Receipt>) {
         let number = core.next_channel;
         core.next_channel = ChannelNumber(number.0 + 1);
-        let start = if core.channels.is_empty() || core.paused { core.announced_end } else { core.next };
-        if !core.paused && core.channels.is_empty() {
+        let start =
+            if core.channels.is_empty() || core.keeps_back() { core.announced_end } else { core.next };
+        if !core.keeps_back() && core.channels.is_empty() {
             core.announced_end = core.committed_end;
         }
         let origin = Origin {
@@ -59,6 +60,7 @@ impl Topic {
             attempts: Default::default(),
             put_off: Default::default(),
             paused: false,
+            dead_letters: None,
             end: core.announced_end,
             load_from: core.waypoints.before(start),
             max_message_timeout: self.context.options.max_msg_timeout,
@@ -133,6 +135,19 @@ impl Topic {
         received(receipt).await
     }
 
+    pub(crate) async fn set_dead_letters(
+        &self,
+        handle: &ChannelHandle,
+        dead_letters: Option<DeadLetters>,
+    ) -> Result<(), TopicError> {
+        let receipt = {
+            let _order = self.core.lock();
+            handle.with(|channel, _| channel.set_dead_letters(dead_letters.clone()));
+            self.record(&Change::ChannelDeadLetters { channel: handle.number, dead_letters })
+        };
+        received(receipt).await
+    }
+
     pub(crate) async fn empty_channel(&self, handle: &ChannelHandle) -> Result<(), TopicError> {
         self.distribute();
         let receipt = {
@@ -149,7 +164,7 @@ impl Core {
     /// With the last channel go the messages it had; what comes then waits in the topic.
     fn remove_channel(&mut self, name: &ChannelName) -> Option<Arc<ChannelHandle>> {
         let handle = self.channels.remove(name)?;
-        if self.channels.is_empty() && !self.paused {
+        if self.channels.is_empty() && !self.keeps_back() {
             self.announced_end = self.committed_end;
         }
         Some(handle)

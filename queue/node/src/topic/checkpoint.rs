@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::record::ChannelNumber;
 use super::segments::Contents;
+use super::settings::TopicSettings;
 use super::waypoints::{Waypoint, Waypoints};
+use crate::channel::DeadLetters;
 use crate::error::TopicError;
 use crate::message::Sequence;
 
@@ -27,9 +29,15 @@ pub(crate) struct Checkpoint {
     pub(crate) written_ns: i64,
     pub(crate) next: u64,
     pub(crate) announced_end: u64,
+    #[serde(default)]
+    pub(crate) waiting_since_ns: i64,
     /// When the last message was published: nanoseconds since the Unix epoch.
     pub(crate) last_published_ns: i64,
     pub(crate) paused: bool,
+    #[serde(default)]
+    pub(crate) held: bool,
+    #[serde(default)]
+    pub(crate) settings: TopicSettings,
     pub(crate) next_channel: u32,
     pub(crate) waypoints: Vec<WaypointCheckpoint>,
     pub(crate) segments: Vec<(u32, Contents)>,
@@ -87,6 +95,8 @@ pub(crate) struct ChannelCheckpoint {
     pub(crate) channel: ChannelNumber,
     pub(crate) name: ChannelName,
     pub(crate) paused: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) dead_letters: Option<DeadLetters>,
     pub(crate) floor: u64,
     /// Finished messages above the floor: first, and one after the last.
     pub(crate) finished: Vec<(u64, u64)>,

@@ -94,6 +94,29 @@ pub(super) fn next(log: &Log, from: Position, end: Sequence, now: Now) -> Result
     Ok((loaded, damage))
 }
 
+/// When `sequence` was published, which stands at `from` or behind it; `None` if it is there no more.
+pub(super) fn age(log: &Log, from: Position, sequence: Sequence) -> Result<(Option<i64>, Damage), LogError> {
+    let mut damage = Damage::new();
+    let mut reader = log.read_from(from, READ_AHEAD_BYTES);
+    while let Some(entry) = reader.next_entry()? {
+        let batches = match entry {
+            LogEntry::Damaged(range) => {
+                damage.push(range);
+                continue;
+            }
+            LogEntry::Record { position, record } => match record::decode(position, record) {
+                Entry::Messages(batch, _) => vec![batch],
+                Entry::Rest(batches, _) => batches,
+                Entry::Progress(..) | Entry::Change(_) | Entry::Unknown => continue,
+            },
+        };
+        if let Some(batch) = batches.iter().find(|batch| batch.end() > sequence) {
+            return Ok(((batch.first <= sequence).then_some(batch.timestamp_ns), damage));
+        }
+    }
+    Ok((None, damage))
+}
+
 /// Single messages that were read.
 pub(super) struct Again {
     /// Which were looked for.

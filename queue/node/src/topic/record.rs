@@ -3,6 +3,7 @@
 //! A record begins with one byte for its kind. Messages and progress, of which there are many, are packed; the rest
 //! is JSON.
 
+mod dead_letter;
 mod varint;
 
 use std::ops::Range;
@@ -15,8 +16,10 @@ use punctual_queue_wire::bodies::Bodies;
 use punctual_queue_wire::name::ChannelName;
 use serde::{Deserialize, Serialize};
 
-use crate::channel::Unwritten;
+use super::settings::TopicSettings;
+use crate::channel::{DeadLetters, Unwritten};
 use crate::message::{Batch, Sequence};
+pub(crate) use dead_letter::{DeadLetterOrigin, dead_letter, origin};
 use varint::{put_varint, take_varint};
 
 const MESSAGES: u8 = 1;
@@ -25,6 +28,7 @@ const CHANGE: u8 = 3;
 const DEFERRED_MESSAGES: u8 = 4;
 const PROGRESS_WITH_DELAYS: u8 = 5;
 const REST: u8 = 6;
+const DEAD_LETTER: u8 = 7;
 
 /// Bytes before the first message of a record: kind, delay, first number, timestamp, count.
 const MESSAGES_HEADER_BYTES: usize = 1 + 8 + 8 + 8 + 4;
@@ -51,12 +55,40 @@ pub(crate) enum Entry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Change {
-    ChannelCreated { channel: ChannelNumber, name: ChannelName, start: u64 },
-    ChannelDeleted { channel: ChannelNumber },
-    ChannelPaused { channel: ChannelNumber, paused: bool },
-    ChannelEmptied { channel: ChannelNumber, end: u64 },
-    TopicPaused { paused: bool },
-    TopicEmptied { start: u64, end: u64 },
+    ChannelCreated {
+        channel: ChannelNumber,
+        name: ChannelName,
+        start: u64,
+    },
+    ChannelDeleted {
+        channel: ChannelNumber,
+    },
+    ChannelPaused {
+        channel: ChannelNumber,
+        paused: bool,
+    },
+    ChannelDeadLetters {
+        channel: ChannelNumber,
+        dead_letters: Option<DeadLetters>,
+    },
+    ChannelEmptied {
+        channel: ChannelNumber,
+        end: u64,
+    },
+    TopicPaused {
+        paused: bool,
+    },
+    /// Messages are not handed out until the lookups were asked for channels.
+    TopicHeld {
+        held: bool,
+    },
+    TopicSettings {
+        settings: TopicSettings,
+    },
+    TopicEmptied {
+        start: u64,
+        end: u64,
+    },
 }
 
 /// The record of messages published together.
@@ -68,10 +100,14 @@ pub(crate) fn messages(first: Sequence, timestamp_ns: i64, delay: Duration, bodi
         header.put_u8(DEFERRED_MESSAGES);
         header.put_u64(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
     }
+    put_messages_header(&mut header, first, timestamp_ns, bodies);
+    Record::new(vec![header.freeze(), bodies.packed().clone()])
+}
+
+fn put_messages_header(header: &mut BytesMut, first: Sequence, timestamp_ns: i64, bodies: &Bodies) {
     header.put_u64(first.0);
     header.put_i64(timestamp_ns);
     header.put_u32(u32::try_from(bodies.len()).expect("each takes bytes of a body far below 4 GiB"));
-    Record::new(vec![header.freeze(), bodies.packed().clone()])
 }
 
 /// The record of those of the messages published together that are left: one run of numbers or more.
@@ -144,7 +180,7 @@ pub(crate) fn change(change: &Change) -> Record {
     Record::from(Bytes::from(out))
 }
 
-/// Reads what [`messages`], [`rest`], [`progress`] and [`change`] made.
+/// Reads what [`messages`], [`dead_letter`], [`rest`], [`progress`] and [`change`] made.
 pub(crate) fn decode(position: Position, mut record: Bytes) -> Entry {
     let kind = record.try_get_u8().unwrap_or(0);
     let entry = match kind {
@@ -157,6 +193,9 @@ pub(crate) fn decode(position: Position, mut record: Bytes) -> Entry {
             .try_get_i64()
             .ok()
             .and_then(|written_ns| Some(Entry::Progress(take_progress(&mut record, true)?, written_ns))),
+        DEAD_LETTER => dead_letter::take_origin(&mut record)
+            .and_then(|_| take_messages(position, record))
+            .map(|batch| Entry::Messages(batch, Duration::ZERO)),
         REST => take_rest(position, record),
         CHANGE => serde_json::from_slice(&record).ok().map(Entry::Change),
         _ => None,

@@ -14,8 +14,9 @@ use super::load::Now;
 use super::record::{self, Change, ChannelNumber, Entry};
 use super::retention;
 use super::segments::Segments;
+use super::settings::TopicSettings;
 use super::waypoints::Waypoints;
-use crate::channel::Progress;
+use crate::channel::{DeadLetters, Progress};
 use crate::error::TopicError;
 use crate::message::{Batch, Sequence};
 
@@ -26,7 +27,11 @@ const READ_AHEAD_BYTES: usize = 1024 * 1024;
 pub(crate) struct Recovered {
     pub(crate) next: Sequence,
     pub(crate) announced_end: Sequence,
+    /// When the first message behind it was published; 0 where there is none.
+    pub(crate) waiting_since_ns: i64,
     pub(crate) paused: bool,
+    pub(crate) held: bool,
+    pub(crate) settings: TopicSettings,
     pub(crate) next_channel: ChannelNumber,
     pub(crate) waypoints: Waypoints,
     pub(crate) segments: Segments,
@@ -36,8 +41,8 @@ pub(crate) struct Recovered {
     pub(crate) unknown: u64,
     /// What could not be read.
     pub(crate) damage: Vec<DamagedRange>,
-    /// How far apart the messages are whose age is noted.
-    noted_every: Option<Duration>,
+    /// How long the node keeps messages.
+    retain: Option<Duration>,
     /// The number after the last message come across.
     seen_end: Sequence,
 }
@@ -46,6 +51,7 @@ pub(crate) struct Recovered {
 pub(crate) struct RecoveredChannel {
     pub(crate) name: ChannelName,
     pub(crate) paused: bool,
+    pub(crate) dead_letters: Option<DeadLetters>,
     pub(crate) progress: Progress,
     pub(crate) attempts: HashMap<Sequence, u16>,
     put_off: HashMap<Sequence, PutOff>,
@@ -70,7 +76,7 @@ impl Recovered {
         let from =
             checkpoint.as_ref().map_or(Position::START, |checkpoint| Position::from_u64(checkpoint.position));
         let mut recovered = Self::from_checkpoint(checkpoint.unwrap_or_default());
-        recovered.noted_every = retain.map(retention::noted_every);
+        recovered.retain = retain;
         let mut reader = log.read_from(from, READ_AHEAD_BYTES);
         while let Some(entry) = reader.next_entry()? {
             match entry {
@@ -80,7 +86,7 @@ impl Recovered {
                 LogEntry::Damaged(range) => recovered.damage.push(range),
             }
         }
-        if !recovered.paused && !recovered.channels.is_empty() {
+        if recovered.hands_out() {
             recovered.announced_end = recovered.next;
         }
         Ok(recovered)
@@ -93,7 +99,10 @@ impl Recovered {
         Self {
             next: Sequence(checkpoint.next).max(first),
             announced_end,
+            waiting_since_ns: checkpoint.waiting_since_ns,
             paused: checkpoint.paused,
+            held: checkpoint.held,
+            settings: checkpoint.settings,
             next_channel: ChannelNumber(checkpoint.next_channel),
             waypoints: waypoints.map(Into::into).collect(),
             segments: segments.map(|(segment, contents)| (SegmentId(segment), contents)).collect(),
@@ -105,7 +114,7 @@ impl Recovered {
                 .collect(),
             unknown: 0,
             damage: Vec::new(),
-            noted_every: None,
+            retain: None,
             seen_end: announced_end,
         }
     }
@@ -138,9 +147,12 @@ impl Recovered {
     }
 
     fn apply_messages(&mut self, batch: &Batch) {
-        self.waypoints.note(batch, self.noted_every);
+        self.waypoints.note(batch, self.settings.retain(self.retain).map(retention::noted_every));
         self.segments.note(batch);
         self.last_published_ns = self.last_published_ns.max(batch.timestamp_ns);
+        if self.waiting_since_ns == 0 && batch.end() > self.announced_end {
+            self.waiting_since_ns = batch.timestamp_ns;
+        }
         self.seen_end = self.seen_end.max(batch.end());
         self.next = self.next.max(batch.end());
     }
@@ -153,6 +165,7 @@ impl Recovered {
                 self.channels.entry(channel).or_insert_with(|| RecoveredChannel {
                     name,
                     paused: false,
+                    dead_letters: None,
                     progress: Progress::starting_at(start),
                     attempts: HashMap::new(),
                     put_off: HashMap::new(),
@@ -168,6 +181,11 @@ impl Recovered {
                     channel.paused = paused;
                 }
             }
+            Change::ChannelDeadLetters { channel, dead_letters } => {
+                if let Some(channel) = self.channels.get_mut(&channel) {
+                    channel.dead_letters = dead_letters;
+                }
+            }
             Change::ChannelEmptied { channel, end } => {
                 if let Some(channel) = self.channels.get_mut(&channel) {
                     channel.progress.add_range(channel.progress.floor()..Sequence(end));
@@ -178,20 +196,34 @@ impl Recovered {
                 self.paused = paused;
                 self.announce();
             }
+            Change::TopicHeld { held } => {
+                self.announce();
+                self.held = held;
+                self.announce();
+            }
+            Change::TopicSettings { settings } => self.settings = settings,
             Change::TopicEmptied { start, end } => {
                 let emptied: Range<_> = Sequence(start)..Sequence(end);
                 for channel in self.channels.values_mut() {
                     channel.progress.add_range(emptied.clone());
                 }
                 self.announced_end = self.announced_end.max(emptied.end);
+                let some_wait = self.announced_end < self.seen_end;
+                self.waiting_since_ns =
+                    if some_wait { self.waypoints.published_ns(self.announced_end) } else { 0 };
             }
         }
     }
 
+    fn hands_out(&self) -> bool {
+        !self.paused && !self.held && !self.channels.is_empty()
+    }
+
     /// What came before a change was the channels', unless the topic was paused.
     fn announce(&mut self) {
-        if !self.paused && !self.channels.is_empty() {
+        if self.hands_out() {
             self.announced_end = self.announced_end.max(self.seen_end);
+            self.waiting_since_ns = 0;
         }
     }
 }
@@ -206,6 +238,7 @@ impl RecoveredChannel {
         let mut channel = Self {
             name: checkpoint.name,
             paused: checkpoint.paused,
+            dead_letters: checkpoint.dead_letters,
             progress,
             attempts: attempts.collect(),
             put_off: HashMap::new(),

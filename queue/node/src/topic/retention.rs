@@ -31,7 +31,10 @@ impl Topic {
         let Some(before) = all.or_else(|| core.waypoints.older_than(cutoff_ns)) else { return };
         let waiting = before.0.saturating_sub(core.announced_end.0);
         core.expired += waiting;
-        core.announced_end = core.announced_end.max(before);
+        if waiting > 0 {
+            core.announced_end = before;
+            core.waiting_since_ns = core.waypoints.published_ns(before);
+        }
         for channel in core.channels.values() {
             channel.with_for_keeper(|channel, _| {
                 channel.expire(before);

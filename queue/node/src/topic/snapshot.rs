@@ -10,7 +10,7 @@ use super::compaction::Survey;
 use super::record::{ChannelNumber, whole_ms};
 use super::upkeep::Checkpointed;
 use super::{ChannelHandle, Topic};
-use crate::channel::Progress;
+use crate::channel::{DeadLetters, Progress};
 use crate::error::TopicError;
 use crate::message::Sequence;
 
@@ -61,8 +61,11 @@ impl Topic {
             written_ns: self.context.unix_ns(),
             next: core.next.0,
             announced_end: core.announced_end.0,
+            waiting_since_ns: if core.waits() > 0 { core.waiting_since_ns } else { 0 },
             last_published_ns: core.last_published_ns,
             paused: core.paused,
+            held: core.held,
+            settings: core.settings,
             next_channel: core.next_channel.0,
             waypoints: core.waypoints.iter().map(WaypointCheckpoint::from).collect(),
             segments: core.segments.iter().map(|(segment, contents)| (segment.0, contents)).collect(),
@@ -92,6 +95,7 @@ struct ChannelState {
     number: ChannelNumber,
     name: ChannelName,
     paused: bool,
+    dead_letters: Option<DeadLetters>,
     progress: Progress,
     attempts: Vec<(Sequence, u16)>,
     put_off: Vec<(Sequence, Duration)>,
@@ -103,6 +107,7 @@ impl ChannelHandle {
             number: self.number,
             name: self.name.clone(),
             paused: channel.is_paused(),
+            dead_letters: channel.dead_letters().cloned(),
             progress: channel.progress().clone(),
             attempts: channel.all_attempts(),
             put_off: channel.all_put_off(Instant::now()),
@@ -118,6 +123,7 @@ impl ChannelState {
             channel: self.number,
             name: self.name,
             paused: self.paused,
+            dead_letters: self.dead_letters,
             floor: self.progress.floor().0,
             finished: finished.collect(),
             attempts: self.attempts.into_iter().map(|(sequence, attempts)| (sequence.0, attempts)).collect(),

@@ -43,6 +43,11 @@ impl Waypoints {
         self.0.range(..=sequence).next_back().map_or(Position::START, |(_, waypoint)| waypoint.position)
     }
 
+    /// When the message was published, or one somewhat before it.
+    pub(crate) fn published_ns(&self, sequence: Sequence) -> i64 {
+        self.0.range(..=sequence).next_back().map_or(0, |(_, waypoint)| waypoint.published_ns)
+    }
+
     /// A message before which all were published at `cutoff_ns` or earlier.
     pub(crate) fn older_than(&self, cutoff_ns: i64) -> Option<Sequence> {
         let old = self.0.iter().take_while(|(_, waypoint)| waypoint.published_ns <= cutoff_ns);

@@ -56,6 +56,7 @@ async fn the_node_that_tests_kill() {
     let mut options = fixture.options();
     options.data_path = dir.into();
     options.msg_timeout = std::time::Duration::from_secs(600);
+    options.max_req_timeout = std::time::Duration::from_secs(30 * 24 * 3600);
     let node = Node::open(options).await.unwrap();
     println!("\n{ANNOUNCED}{} {}", node.tcp_address(), node.http_address());
     node.run(CancellationToken::new()).await.unwrap();

@@ -101,14 +101,14 @@ impl RealNode {
         install_crypto_provider();
         let dir = TempDir::new()?;
         let options = NodeOptions {
-            tcp_address,
+            tcp_address: tcp_address.into(),
             http_address: ([127, 0, 0, 1], 0).into(),
             data_path: dir.path().join("data"),
             lookupd_tcp_addresses: lookups.iter().map(|lookup| lookup.tcp.to_string()).collect(),
             ..NodeOptions::default()
         };
         let node = Node::open(options).await?;
-        let (tcp, http) = (node.tcp_address(), node.http_address());
+        let (tcp, http) = (node.tcp_address().tcp().unwrap(), node.http_address().tcp().unwrap());
         let mut tasks = JoinSet::new();
         tasks.spawn(async move { Ok(node.run(CancellationToken::new()).await?) });
         Ok(Self { tcp, http, _dir: dir, _tasks: tasks })

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::ValueEnum;
 use punctual_queue_log::options::LogOptions;
 use punctual_service::log;
 use serde_json::json;
@@ -12,7 +13,7 @@ use tracing::level_filters::LevelFilter;
 use super::LOOKUPS;
 use crate::http::Served;
 use crate::http::answer::Answer;
-use crate::options::{AuthMethod, ClientAuthPolicy, TlsRequired};
+use crate::options::{AuthMethod, ClientAuthPolicy, Experiment, TlsRequired};
 
 impl Served {
     /// The option's value; `None` if nsqd has no such option.
@@ -52,6 +53,9 @@ impl Served {
             "broadcast_address" => text(&peer.broadcast_address),
             "broadcast_tcp_port" => number(peer.tcp_port.into()),
             "broadcast_http_port" => number(peer.http_port.into()),
+            "topology_region" => text(&peer.topology_region),
+            "topology_zone" => text(&peer.topology_zone),
+            "enable_experiment" => Answer::Json(json!(names_of(&options.topology.experiments))),
             LOOKUPS => Answer::Json(json!(*context.lookups().borrow())),
             _ => return None,
         })
@@ -139,12 +143,16 @@ impl Served {
 /// What nsqd can be set to and this node cannot, as it is here.
 fn foreign(option: &str) -> Option<Answer> {
     Some(match option {
-        "topology_region" | "topology_zone" => text(""),
-        "enable_experiment" => Answer::Json(json!([])),
         // Nothing is scanned for what is due: every channel knows when it is wanted next.
         "queue_scan_selection_count" | "queue_scan_worker_pool_max" => number(0),
         _ => return None,
     })
+}
+
+/// As the flag takes them.
+fn names_of(experiments: &[Experiment]) -> Vec<String> {
+    let values = experiments.iter().filter_map(ValueEnum::to_possible_value);
+    values.map(|value| value.get_name().to_owned()).collect()
 }
 
 /// From debug, 1, to fatal, 5.

@@ -1,0 +1,102 @@
+//! What an operator may set for one topic. Kept in its log.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::record::Change;
+use super::{Core, Topic, received};
+use crate::error::TopicError;
+
+/// All of it; nothing is set at first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct TopicSettings {
+    /// How long messages are kept at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) retain_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) limit: Option<DepthLimit>,
+}
+
+/// How many messages may wait in each channel, and in the topic itself while it has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DepthLimit {
+    pub(crate) max_depth: u64,
+    pub(crate) when_full: WhenFull,
+}
+
+/// What becomes of more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum WhenFull {
+    /// Publishes are refused.
+    Refuse,
+    /// The oldest messages that wait are dropped.
+    DropOldest,
+}
+
+impl Topic {
+    pub(crate) fn settings(&self) -> TopicSettings {
+        self.core.lock().settings
+    }
+
+    pub(crate) async fn change_settings(
+        &self,
+        change: impl FnOnce(&mut TopicSettings),
+    ) -> Result<(), TopicError> {
+        let receipt = {
+            let mut core = self.core.lock();
+            change(&mut core.settings);
+            self.record(&Change::TopicSettings { settings: core.settings })
+        };
+        self.keeper.notify_one();
+        received(receipt).await
+    }
+
+    /// How long messages are kept at most: what is shorter, the node's limit or the topic's.
+    pub(super) fn retain(&self) -> Option<Duration> {
+        self.settings().retain(self.context.options.retain)
+    }
+}
+
+impl TopicSettings {
+    /// The same on a node that keeps messages for `nodes`.
+    pub(super) fn retain(self, nodes: Option<Duration>) -> Option<Duration> {
+        nodes.into_iter().chain(self.retain_ms.map(Duration::from_millis)).min()
+    }
+}
+
+impl Core {
+    /// Whether there is no room for `more` messages. What is being written has its place already.
+    pub(super) fn refuses(&self, more: u64) -> bool {
+        let Some(DepthLimit { max_depth, when_full: WhenFull::Refuse }) = self.settings.limit else {
+            return false;
+        };
+        let depths = self.channels.values().map(|channel| channel.look(|channel| channel.depth()));
+        let on_their_way = self.next.0 - self.announced_end.0;
+        depths.max().unwrap_or(0) + on_their_way + more > max_depth
+    }
+
+    /// Drops the oldest messages of channels that have too many, some thousands at a time; says whether more are to be.
+    pub(super) fn drop_oldest(&self) -> bool {
+        let Some(DepthLimit { max_depth, when_full: WhenFull::DropOldest }) = self.settings.limit else {
+            return false;
+        };
+        let mut more = false;
+        for channel in self.channels.values() {
+            more |= channel.with_for_keeper(|channel, now| channel.drop_oldest(max_depth, now));
+        }
+        more
+    }
+
+    /// Messages that wait in the topic itself beyond its limit, which are to be dropped.
+    pub(super) fn excess(&self) -> u64 {
+        match self.settings.limit {
+            Some(DepthLimit { max_depth, when_full: WhenFull::DropOldest }) => {
+                self.waits().saturating_sub(max_depth)
+            }
+            Some(DepthLimit { when_full: WhenFull::Refuse, .. }) | None => 0,
+        }
+    }
+}
