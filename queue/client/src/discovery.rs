@@ -5,11 +5,11 @@ use std::{collections::BTreeMap, time::Duration};
 use futures::future::join_all;
 use punctual_queue_wire::{
     discovery::{LookupAnswer, NodesAnswer, Producer},
-    http::ACCEPT_VALUE,
+    http::{ACCEPT_VALUE, CONTENT_TYPE_HEADER},
     name::TopicName,
 };
 use reqwest::{StatusCode, Url, header::ACCEPT};
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
     address::NodeAddress,
@@ -210,6 +210,7 @@ impl HttpClient {
             return Ok(None);
         }
         let mut response = response.error_for_status().map_err(failed)?;
+        let may_be_wrapped = !response.headers().contains_key(CONTENT_TYPE_HEADER);
         let mut body = Vec::new();
         while let Some(part) = response.chunk().await.map_err(failed)? {
             if body.len() + part.len() > MAX_ANSWER_BYTES {
@@ -217,9 +218,18 @@ impl HttpClient {
             }
             body.extend_from_slice(&part);
         }
+        if may_be_wrapped && let Ok(Wrapped { data }) = serde_json::from_slice(&body) {
+            return Ok(Some(data));
+        }
         let bad = |source| DiscoveryError::BadAnswer { address: address.to_owned(), source };
         serde_json::from_slice(&body).map(Some).map_err(bad)
     }
+}
+
+/// How NSQ answered before its version 1.0, as the lack of a header tells.
+#[derive(Deserialize)]
+struct Wrapped<T> {
+    data: T,
 }
 
 fn base_url(address: &str) -> Result<Url, DiscoveryError> {

@@ -3,6 +3,7 @@
 use std::{io, time::Duration};
 
 use punctual_queue_wire::{compress::CompressionError, frame::FrameError};
+use rustls::AlertDescription;
 
 use crate::{address::NodeAddress, tls::TlsSetupError};
 
@@ -41,7 +42,25 @@ pub enum ConnectionError {
         #[source]
         source: TlsSetupError,
     },
-    /// The handshake failed: most often one side does not trust the other's certificate.
+    /// The node's certificate is not from an authority that is trusted, not for this host, or out of date.
+    #[error("the certificate of {node} is not trusted")]
+    NotTrusted {
+        /// Who showed it.
+        node: NodeAddress,
+        /// What is wrong with it.
+        #[source]
+        source: rustls::Error,
+    },
+    /// The node wants another certificate than this client shows, or one at all.
+    #[error("{node} does not let in who shows this certificate, or none")]
+    CertificateRefused {
+        /// Who refused it.
+        node: NodeAddress,
+        /// What it said.
+        #[source]
+        source: rustls::Error,
+    },
+    /// The handshake failed for another reason.
     #[error("{node} and this client could not agree on TLS")]
     Tls {
         /// Who answered.
@@ -55,6 +74,16 @@ pub enum ConnectionError {
     SecretMissing {
         /// Who asks.
         node: NodeAddress,
+    },
+    /// The node does not take the secret.
+    #[error("{node} refused the secret: {code} {text}")]
+    SecretRefused {
+        /// Who refused.
+        node: NodeAddress,
+        /// NSQ's error code.
+        code: String,
+        /// NSQ's description.
+        text: String,
     },
     /// The node refused to go on.
     #[error("{node} answered {code} {text}")]
@@ -91,6 +120,46 @@ pub enum ConnectionError {
     },
 }
 
+impl ConnectionError {
+    /// What went wrong while TLS was begun.
+    pub(super) fn of_tls(node: &NodeAddress, error: io::Error) -> Self {
+        let node = node.clone();
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            Some(source @ rustls::Error::InvalidCertificate(_)) => {
+                Self::NotTrusted { node, source: source.clone() }
+            }
+            Some(source @ rustls::Error::AlertReceived(alert)) if is_about_certificates(*alert) => {
+                Self::CertificateRefused { node, source: source.clone() }
+            }
+            _ => Self::Tls { node, source: error },
+        }
+    }
+
+    /// What went wrong before the node said that TLS is begun. It judges a client's certificate only once the client
+    /// takes the handshake for done.
+    pub(super) fn before_tls_is_confirmed(self) -> Self {
+        match self {
+            Self::Broken { node, source } => Self::of_tls(&node, source),
+            other => other,
+        }
+    }
+}
+
+fn is_about_certificates(alert: AlertDescription) -> bool {
+    matches!(
+        alert,
+        AlertDescription::CertificateRequired
+            | AlertDescription::NoCertificate
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied
+    )
+}
+
 /// What a node did that NSQ's protocol does not allow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProtocolViolation {
@@ -100,9 +169,12 @@ pub enum ProtocolViolation {
     /// It is a web server: the port is that of the node's HTTP interface, perhaps.
     #[error("it answers in HTTP")]
     Http,
-    /// IDENTIFY was not answered by the JSON that was asked for.
+    /// IDENTIFY was answered neither by the JSON that was asked for nor by `OK`.
     #[error("it did not negotiate")]
     NotNegotiated,
+    /// It starts TLS or a compression that it was not asked for.
+    #[error("it starts what it was not asked for")]
+    Unasked,
     /// It promised TLS, and went on without.
     #[error("it sent bytes in the clear where TLS begins")]
     BytesBeforeTls,

@@ -28,18 +28,24 @@ pub(super) async fn negotiate(
     let mut hello = BytesMut::from(&MAGIC_V2[..]);
     Command::Identify(options.request().to_json().into()).encode(&mut hello);
     connection.commands.write(&hello).await?;
-    let answer = connection.frames.response().await?;
-    let answer = IdentifyAnswer::from_json(&answer)
-        .ok_or_else(|| connection.frames.violation(ProtocolViolation::NotNegotiated))?;
+    let answer = match connection.frames.response().await? {
+        // A node that does not know of negotiation has nothing to negotiate.
+        plain if plain == OK => IdentifyAnswer::default(),
+        json => IdentifyAnswer::from_json(&json)
+            .ok_or_else(|| connection.frames.violation(ProtocolViolation::NotNegotiated))?,
+    };
+    let compression = agreed(options.transport.compression, &answer)
+        .filter(|_| options.transport.tls.is_some() || !answer.tls_v1)
+        .ok_or_else(|| connection.frames.violation(ProtocolViolation::Unasked))?;
 
     if let Some(tls) = &options.transport.tls {
         if !answer.tls_v1 {
             return Err(ConnectionError::TlsNotOffered { node: node.clone() });
         }
         connection = start_tls(node, connection, tls, options).await?;
-        connection.frames.upgraded().await?;
+        connection.frames.upgraded().await.map_err(ConnectionError::before_tls_is_confirmed)?;
     }
-    if let Some(compression) = agreed(options.transport.compression, &answer) {
+    if let Some(compression) = compression {
         let received = std::mem::take(&mut connection.frames.input);
         connection.frames.reader.start_unpacking(compression, received);
         connection.commands.writer.start_packing(compression);
@@ -78,19 +84,22 @@ async fn start_tls(
     let name = tls.name_of(node).map_err(|source| ConnectionError::TlsName { node: node.clone(), source })?;
     let stream = halves::into_plain(frames.reader, commands.writer)
         .expect("both halves are of the connection that was just dialled");
-    let failed = |source| ConnectionError::Tls { node: node.clone(), source };
-    let stream = TlsConnector::from(tls.config()).connect(name, stream).await.map_err(failed)?;
+    let handshake = TlsConnector::from(tls.config()).connect(name, stream).await;
+    let stream = handshake.map_err(|error| ConnectionError::of_tls(node, error))?;
     Ok(over(node, halves::tls(stream), options))
 }
 
-/// The compression that was asked for, if the node goes along.
-fn agreed(asked: Option<Compression>, answer: &IdentifyAnswer) -> Option<Compression> {
-    match asked? {
-        Compression::Snappy => answer.snappy.then_some(Compression::Snappy),
-        Compression::Deflate { level } => {
+/// The compression that was asked for, if the node goes along; `None` when it starts another, which could not be
+/// understood.
+fn agreed(asked: Option<Compression>, answer: &IdentifyAnswer) -> Option<Option<Compression>> {
+    match (answer.snappy, answer.deflate, asked) {
+        (false, false, _) => Some(None),
+        (true, false, Some(Compression::Snappy)) => Some(asked),
+        (false, true, Some(Compression::Deflate { level })) => {
             // A node caps the level; what was asked for is the most that this side is ready to work for.
-            answer.deflate.then_some(Compression::Deflate { level: level.min(answer.deflate_level.max(1)) })
+            Some(Some(Compression::Deflate { level: level.min(answer.deflate_level.max(1)) }))
         }
+        _ => None,
     }
 }
 
@@ -105,8 +114,13 @@ async fn authenticate(
     Command::Auth(secret.as_bytes().to_vec().into()).encode(&mut auth);
     connection.commands.write(&auth).await?;
     // JSON that says who this client is taken for; that it is a response says that it is let in.
-    let _who = connection.frames.response().await?;
-    Ok(())
+    match connection.frames.response().await {
+        Ok(_who) => Ok(()),
+        Err(ConnectionError::Refused { node, code, text }) => {
+            Err(ConnectionError::SecretRefused { node, code, text })
+        }
+        Err(other) => Err(other),
+    }
 }
 
 impl FrameReader {
@@ -126,15 +140,18 @@ mod tests {
         let none = IdentifyAnswer::default();
         let snappy = IdentifyAnswer { snappy: true, ..none.clone() };
         let deflate = IdentifyAnswer { deflate: true, deflate_level: 3, ..none.clone() };
+        let both = IdentifyAnswer { snappy: true, ..deflate.clone() };
         let level = |level| Some(Compression::Deflate { level });
         for (asked, answer, expected) in [
+            (None, &none, Some(None)),
             (None, &snappy, None),
-            (Some(Compression::Snappy), &none, None),
+            (Some(Compression::Snappy), &none, Some(None)),
             (Some(Compression::Snappy), &deflate, None),
-            (Some(Compression::Snappy), &snappy, Some(Compression::Snappy)),
+            (Some(Compression::Snappy), &both, None),
+            (Some(Compression::Snappy), &snappy, Some(Some(Compression::Snappy))),
             (level(6), &snappy, None),
-            (level(6), &deflate, level(3)),
-            (level(1), &deflate, level(1)),
+            (level(6), &deflate, Some(level(3))),
+            (level(1), &deflate, Some(level(1))),
         ] {
             assert_eq!(agreed(asked, answer), expected, "{asked:?} {answer:?}");
         }

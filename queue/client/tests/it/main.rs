@@ -12,6 +12,7 @@ mod cluster;
 mod consumer;
 mod discovery;
 mod flow;
+mod habits;
 mod pool;
 mod producer;
 mod publisher;

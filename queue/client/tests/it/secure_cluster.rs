@@ -127,7 +127,10 @@ async fn a_client_that_lacks_something_is_told_what() -> anyhow::Result<()> {
         Connection::open(&node.address(), &options).await
     };
     let no_certificate = open(Some(authority.client()?), Secret::new("hush")).await;
-    assert!(no_certificate.is_err(), "the node wants a certificate");
+    assert!(matches!(no_certificate, Err(ConnectionError::CertificateRefused { .. })), "{no_certificate:?}");
+    let stranger = shown(&Authority::new()?)?;
+    let not_trusted = open(Some(stranger), Secret::new("hush")).await;
+    assert!(matches!(not_trusted, Err(ConnectionError::NotTrusted { .. })), "{not_trusted:?}");
     let no_secret = open(Some(shown(&authority)?), None).await;
     assert!(matches!(no_secret, Err(ConnectionError::SecretMissing { .. })), "{no_secret:?}");
     let no_tls = open(None, Secret::new("hush")).await;

@@ -174,6 +174,11 @@ impl RealNode {
         self.running.kill().await;
     }
 
+    /// The body of a GET.
+    pub(crate) async fn get(&self, path: &str) -> anyhow::Result<String> {
+        Ok(reqwest::get(format!("http://{}{path}", self.http)).await?.text().await?)
+    }
+
     pub(crate) async fn post(&self, path: &str) -> anyhow::Result<()> {
         let request = reqwest::Client::new().post(format!("http://{}{path}", self.http));
         request.send().await?.error_for_status()?;

@@ -176,11 +176,21 @@ async fn a_node_without_tls_is_not_spoken_to_in_the_clear() -> anyhow::Result<()
     Ok(())
 }
 
+/// What comes of a handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Handshake {
+    Done,
+    /// The client did not trust the server.
+    NotTrusted,
+    /// The server did not let the client in.
+    NotLetIn,
+}
+
 /// A client with these options and a server come to an agreement, or not.
 async fn check_handshake(
     options: &TlsOptions,
     server: &tokio_rustls::TlsAcceptor,
-    expect: bool,
+    expect: Handshake,
 ) -> anyhow::Result<()> {
     let node = Node::start().await?;
     let connection =
@@ -188,10 +198,15 @@ async fn check_handshake(
     let address = node.address();
     let opening = Connection::open(&address, &connection);
     let (opened, handshake) = tokio::join!(opening, node.handshake(server));
-    assert_eq!(handshake?.is_ok(), expect);
+    assert_eq!(handshake?.is_ok(), expect == Handshake::Done);
     // This node closes the connection after the handshake. With TLS 1.3 a client hears only then that it is not let in.
-    let came_to_an_end = matches!(opened, Err(ConnectionError::Closed { .. }));
-    assert!(if expect { came_to_an_end } else { opened.is_err() }, "{opened:?}");
+    let end = opened.expect_err("the node goes");
+    let as_expected = match expect {
+        Handshake::Done => matches!(end, ConnectionError::Closed { .. }),
+        Handshake::NotTrusted => matches!(end, ConnectionError::NotTrusted { .. }),
+        Handshake::NotLetIn => matches!(end, ConnectionError::CertificateRefused { .. }),
+    };
+    assert!(as_expected, "{expect:?} {end:?}");
     Ok(())
 }
 
@@ -199,13 +214,13 @@ async fn check_handshake(
 async fn a_node_is_trusted_by_its_authority_and_its_name() -> anyhow::Result<()> {
     let (authority, stranger) = (Authority::new()?, Authority::new()?);
     let trusted = authority.trusted();
-    check_handshake(&trusted, &authority.server(HERE)?, true).await?;
-    check_handshake(&trusted, &stranger.server(HERE)?, false).await?;
-    check_handshake(&trusted, &authority.server("node.example")?, false).await?;
+    check_handshake(&trusted, &authority.server(HERE)?, Handshake::Done).await?;
+    check_handshake(&trusted, &stranger.server(HERE)?, Handshake::NotTrusted).await?;
+    check_handshake(&trusted, &authority.server("node.example")?, Handshake::NotTrusted).await?;
     let named = TlsOptions { server_name: Some("node.example".to_owned()), ..trusted };
-    check_handshake(&named, &authority.server("node.example")?, true).await?;
+    check_handshake(&named, &authority.server("node.example")?, Handshake::Done).await?;
     let careless = TlsOptions { insecure_skip_verify: true, ..TlsOptions::default() };
-    check_handshake(&careless, &stranger.server("elsewhere.example")?, true).await?;
+    check_handshake(&careless, &stranger.server("elsewhere.example")?, Handshake::Done).await?;
     Ok(())
 }
 
@@ -213,10 +228,10 @@ async fn a_node_is_trusted_by_its_authority_and_its_name() -> anyhow::Result<()>
 async fn a_certificate_is_shown_to_a_node_that_asks_for_one() -> anyhow::Result<()> {
     let authority = Authority::new()?;
     let server = authority.demanding_server(HERE)?;
-    check_handshake(&authority.trusted(), &server, false).await?;
+    check_handshake(&authority.trusted(), &server, Handshake::NotLetIn).await?;
     let (certificate, key) = authority.issue("client.example")?;
     let shown = TlsOptions { certificate: Some(certificate), key: Some(key), ..authority.trusted() };
-    check_handshake(&shown, &server, true).await?;
+    check_handshake(&shown, &server, Handshake::Done).await?;
     let (_, another) = authority.issue("another.example")?;
     let mixed = TlsOptions { key: Some(another), ..shown };
     assert!(ClientTls::load(&mixed).is_err(), "the key is another certificate's");
@@ -247,7 +262,8 @@ async fn a_secret_is_shown_to_nodes_that_ask_for_one_and_to_no_others() -> anyho
     let (opened, refusing) = tokio::join!(Connection::open(&address, &options), refusing);
     drop(refusing?);
     let error = opened.expect_err("the node does not know the secret");
-    assert!(matches!(&error, ConnectionError::Refused { code, .. } if code == "E_AUTH_FAILED"), "{error:?}");
+    let refused = matches!(&error, ConnectionError::SecretRefused { code, .. } if code == "E_AUTH_FAILED");
+    assert!(refused, "{error:?}");
     assert!(!format!("{error:?}").contains("hush"));
     Ok(())
 }
@@ -277,11 +293,16 @@ async fn violation(
 async fn a_node_that_upgrades_in_its_own_way_is_told_apart() -> anyhow::Result<()> {
     let (plain, mut ok) = (IdentifyAnswer::default(), BytesMut::new());
     encode_response(OK, &mut ok);
-    let tls = IdentifyAnswer { tls_v1: true, ..plain.clone() };
-    let early = violation(with_tls(Authority::new()?.client()?), tls, &ok).await?;
+    let tls_granted = IdentifyAnswer { tls_v1: true, ..plain.clone() };
+    let early = violation(with_tls(Authority::new()?.client()?), tls_granted.clone(), &ok).await?;
     assert_eq!(early, ProtocolViolation::BytesBeforeTls);
 
+    let unasked = violation(ConnectionOptions::default(), tls_granted, &ok).await?;
+    assert_eq!(unasked, ProtocolViolation::Unasked);
+
     let snappy = IdentifyAnswer { snappy: true, ..plain };
+    let unasked = violation(ConnectionOptions::default(), snappy.clone(), &ok).await?;
+    assert_eq!(unasked, ProtocolViolation::Unasked);
     let asked = || over(TransportOptions { compression: Some(SNAPPY), ..TransportOptions::default() });
     let uncompressed = violation(asked(), snappy.clone(), &ok).await?;
     assert!(matches!(uncompressed, ProtocolViolation::Compression(_)), "{uncompressed:?}");
