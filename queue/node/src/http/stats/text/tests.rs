@@ -13,7 +13,6 @@ fn shown(topics: Option<Vec<TopicStats>>, producers: Vec<ClientStats>) -> Shown 
         start_time: at(0).timestamp(),
         topics,
         memory: None,
-        drain: None,
         producers: Some(producers),
     }
 }
