@@ -65,8 +65,7 @@ fn a_bit_of_everything() -> Shown {
         ..TopicStats::named("h1".parse().unwrap())
     };
     let second = TopicStats { paused: true, depth: 123_456, ..TopicStats::named("h2".parse().unwrap()) };
-    let shown =
-        Shown { memory: Some(MemoryStats::default()), ..shown(Some(vec![first, second]), vec![producer]) }
+    Shown { memory: Some(MemoryStats::default()), ..shown(Some(vec![first, second]), vec![producer]) }
 }
 
 #[test]
