@@ -155,12 +155,15 @@ fn on_every_address(arg: Arg) -> Arg {
     }
 }
 
-/// Whether another machine can connect.
+/// Whether another machine can connect. Without a certificate there is nothing behind the address for HTTPS.
 fn listens_openly(command: &Command, matches: &ArgMatches) -> bool {
-    let listeners =
-        command.get_arguments().filter(|arg| arg.get_long().is_some_and(|n| ADDRESSES.contains(&n)));
-    let mut addresses = listeners.filter_map(|arg| matches.get_raw(arg.get_id().as_str())).flatten();
-    addresses.any(|address| {
+    let values = |name: &str| {
+        let arg = command.get_arguments().find(|arg| arg.get_long() == Some(name));
+        arg.and_then(|arg| matches.get_raw(arg.get_id().as_str())).into_iter().flatten()
+    };
+    let has_https = values("tls-cert").next().is_some();
+    let served = ADDRESSES.into_iter().filter(|name| has_https || *name != "https-address");
+    served.flat_map(values).any(|address| {
         let address = address.to_string_lossy().parse::<SocketAddr>();
         address.is_ok_and(|address| !address.ip().to_canonical().is_loopback())
     })

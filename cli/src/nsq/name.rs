@@ -97,7 +97,7 @@ impl NsqName {
 
     /// Prints the version as NSQ does.
     pub(crate) fn print_version(self) -> Result<(), Failure> {
-        writeln!(io::stdout(), "{self} v{NSQ_VERSION} (punctual {})", env!("CARGO_PKG_VERSION"))?;
+        writeln!(io::stdout(), "{self} v{NSQ_VERSION} (built w/punctual {})", env!("CARGO_PKG_VERSION"))?;
         Ok(())
     }
 

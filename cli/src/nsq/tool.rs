@@ -1,13 +1,10 @@
-use std::error::Error;
 use std::ffi::OsString;
 use std::io::{self, Write};
 
-use anyhow::Context as _;
 use clap::Args;
 use punctual_queue_tools::error::ToolError;
 use punctual_queue_tools::go_flags::{self, Call};
-use punctual_service::log;
-use punctual_service::parts::Parts;
+use punctual_service::{log, shutdown};
 use tokio_util::sync::CancellationToken;
 
 use super::NsqName;
@@ -22,7 +19,7 @@ pub(super) async fn run<A, R>(
 ) -> Result<(), Failure>
 where
     A: Args,
-    R: Future<Output = Result<(), ToolError>> + Send + 'static,
+    R: Future<Output = Result<(), ToolError>>,
 {
     let call = go_flags::call::<RoleArgs<A>>(name.as_str(), words).map_err(|error| name.wrong(&error))?;
     let (args, rest) = match call {
@@ -32,13 +29,16 @@ where
     };
     log::init(&args.log);
     warn_of_rest(&rest);
-    let shutdown = CancellationToken::new();
-    let mut parts = Parts::new(shutdown.clone());
-    let work = run(args.options, shutdown);
-    parts.add(name.as_str(), async move { Ok(work.await?) });
-    match parts.run_until_signalled().await {
+    let stop = CancellationToken::new();
+    let signals = shutdown::on_signals(stop.clone());
+    let ended = tokio::select! {
+        biased; // listen before anything starts: a signal that comes early would end the process unheard
+        Err(error) = signals => return Err(anyhow::Error::from(error).context("could not listen for signals").into()),
+        ended = run(args.options, stop) => ended,
+    };
+    match ended {
         Err(error) if is_broken_pipe(&error) => Ok(()),
-        ended => Ok(ended.with_context(|| format!("{name} stopped"))?),
+        ended => Ok(ended.map_err(anyhow::Error::from)?),
     }
 }
 
@@ -51,14 +51,8 @@ pub(super) fn warn_of_rest(rest: &[String]) {
 }
 
 /// Whether the reader of the output went away, as `head` does: it has what it wanted.
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    let is_pipe = |cause: &(dyn Error + 'static)| {
-        cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-    };
-    let of_output = |cause: &(dyn Error + 'static)| {
-        matches!(cause.downcast_ref::<ToolError>(), Some(ToolError::Output(_)))
-    };
-    error.chain().any(of_output) && error.chain().any(is_pipe)
+fn is_broken_pipe(error: &ToolError) -> bool {
+    matches!(error, ToolError::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// There is no web admin yet.

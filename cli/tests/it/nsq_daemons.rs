@@ -12,7 +12,7 @@ async fn every_name_tells_its_version_its_flags_and_a_flag_it_does_not_have() {
     for name in NAMES {
         for form in ["-version", "--version"] {
             let ended = installed.run(name, &[form]).await;
-            let expect = format!("{name} v1.3.0 (punctual {})\n", env!("CARGO_PKG_VERSION"));
+            let expect = format!("{name} v1.3.0 (built w/punctual {})\n", env!("CARGO_PKG_VERSION"));
             assert_eq!((ended.code, ended.out.as_str()), (0, expect.as_str()));
         }
         if name == "nsqadmin" {

@@ -125,7 +125,8 @@ async fn tools_say_what_their_flags_lack() {
     let check = async |name: &str, words: &[&str], code: i32, expect: &str| {
         let ended = installed.run(name, words).await;
         assert_eq!(ended.code, code, "{ended:?}");
-        assert!(ended.err.contains(expect), "{ended:?}");
+        let first = ended.err.lines().next().unwrap_or_default();
+        assert!(first.contains(expect), "said once, and nothing else before it: {ended:?}");
     };
     let (node, lookup) = ("-nsqd-tcp-address=127.0.0.1:1", "-lookupd-http-address=127.0.0.1:1");
     check("nsq_tail", &["-topic=t"], 1, "--nsqd-tcp-address or --lookupd-http-address required").await;
