@@ -48,15 +48,15 @@ def test_a_deferred_message_comes_when_it_is_due(nsqd, run):
 
     async def scenario():
         writer = await a_writer()
-        assert await outcome(writer.dpub, "later", 300, b"x") == b"OK"
         published, seen = time.monotonic(), []
+        assert await outcome(writer.dpub, "later", 300, b"x") == b"OK"
         while time.monotonic() - published < 10:
             (channel,) = json.loads(nsqd.get("/stats?format=json&topic=later"))["topics"][0]["channels"]
             if channel["depth"] == 1:
                 break
             seen.append(channel["deferred_count"])
         assert channel["depth"] == 1 and time.monotonic() - published >= 0.3
-        assert set(seen) == {1}
+        assert set(seen) <= {1}
 
     run(scenario)
 
