@@ -4,6 +4,7 @@ use bytes::BytesMut;
 use punctual_queue_wire::{
     command::Command,
     compress::Compression,
+    error::ErrorCode,
     frame::{MAGIC_V2, OK},
     identify::IdentifyAnswer,
 };
@@ -31,7 +32,9 @@ pub(super) async fn negotiate(
     let answer = match connection.frames.response().await? {
         // A node that does not know of negotiation has nothing to negotiate.
         plain if plain == OK => IdentifyAnswer::default(),
+        // An array would be read as an answer that says nothing.
         json => IdentifyAnswer::from_json(&json)
+            .filter(|_| json.starts_with(b"{"))
             .ok_or_else(|| connection.frames.violation(ProtocolViolation::NotNegotiated))?,
     };
     let compression = agreed(options.transport.compression, &answer)
@@ -116,11 +119,18 @@ async fn authenticate(
     // JSON that says who this client is taken for; that it is a response says that it is let in.
     match connection.frames.response().await {
         Ok(_who) => Ok(()),
-        Err(ConnectionError::Refused { node, code, text }) => {
+        Err(ConnectionError::Refused { node, code, text }) if is_about_secrets(&code) => {
             Err(ConnectionError::SecretRefused { node, code, text })
         }
         Err(other) => Err(other),
     }
+}
+
+/// A node may refuse AUTH for other reasons, such as the lack of TLS.
+fn is_about_secrets(code: &str) -> bool {
+    [ErrorCode::AuthFailed, ErrorCode::AuthError, ErrorCode::Unauthorized]
+        .iter()
+        .any(|about| about.as_str() == code)
 }
 
 impl FrameReader {

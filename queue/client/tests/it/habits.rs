@@ -1,6 +1,6 @@
 //! What servers and clients of NSQ have come to rely on beyond the letter of the protocol, as far as it falls to a
-//! client. What this has tests for elsewhere: upgrades (`transport.rs`), closing and lost answers (`consumer.rs`), backing
-//! off (`flow.rs`), HTTP at the wrong port (`producer.rs`), an unknown topic (`discovery.rs`), the `#` in a query
+//! client. What this has tests for elsewhere: upgrades (`transport.rs`), closing and lost answers (`consumer.rs`),
+//! backing off (`flow.rs`), HTTP at the wrong port (`producer.rs`), an unknown topic (`discovery.rs`), the `#` in a query
 //! (`discovery.rs` of the library), batches that were kept in part (`publisher.rs`).
 
 use std::time::Duration;
