@@ -12,6 +12,9 @@ pub(crate) enum Failure {
     /// A value on the command line that the parser could not judge.
     #[error("{0}")]
     Usage(String),
+    /// A command line under one of NSQ's names that is wrong, in the words that Go has for it.
+    #[error("{0}")]
+    Flags(String),
     /// Job files that do not hold jobs.
     #[error(transparent)]
     Files(#[from] FileErrors),
@@ -60,17 +63,19 @@ impl Failure {
         if matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe) {
             return ExitCode::SUCCESS;
         }
-        if !matches!(self, Self::Said(_)) {
-            // With stderr closed there is nobody left to tell.
-            let _unheard = writeln!(io::stderr(), "error: {self}");
-        }
+        // With stderr closed there is nobody left to tell.
+        let _unheard = match self {
+            Self::Said(_) => Ok(()),
+            Self::Flags(text) => writeln!(io::stderr(), "{text}"),
+            _ => writeln!(io::stderr(), "error: {self}"),
+        };
         ExitCode::from(self.status() as u8)
     }
 
     /// The exit code of this failure.
     pub(crate) fn status(&self) -> ExitStatus {
         match self {
-            Self::Usage(_) | Self::Files(_) => ExitStatus::Usage,
+            Self::Usage(_) | Self::Flags(_) | Self::Files(_) => ExitStatus::Usage,
             Self::Refused(refusal) => match refusal.code() {
                 Code::NotFound => ExitStatus::NotFound,
                 Code::Unauthenticated | Code::PermissionDenied => ExitStatus::NotAllowed,

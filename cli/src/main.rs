@@ -17,6 +17,7 @@ mod run;
 mod schedule;
 
 mod dev;
+mod nsq;
 mod queue;
 mod role;
 
@@ -25,10 +26,15 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::cli::Cli;
+use crate::nsq::NsqName;
 
 #[tokio::main]
 async fn main() -> ExitCode {
     punctual_service::tls::install_crypto_provider();
+    let mut words = std::env::args_os();
+    if let Some(name) = words.next().as_deref().and_then(NsqName::of) {
+        return name.run(words.collect()).await;
+    }
     match Cli::parse().run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),

@@ -9,6 +9,7 @@ use punctual_queue_node::options::NodeOptions;
 use serde_json::{Value, json};
 
 use crate::failure::{ExitStatus, Failure};
+use crate::nsq::LinksArgs;
 use crate::output::{OutputArgs, Style, table};
 use crate::role::RoleArgs;
 
@@ -30,6 +31,8 @@ enum QueueCommand {
     Check(FilesArgs),
     /// Take what is damaged out of a stopped node's files, keeping each file as it was beside
     Repair(FilesArgs),
+    /// Make symbolic links to this program under the names of NSQ's programs
+    InstallLinks(LinksArgs),
 }
 
 /// The files of a node.
@@ -49,6 +52,7 @@ impl QueueArgs {
             None => self.node.run().await,
             Some(QueueCommand::Check(args)) => args.check(),
             Some(QueueCommand::Repair(args)) => args.repair(),
+            Some(QueueCommand::InstallLinks(args)) => args.run(),
         }
     }
 }

@@ -19,6 +19,7 @@ use punctual_worker::{Runner, WorkerOptions};
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::Failure;
+use crate::nsq;
 
 pub(crate) use self::migrate::MigrateArgs;
 
@@ -29,10 +30,10 @@ const HEALTH_EVERY: Duration = Duration::from_millis(20);
 #[derive(Debug, Args)]
 pub(crate) struct RoleArgs<O: Args> {
     #[command(flatten)]
-    options: O,
+    pub(crate) options: O,
 
     #[command(flatten)]
-    log: LogArgs,
+    pub(crate) log: LogArgs,
 }
 
 impl RoleArgs<SchedulerOptions> {
@@ -49,7 +50,9 @@ impl RoleArgs<NodeOptions> {
     /// Runs a queue node until a signal.
     pub(crate) async fn run(self) -> Result<(), Failure> {
         log::init(&self.log);
+        nsq::refuse_undelivered(&self.options.data_path)?;
         let node = Node::open(self.options).await.map_err(anyhow::Error::from)?;
+        tracing::info!(tcp.address = %node.tcp_address(), http.address = %node.http_address(), "listening");
         // Recovered, and its ports are open.
         let ready = std::future::ready(());
         serve("queue node", DEFAULT_DRAIN, ready, |stop| async move { Ok(node.run(stop).await?) }).await
@@ -61,6 +64,7 @@ impl RoleArgs<LookupOptions> {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         log::init(&self.log);
         let lookup = Lookup::bind(self.options).await.map_err(anyhow::Error::from)?;
+        tracing::info!(tcp.address = %lookup.tcp_address(), http.address = %lookup.http_address(), "listening");
         // Its ports are open, and it needs nobody else.
         let ready = std::future::ready(());
         serve("lookup", DEFAULT_DRAIN, ready, |stop| async move { Ok(lookup.run(stop).await?) }).await

@@ -1,5 +1,6 @@
 //! Serves a router over HTTP/1.1, with TLS or without.
 
+mod impatient;
 mod lingering;
 
 use std::io;
@@ -21,10 +22,14 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::socket::{Listener, Stream};
+use impatient::Impatient;
 use lingering::Lingering;
 
 /// How long a client may take to send a request's head, and may stay idle between two requests.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a client may take nothing of its answer before it is cut off.
+const WRITE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long answers in progress may take to complete after `shutdown`.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -45,9 +50,9 @@ pub struct Peer {
 
 /// Serves `app` on `listener` until `shutdown`, then completes the requests in hand.
 ///
-/// A client that does not send a whole request head within 5 s is cut off, and one that sends something else gets
-/// 400. How large a body may be is the router's business; a client that is answered while it still sends has a moment
-/// to read the answer. Dropping the future closes every connection.
+/// A client that does not send a whole request head within 5 s is cut off, as is one that takes nothing of its answer
+/// for 30 s; one that sends something else gets 400. How large a body may be is the router's business; a client that is
+/// answered while it still sends has a moment to read the answer. Dropping the future closes every connection.
 ///
 /// # Errors
 /// When the listener itself breaks; what happens on one connection ends that connection only.
@@ -156,10 +161,11 @@ where
         request.extensions_mut().insert(peer.clone());
         app.call(request)
     });
+    let stream = Impatient::new(Lingering::new(stream), WRITE_PATIENCE);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_READ_TIMEOUT)
-        .serve_connection(TokioIo::new(Lingering::new(stream)), app);
+        .serve_connection(TokioIo::new(stream), app);
     tokio::pin!(connection);
 
     let served = tokio::select! {

@@ -1,6 +1,6 @@
 //! The log: lines on stderr, for people or for machines.
 
-use std::io::{IsTerminal, stderr};
+use std::io::{self, IsTerminal, Write, stderr};
 use std::sync::OnceLock;
 
 use tracing::level_filters::LevelFilter;
@@ -22,6 +22,10 @@ pub struct LogArgs {
     /// How a log line looks
     #[arg(long, env = "PUNCTUAL_LOG_FORMAT", default_value = "text", global = true)]
     pub log_format: LogFormat,
+
+    /// What stands before every line of text
+    #[arg(long, env = "PUNCTUAL_LOG_PREFIX", default_value = "", hide_default_value = true, global = true)]
+    pub log_prefix: String,
 }
 
 /// How a log line looks.
@@ -40,10 +44,16 @@ pub fn init(args: &LogArgs) {
     let filter = EnvFilter::try_new(&args.log_level).unwrap_or_else(|_| EnvFilter::new("info"));
     let (filter, handle) = reload::Layer::new(filter);
     let filtered = tracing_subscriber::registry().with(filter);
-    let lines = tracing_subscriber::fmt::layer().with_writer(stderr);
+    let lines = tracing_subscriber::fmt::layer();
+    let prefix = args.log_prefix.clone();
+    let text = move || Prefixed { prefix: prefix.clone(), inner: stderr() };
     let started = match args.log_format {
-        LogFormat::Text => filtered.with(lines.compact().with_ansi(wants_colour())).try_init(),
-        LogFormat::Json => filtered.with(lines.json().flatten_event(true).with_ansi(false)).try_init(),
+        LogFormat::Text => {
+            filtered.with(lines.with_writer(text).compact().with_ansi(wants_colour())).try_init()
+        }
+        LogFormat::Json => {
+            filtered.with(lines.with_writer(stderr).json().flatten_event(true).with_ansi(false)).try_init()
+        }
     };
     // An error says that a subscriber is there already.
     if started.is_ok() {
@@ -60,6 +70,24 @@ pub fn level() -> LevelFilter {
 /// process's log is not [`init`]'s to change.
 pub fn set_level(level: LevelFilter) -> bool {
     FILTER.get().is_some_and(|filter| filter.reload(EnvFilter::new(level.to_string())).is_ok())
+}
+
+/// Puts a text before each line: the subscriber writes each with one call.
+struct Prefixed<W> {
+    prefix: String,
+    inner: W,
+}
+
+impl<W: Write> Write for Prefixed<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        // As one write, so that lines of several processes on one terminal or file do not mix.
+        self.inner.write_all(&[self.prefix.as_bytes(), line].concat())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
 }
 
 fn check_filter(directives: &str) -> Result<String, ParseError> {
@@ -108,9 +136,21 @@ mod tests {
     }
 
     #[test]
+    fn the_prefix_stands_before_every_line() {
+        let mut out = Prefixed { prefix: "[nsqd] ".to_owned(), inner: Vec::new() };
+        out.write_all(b"one\n").unwrap();
+        out.write_all(b"two\n").unwrap();
+        assert_eq!(out.inner, b"[nsqd] one\n[nsqd] two\n");
+    }
+
+    #[test]
     fn the_level_is_changed_while_the_process_runs() {
         assert!(!set_level(LevelFilter::DEBUG), "nothing was started that could be changed");
-        init(&LogArgs { log_level: "warn,punctual_service=info".to_owned(), log_format: LogFormat::Text });
+        init(&LogArgs {
+            log_level: "warn,punctual_service=info".to_owned(),
+            log_format: LogFormat::Text,
+            log_prefix: String::new(),
+        });
         assert_eq!(level(), LevelFilter::INFO);
         for changed in [LevelFilter::DEBUG, LevelFilter::OFF, LevelFilter::ERROR] {
             assert!(set_level(changed));

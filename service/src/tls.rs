@@ -1,6 +1,8 @@
-//! TLS: the one crypto provider, a server's certificate and key, and what it asks of its clients.
+//! TLS: the one crypto provider, a server's certificate and key, what it asks of its clients, and what it shows where
+//! it is a client itself.
 
 mod client_certificates;
+mod outgoing;
 
 use std::fmt;
 use std::io;
@@ -8,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use client_certificates::ClientCertificates;
+pub use outgoing::{FlaggedFile, client_config};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};

@@ -4,6 +4,7 @@
 //! A test starts a [`cluster::Cluster`], talks to it through [`client::Client`], and ends with
 //! [`cluster::Cluster::stop`]; one that ends otherwise leaves its logs, data and history behind and says where.
 
+pub mod client_suite;
 pub mod cluster;
 pub mod queue_node;
 pub mod topology;
@@ -14,11 +15,13 @@ pub mod export;
 pub mod lossy_disk;
 pub mod nemesis;
 pub mod queue_load;
+pub mod raw_client;
 pub mod recorder;
 pub mod witness;
 
 pub mod database;
 pub mod effort;
+pub mod namespace;
 pub mod port;
 pub mod process;
 pub mod programs;

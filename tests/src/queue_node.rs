@@ -1,6 +1,7 @@
 //! A queue node alone, but for the lookup that lists it.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -40,7 +41,15 @@ impl QueueNode {
     /// # Errors
     /// When one of them does not start or become ready.
     pub async fn start() -> anyhow::Result<Self> {
-        Self::start_in(None).await
+        Self::start_in(None, &[]).await
+    }
+
+    /// The same with more arguments for the node.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_with(arguments: &[String]) -> anyhow::Result<Self> {
+        Self::start_in(None, arguments).await
     }
 
     /// The same with the messages under `dir`.
@@ -48,10 +57,10 @@ impl QueueNode {
     /// # Errors
     /// As [`start`](Self::start).
     pub async fn start_on(dir: &Path) -> anyhow::Result<Self> {
-        Self::start_in(Some(dir.join("queue"))).await
+        Self::start_in(Some(dir.join("queue")), &[]).await
     }
 
-    async fn start_in(data_path: Option<PathBuf>) -> anyhow::Result<Self> {
+    async fn start_in(data_path: Option<PathBuf>, arguments: &[String]) -> anyhow::Result<Self> {
         let dir = tempfile::Builder::new().prefix("queue-node-").tempdir_in(programs::scratch()?)?;
         let topology = Topology::local(&BTreeMap::from([(Role::Queue, 1), (Role::Lookup, 1)]))?;
         let data_path = data_path.unwrap_or_else(|| dir.path().join("queue"));
@@ -63,7 +72,8 @@ impl QueueNode {
             .into_iter()
             .chain(["--http-address".to_owned(), own(NODE, "HTTP")?])
             .chain(["--lookupd-tcp-address".to_owned(), own(LOOKUP, "TCP")?])
-            .chain(["--data-path".to_owned(), data_path.to_string_lossy().into_owned()]);
+            .chain(["--data-path".to_owned(), data_path.to_string_lossy().into_owned()])
+            .chain(arguments.iter().cloned());
         let program = programs::punctual()?;
         let lookup = Process::start(&LOOKUP.to_string(), &program, lookup_args, dir.path())?;
         let node = Process::start(&NODE.to_string(), &program, node_args, dir.path())?;
@@ -94,6 +104,34 @@ impl QueueNode {
     /// Never, once it has started.
     pub fn address(&self) -> anyhow::Result<&str> {
         self.topology.address(NODE, "TCP")
+    }
+
+    /// Where the HTTP interface listens.
+    ///
+    /// # Errors
+    /// Never, once it has started.
+    pub fn http_address(&self) -> anyhow::Result<&str> {
+        self.topology.address(NODE, "HTTP")
+    }
+
+    /// Where the lookup is asked.
+    ///
+    /// # Errors
+    /// Never, once it has started.
+    pub fn lookup_address(&self) -> anyhow::Result<&str> {
+        self.topology.address(LOOKUP, "HTTP")
+    }
+
+    /// Memory that the node has in use, in bytes.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn resident_bytes(&self) -> anyhow::Result<u64> {
+        let pid = self.node.pid().context("the node does not run")?;
+        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        Ok(kilobytes.context("no VmRSS")?.trim().parse::<u64>()? * 1024)
     }
 
     fn url(&self, path: &str) -> anyhow::Result<String> {

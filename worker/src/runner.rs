@@ -155,7 +155,11 @@ async fn listen(
     const FLAG: &str = "--http-address";
     bind::refuse_exposed(address, FLAG, false, allow_unauthenticated)?;
     let listener = bind::listen(address, FLAG).await?;
-    let bound = listener.local_addr().map_err(|source| BindError::Io { address, flag: FLAG, source })?;
+    let bound = listener.local_addr().map_err(|source| BindError::Io {
+        address: address.into(),
+        flag: FLAG,
+        source,
+    })?;
     Ok((listener, bound))
 }
 

@@ -1,9 +1,10 @@
-//! The project's own chores: `cargo xtask test`, `check`, `sqlx`, `bench`, `with-postgres`.
+//! The project's own chores: `cargo xtask test`, `check`, `sqlx`, `bench`, `fuzz`, `with-postgres`.
 
 mod bench;
 mod cargo;
 mod check;
 mod database;
+mod fuzz;
 mod query_metadata;
 mod test;
 mod workspace;
@@ -19,7 +20,7 @@ use clap::Parser;
 enum Chore {
     /// Run all tests, on a Postgres of their own
     Test {
-        /// Include what takes many minutes, or needs root and /dev/fuse
+        /// Include what takes many minutes, or needs root, /dev/fuse, npm or Python
         #[arg(long)]
         full: bool,
         /// Only tests whose name contains one of these
@@ -34,6 +35,14 @@ enum Chore {
         /// What to measure; everything when missing
         #[arg(allow_hyphen_values = true)]
         arguments: Vec<OsString>,
+    },
+    /// Give any bytes to what reads bytes from strangers, and see what breaks; needs nightly and cargo-fuzz
+    Fuzz {
+        /// How long each target is tried
+        #[arg(long, default_value_t = 1)]
+        minutes: u32,
+        /// Only targets whose name contains one of these
+        filters: Vec<String>,
     },
     /// Run a command with `DATABASE_URL` naming a Postgres that goes when it ends
     WithPostgres {
@@ -56,6 +65,7 @@ fn run(chore: Chore) -> anyhow::Result<ExitCode> {
         Chore::Check => check::run(),
         Chore::Sqlx => query_metadata::write(),
         Chore::Bench { arguments } => bench::run(&arguments),
+        Chore::Fuzz { minutes, filters } => fuzz::fuzz(minutes, &filters),
         Chore::WithPostgres { command } => database::with(&command),
     }
 }

@@ -1,3 +1,4 @@
+use std::ffi::OsStr;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -23,7 +24,12 @@ impl Ended {
 
 /// The binary, with nothing of this process's environment that could change what it does.
 pub(crate) fn punctual() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_punctual"));
+    at(env!("CARGO_BIN_EXE_punctual"))
+}
+
+/// The same, called by another name.
+pub(crate) fn at(path: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(path);
     for (name, _) in std::env::vars_os() {
         if name.as_encoded_bytes().starts_with(b"PUNCTUAL_") || name == "DATABASE_URL" {
             command.env_remove(name);
@@ -40,10 +46,16 @@ pub(crate) async fn run(words: &[&str]) -> Ended {
 
 /// Runs the binary with these words, and `input` on standard input.
 pub(crate) async fn run_with_input(words: &[&str], input: &str) -> Ended {
-    let mut child = punctual().args(words).stdin(Stdio::piped()).spawn().unwrap();
+    end_of(punctual().args(words), input).await
+}
+
+/// Runs a command with `input` on standard input.
+pub(crate) async fn end_of(command: &mut Command, input: &str) -> Ended {
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let feed = async {
-        stdin.write_all(input.as_bytes()).await.unwrap();
+        // A command that is done before it has read all of it is no failure.
+        let _unread = stdin.write_all(input.as_bytes()).await;
         drop(stdin);
     };
     let end = async { tokio::join!(feed, child.wait_with_output()).1.unwrap() };

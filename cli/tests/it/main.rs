@@ -4,10 +4,13 @@
 
 mod command;
 mod fake;
+mod nsq;
 
 mod dev;
 mod failover;
 mod files;
 mod jobs;
+mod nsq_daemons;
+mod nsq_tools;
 mod queue_files;
 mod runs;

@@ -4,26 +4,24 @@ use std::{io, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use punctual_queue_wire::{
-    command::Command,
-    frame::{Frame, FrameError, HEARTBEAT, MAGIC_V2},
+    compress::Compression,
+    frame::{Frame, HEARTBEAT},
     identify::{IdentifyAnswer, IdentifyRequest},
 };
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{
-        TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
-    time::{error::Elapsed, timeout},
-};
+use tokio::time::{error::Elapsed, timeout};
 
-use crate::{address::NodeAddress, identity::NodeIdentity};
+use crate::{address::NodeAddress, identity::NodeIdentity, transport::TransportOptions};
+
+mod error;
+mod halves;
+mod negotiation;
+
+pub use error::{ConnectionError, ProtocolViolation};
+
+use halves::{ReadError, Reader, Writer};
 
 /// The largest frame taken from a node: its largest message by default is 1 MiB, and operators raise that.
 const MAX_FRAME_BYTES: usize = 64 * 1024 * 1024;
-
-/// How much is read at once.
-const READ_BYTES: usize = 64 * 1024;
 
 /// When a node sends messages it has for us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -55,6 +53,15 @@ pub struct ConnectionOptions {
     pub message_timeout: Option<Duration>,
     /// When the node sends messages.
     pub output_buffer: OutputBuffer,
+    /// Of every hundred messages, deliver about so many and drop the others for the whole channel; 0 for all of them.
+    /// For a channel of one's own, to look at a stream that is too much to take whole.
+    pub sample_rate: u8,
+    /// Where in the world the client stands; nodes that know of it prefer consumers nearby.
+    pub topology_region: String,
+    /// Where in the region.
+    pub topology_zone: String,
+    /// TLS, compression, and the secret for AUTH.
+    pub transport: TransportOptions,
 }
 
 impl Default for ConnectionOptions {
@@ -67,6 +74,10 @@ impl Default for ConnectionOptions {
             heartbeat_interval: Duration::from_secs(5),
             message_timeout: None,
             output_buffer: OutputBuffer::default(),
+            sample_rate: 0,
+            topology_region: String::new(),
+            topology_zone: String::new(),
+            transport: TransportOptions::default(),
         }
     }
 }
@@ -78,6 +89,13 @@ impl ConnectionOptions {
             OutputBuffer::NodeDefault => (0, 0),
             OutputBuffer::Within(wait) => (0, millis(wait)),
         };
+        let TransportOptions { tls, compression, .. } = &self.transport;
+        let (snappy, deflate_level) = match compression {
+            None => (false, 0),
+            Some(Compression::Snappy) => (true, 0),
+            // NSQ reads zero as its own default.
+            Some(Compression::Deflate { level }) => (false, i64::from(*level).max(1)),
+        };
         IdentifyRequest {
             client_id: self.client_id.clone(),
             hostname: self.hostname.clone(),
@@ -86,9 +104,15 @@ impl ConnectionOptions {
             heartbeat_interval_ms: millis(self.heartbeat_interval),
             output_buffer_bytes,
             output_buffer_timeout_ms,
+            sample_rate: i64::from(self.sample_rate),
             message_timeout_ms: self.message_timeout.map_or(0, millis),
+            tls_v1: tls.is_some(),
+            snappy,
+            deflate: deflate_level > 0,
+            deflate_level,
+            topology_region: self.topology_region.clone(),
+            topology_zone: self.topology_zone.clone(),
             node_id: true,
-            ..IdentifyRequest::default()
         }
     }
 
@@ -102,75 +126,6 @@ fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Why there is no connection, or none any more.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectionError {
-    /// Nobody answers at the address.
-    #[error("could not connect to {node}")]
-    Dial {
-        /// Who was dialled.
-        node: NodeAddress,
-        /// What happened.
-        #[source]
-        source: io::Error,
-    },
-    /// The node took longer than allowed.
-    #[error("{node} did not answer within {limit:?}")]
-    TimedOut {
-        /// Who was asked.
-        node: NodeAddress,
-        /// How long was waited.
-        limit: Duration,
-    },
-    /// The node refused to go on.
-    #[error("{node} answered {code} {text}")]
-    Refused {
-        /// Who answered.
-        node: NodeAddress,
-        /// NSQ's error code.
-        code: String,
-        /// NSQ's description.
-        text: String,
-    },
-    /// The node speaks something else, or answers what was not asked.
-    #[error("{node} does not speak NSQ's protocol: {reason}")]
-    Protocol {
-        /// Who answered.
-        node: NodeAddress,
-        /// What was wrong.
-        reason: ProtocolViolation,
-    },
-    /// Reading or writing failed.
-    #[error("the connection to {node} broke")]
-    Broken {
-        /// Who was connected.
-        node: NodeAddress,
-        /// What happened.
-        #[source]
-        source: io::Error,
-    },
-    /// The node closed the connection.
-    #[error("{node} closed the connection")]
-    Closed {
-        /// Who was connected.
-        node: NodeAddress,
-    },
-}
-
-/// What a node did that NSQ's protocol does not allow.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ProtocolViolation {
-    /// The bytes are not a frame.
-    #[error(transparent)]
-    Frame(#[from] FrameError),
-    /// IDENTIFY was not answered by the JSON that was asked for.
-    #[error("it did not negotiate")]
-    NotNegotiated,
-    /// An answer came that belongs to no command.
-    #[error("it answered what was not asked")]
-    UnexpectedAnswer,
-}
-
 /// A negotiated connection. Its two halves are used by the loops of producer and consumer.
 #[derive(Debug)]
 pub struct Connection {
@@ -182,32 +137,14 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Dials a node and negotiates.
+    /// Dials a node and negotiates; see [`TransportOptions`] for what may become of it.
     ///
     /// # Errors
     /// See [`ConnectionError`]; all of it within [`ConnectionOptions::connect_timeout`].
     pub async fn open(node: &NodeAddress, options: &ConnectionOptions) -> Result<Self, ConnectionError> {
-        timeout(options.connect_timeout, Self::negotiate(node, options)).await.unwrap_or_else(|_| {
+        timeout(options.connect_timeout, negotiation::negotiate(node, options)).await.unwrap_or_else(|_| {
             Err(ConnectionError::TimedOut { node: node.clone(), limit: options.connect_timeout })
         })
-    }
-
-    async fn negotiate(node: &NodeAddress, options: &ConnectionOptions) -> Result<Self, ConnectionError> {
-        let dial_error = |source| ConnectionError::Dial { node: node.clone(), source };
-        let stream = TcpStream::connect(node.tcp()).await.map_err(dial_error)?;
-        stream.set_nodelay(true).map_err(dial_error)?;
-        let (read, write) = stream.into_split();
-        let deadline = options.deadline();
-        let mut frames = FrameReader { node: node.clone(), half: read, input: BytesMut::new(), deadline };
-        let mut commands = CommandWriter { node: node.clone(), half: write, deadline };
-
-        let mut hello = BytesMut::from(&MAGIC_V2[..]);
-        Command::Identify(options.request().to_json().into()).encode(&mut hello);
-        commands.write(&hello).await?;
-        let answer = frames.response().await?;
-        let answer = IdentifyAnswer::from_json(&answer)
-            .ok_or_else(|| frames.violation(ProtocolViolation::NotNegotiated))?;
-        Ok(Self { frames, commands, answer })
     }
 
     /// What the node granted.
@@ -225,7 +162,7 @@ impl Connection {
 #[derive(Debug)]
 pub(crate) struct FrameReader {
     node: NodeAddress,
-    half: OwnedReadHalf,
+    reader: Reader,
     input: BytesMut,
     deadline: Duration,
 }
@@ -239,11 +176,11 @@ impl FrameReader {
             if let Some(frame) = frame {
                 return Ok(frame);
             }
-            self.input.reserve(READ_BYTES);
-            match timeout(self.deadline, self.half.read_buf(&mut self.input)).await {
+            match timeout(self.deadline, self.reader.read(&mut self.input)).await {
                 Ok(Ok(0)) => return Err(ConnectionError::Closed { node: self.node.clone() }),
                 Ok(Ok(_)) => {}
-                Ok(Err(source)) => return Err(ConnectionError::Broken { node: self.node.clone(), source }),
+                Ok(Err(ReadError::Io(source))) => return Err(self.broken(source)),
+                Ok(Err(ReadError::Compression(error))) => return Err(self.violation(error.into())),
                 Err(_) => {
                     return Err(ConnectionError::TimedOut { node: self.node.clone(), limit: self.deadline });
                 }
@@ -264,6 +201,15 @@ impl FrameReader {
         }
     }
 
+    /// A TLS peer that goes without a word of farewell has still only closed the connection.
+    fn broken(&self, source: io::Error) -> ConnectionError {
+        let node = self.node.clone();
+        match source.kind() {
+            io::ErrorKind::UnexpectedEof => ConnectionError::Closed { node },
+            _ => ConnectionError::Broken { node, source },
+        }
+    }
+
     pub(crate) fn refused(&self, code: &str, text: &str) -> ConnectionError {
         ConnectionError::Refused { node: self.node.clone(), code: code.to_owned(), text: text.to_owned() }
     }
@@ -277,20 +223,20 @@ impl FrameReader {
 #[derive(Debug)]
 pub(crate) struct CommandWriter {
     node: NodeAddress,
-    half: OwnedWriteHalf,
+    writer: Writer,
     deadline: Duration,
 }
 
 impl CommandWriter {
     /// Writes all of it. Dropped before it is done, the connection is of no more use.
     pub(crate) async fn write(&mut self, bytes: &[u8]) -> Result<(), ConnectionError> {
-        let written = timeout(self.deadline, self.half.write_all(bytes)).await;
+        let written = timeout(self.deadline, self.writer.write_all(bytes)).await;
         self.judge(written)
     }
 
     /// Tells the node that nothing more will be written; what was written still reaches it.
     pub(crate) async fn shutdown(&mut self) -> Result<(), ConnectionError> {
-        let shut = timeout(self.deadline, self.half.shutdown()).await;
+        let shut = timeout(self.deadline, self.writer.shutdown()).await;
         self.judge(shut)
     }
 

@@ -51,7 +51,7 @@ pub struct ConsumerOptions {
     pub channel: ChannelName,
     /// Nodes to connect to whatever lookups say.
     pub nodes: Vec<NodeAddress>,
-    /// HTTP addresses of lookups.
+    /// HTTP addresses of lookups, or their URLs.
     pub lookups: Vec<String>,
     /// Which of the nodes they know.
     pub discovery: DiscoveryMode,
@@ -120,7 +120,7 @@ impl Consumer {
     /// # Errors
     /// The address of a lookup cannot be used. Nodes and lookups that do not answer are tried again until they do.
     pub fn start(options: ConsumerOptions) -> Result<Self, DiscoveryError> {
-        let lookups = LookupClient::new(&options.lookups)?;
+        let lookups = LookupClient::with_tls(&options.lookups, options.connection.transport.tls.as_ref())?;
         let (sender, deliveries) = mpsc::channel(options.buffered_messages.max(1));
         let roster = Arc::new(Roster::new(options.backoff, options.idle_timeout));
         let stages = Stages::default();
@@ -156,6 +156,12 @@ impl Consumer {
     /// it asks for all that it may again. 0 when it is not backing off.
     pub fn backoff_level(&self) -> u32 {
         self.roster.backoff_level()
+    }
+
+    /// Whether a connection has next to all in hand that it may, so that soon nothing more comes from its node until
+    /// messages are answered. A user that answers them in batches should do so then.
+    pub fn is_starved(&self) -> bool {
+        self.roster.is_starved()
     }
 
     /// A handle that sets the ready count from elsewhere.

@@ -5,16 +5,21 @@ use std::{collections::BTreeMap, time::Duration};
 use futures::future::join_all;
 use punctual_queue_wire::{
     discovery::{LookupAnswer, NodesAnswer, Producer},
-    http::ACCEPT_VALUE,
+    http::{ACCEPT_VALUE, CONTENT_TYPE_HEADER},
     name::TopicName,
 };
 use reqwest::{StatusCode, Url, header::ACCEPT};
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
     address::NodeAddress,
     identity::{NodeIdentity, NodeInfo},
+    tls::{ClientTls, TlsOptions, TlsSetupError},
 };
+
+mod topics;
+
+pub use topics::TopicListing;
 
 /// A lookup that does not take the connection within this time is left out.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -28,7 +33,7 @@ const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 /// Why a lookup or node could not be asked.
 #[derive(Debug, thiserror::Error)]
 pub enum DiscoveryError {
-    /// Not `host:port` or an http URL.
+    /// Not `host:port`, nor a URL of http or https.
     #[error("{address:?} is not the HTTP address of a lookup or node")]
     BadAddress {
         /// What was given.
@@ -37,6 +42,9 @@ pub enum DiscoveryError {
     /// The HTTP client could not be set up.
     #[error("could not set up the HTTP client")]
     Client(#[source] reqwest::Error),
+    /// The authorities that the system trusts, for https, could not be read.
+    #[error("could not set up TLS")]
+    Tls(#[source] TlsSetupError),
     /// No connection, no answer in time, or a status that says no.
     #[error("asking {address} failed")]
     Request {
@@ -89,14 +97,35 @@ pub struct LookupClient {
 }
 
 impl LookupClient {
-    /// A client for these lookups, each `host:port` of its HTTP interface or an http URL.
+    /// A client for these lookups, each `host:port` of its HTTP interface, or a URL of http or https.
     ///
     /// # Errors
     /// An address cannot be used. Nothing is dialled yet.
     pub fn new<A: AsRef<str>>(lookups: impl IntoIterator<Item = A>) -> Result<Self, DiscoveryError> {
+        Self::with_tls(lookups, None)
+    }
+
+    /// The same with certificates for lookups whose URL is an https one; without, they are checked against the
+    /// authorities that the system trusts. Any [`server_name`](TlsOptions::server_name) is for nodes: a lookup has the
+    /// name in its URL.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_tls<A: AsRef<str>>(
+        lookups: impl IntoIterator<Item = A>,
+        tls: Option<&ClientTls>,
+    ) -> Result<Self, DiscoveryError> {
         let parse = |address: A| Ok((address.as_ref().to_owned(), base_url(address.as_ref())?));
-        let lookups = lookups.into_iter().map(parse).collect::<Result<_, DiscoveryError>>()?;
-        Ok(Self { http: HttpClient::new()?, lookups })
+        let lookups = lookups.into_iter().map(parse).collect::<Result<Vec<_>, DiscoveryError>>()?;
+        let with_https = lookups.iter().any(|(_, base)| base.scheme() == "https");
+        let http = match tls {
+            None if with_https => {
+                let system = ClientTls::load(&TlsOptions::default()).map_err(DiscoveryError::Tls)?;
+                HttpClient::new(Some(&system))?
+            }
+            given => HttpClient::new(given)?,
+        };
+        Ok(Self { http, lookups })
     }
 
     /// Whether there is any lookup to ask.
@@ -148,8 +177,15 @@ impl LookupClient {
 pub(crate) struct HttpClient(reqwest::Client);
 
 impl HttpClient {
-    pub(crate) fn new() -> Result<Self, DiscoveryError> {
+    /// Without TLS, https is out of the question.
+    pub(crate) fn new(tls: Option<&ClientTls>) -> Result<Self, DiscoveryError> {
+        let tls = match tls {
+            Some(tls) => tls.http_config(),
+            // Left to itself it would want a crypto provider of the process.
+            None => ClientTls::distrustful().map_err(DiscoveryError::Tls)?.http_config(),
+        };
         reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(REQUEST_TIMEOUT)
             // A proxy that the environment names is for the world outside, not for the nodes next door.
@@ -174,6 +210,7 @@ impl HttpClient {
             return Ok(None);
         }
         let mut response = response.error_for_status().map_err(failed)?;
+        let may_be_wrapped = !response.headers().contains_key(CONTENT_TYPE_HEADER);
         let mut body = Vec::new();
         while let Some(part) = response.chunk().await.map_err(failed)? {
             if body.len() + part.len() > MAX_ANSWER_BYTES {
@@ -181,15 +218,25 @@ impl HttpClient {
             }
             body.extend_from_slice(&part);
         }
+        if may_be_wrapped && let Ok(Wrapped { data }) = serde_json::from_slice(&body) {
+            return Ok(Some(data));
+        }
         let bad = |source| DiscoveryError::BadAnswer { address: address.to_owned(), source };
         serde_json::from_slice(&body).map(Some).map_err(bad)
     }
 }
 
+/// How NSQ answered before its version 1.0, as the lack of a header tells.
+#[derive(Deserialize)]
+struct Wrapped<T> {
+    data: T,
+}
+
 fn base_url(address: &str) -> Result<Url, DiscoveryError> {
     let bad = || DiscoveryError::BadAddress { address: address.to_owned() };
     let text = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
-    Url::parse(&text).ok().filter(|url| url.scheme() == "http" && url.has_host()).ok_or_else(bad)
+    let is_http = |url: &Url| ["http", "https"].contains(&url.scheme()) && url.has_host();
+    Url::parse(&text).ok().filter(is_http).ok_or_else(bad)
 }
 
 fn with_path(base: &Url, path: &str, query: &[(&str, &str)]) -> Url {
@@ -215,6 +262,7 @@ mod tests {
     fn lookups_are_given_as_host_and_port_or_as_url() {
         check("127.0.0.1:4161", Some("http://127.0.0.1:4161/lookup?topic=a%23ephemeral"));
         check("http://lookup.example/nsq/", Some("http://lookup.example/nsq/lookup?topic=a%23ephemeral"));
+        check("https://lookup.example", Some("https://lookup.example/lookup?topic=a%23ephemeral"));
         check("[::1]:4161", Some("http://[::1]:4161/lookup?topic=a%23ephemeral"));
         check("ftp://lookup.example", None);
         check("", None);

@@ -32,8 +32,30 @@
 //! # }
 //! ```
 //!
-//! All tasks belong to the value that started them and end when it is dropped. Connections are plain TCP, without
-//! compression and without a secret for AUTH.
+//! All tasks belong to the value that started them and end when it is dropped.
+//!
+//! Connections are plain TCP unless [`transport::TransportOptions`] say otherwise: TLS, snappy or deflate, and a secret
+//! for nodes that ask for one. They are part of the options of producers, pools, publishers and consumers alike:
+//!
+//! ```no_run
+//! # use punctual_queue_client::{connection::*, producer::*, publisher::*, tls::*, transport::*};
+//! # fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let tls = ClientTls::load(&TlsOptions { root_ca: Some("ca.pem".into()), ..TlsOptions::default() })?;
+//! let transport = TransportOptions {
+//!     tls: Some(tls),
+//!     compression: Some(Compression::Snappy),
+//!     secret: Secret::new("open sesame"),
+//! };
+//! let connection = ConnectionOptions { transport, ..ConnectionOptions::default() };
+//! let producer = ProducerOptions { connection, ..ProducerOptions::default() };
+//! let publisher = Publisher::start(PublisherOptions {
+//!     lookups: vec!["https://lookup.example:4161".to_owned()],
+//!     producer,
+//!     ..PublisherOptions::default()
+//! })?;
+//! # Ok(())
+//! # }
+//! ```
 
 #![forbid(unsafe_code)]
 
@@ -42,6 +64,10 @@ pub mod address;
 pub mod discovery;
 
 pub mod identity;
+
+pub mod tls;
+
+pub mod transport;
 
 pub mod connection;
 

@@ -69,7 +69,8 @@ impl NodePool {
     /// The HTTP client, which asks a stock nsqd for its identity, could not be set up.
     pub fn new(options: ProducerOptions) -> Result<Self, DiscoveryError> {
         let (changes, _) = watch::channel(());
-        Ok(Self { options, http: HttpClient::new()?, inner: Mutex::default(), changes })
+        let http = HttpClient::new(options.connection.transport.tls.as_ref())?;
+        Ok(Self { options, http, inner: Mutex::default(), changes })
     }
 
     /// Makes these the pool's nodes: new ones are dialled at once, the others' connections are closed.

@@ -36,7 +36,7 @@ use tally::{Attempt, Tally};
 pub struct PublisherOptions {
     /// Nodes to publish to whatever lookups say.
     pub nodes: Vec<NodeAddress>,
-    /// HTTP addresses of lookups: every node they know is published to, whether it has the topic or not.
+    /// HTTP addresses of lookups, or their URLs: every node they know is published to, whether it has the topic or not.
     pub lookups: Vec<String>,
     /// How often lookups are asked, give or take 30 %.
     pub discovery_interval: Duration,
@@ -87,7 +87,8 @@ impl Publisher {
     /// The address of a lookup cannot be used, or the HTTP client could not be set up. Nodes and lookups that do not
     /// answer are tried again until they do.
     pub fn start(options: PublisherOptions) -> Result<Self, DiscoveryError> {
-        let lookups = LookupClient::new(&options.lookups)?;
+        let lookups =
+            LookupClient::with_tls(&options.lookups, options.producer.connection.transport.tls.as_ref())?;
         let pool = Arc::new(NodePool::new(options.producer)?);
         pool.set_nodes(options.nodes.iter().cloned());
         let mut tasks = JoinSet::new();

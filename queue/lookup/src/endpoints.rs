@@ -13,6 +13,9 @@ mod answer;
 
 pub(crate) use answer::{Answer, Content};
 
+/// Ours: NSQ's takes in whatever comes.
+const TOO_MANY_NAMES: HttpError = HttpError::new(503, "TOO_MANY_NAMES");
+
 /// What a request asks for.
 pub(crate) struct Request<'a> {
     pub(crate) method: &'a str,
@@ -90,11 +93,11 @@ impl Endpoint {
             Self::Channels => return json(&registry.channels(topic_text(query)?)),
             Self::Nodes => return json(&registry.nodes(now.instant)),
             Self::Debug => return json(&registry.debug(now)),
-            Self::CreateTopic => registry.create_topic(topic(query)?),
+            Self::CreateTopic => registry.create_topic(topic(query)?).map_err(|_| TOO_MANY_NAMES)?,
             Self::DeleteTopic => registry.delete_topic(topic_text(query)?),
             Self::CreateChannel => {
                 let (topic, channel) = topic_and_channel(query)?;
-                registry.create_channel(topic, channel);
+                registry.create_channel(topic, channel).map_err(|_| TOO_MANY_NAMES)?;
             }
             Self::DeleteChannel => {
                 let (topic, channel) = topic_and_channel(query)?;

@@ -21,14 +21,15 @@ use punctual_service::{
     http,
     metrics::install,
 };
+use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     endpoints::{self, Answer, Request},
-    options::LookupOptions,
+    options::{LookupOptions, LookupTlsError},
     registration::Registrations,
-    registry::{Moment, Registry},
+    registry::{Bounds, Moment, Registry},
 };
 
 const TCP_FLAG: &str = "--tcp-address";
@@ -44,6 +45,9 @@ pub enum LookupError {
     /// An address cannot be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// TLS cannot be set up, or is half configured.
+    #[error(transparent)]
+    Tls(#[from] LookupTlsError),
     /// A listener has no address.
     #[error("could not read a listener's address")]
     LocalAddress(#[source] io::Error),
@@ -56,6 +60,7 @@ pub enum LookupError {
 #[derive(Debug)]
 pub struct Lookup {
     options: LookupOptions,
+    tls: Option<Arc<ServerConfig>>,
     tcp: TcpListener,
     tcp_address: SocketAddr,
     http: TcpListener,
@@ -66,16 +71,22 @@ impl Lookup {
     /// Opens both ports. Who connects from now on is served once [`run`](Self::run) is.
     ///
     /// # Errors
-    /// An address is in use or not ours, or others could reach it and the options do not allow that.
+    /// An address is in use or not ours, others could reach it and the options do not allow that, or TLS cannot be set
+    /// up.
     pub async fn bind(options: LookupOptions) -> Result<Self, LookupError> {
-        for (address, flag) in [(options.tcp_address, TCP_FLAG), (options.http_address, HTTP_FLAG)] {
-            refuse_exposed(address, flag, false, options.allow_unauthenticated)?;
+        let tls = options.tls.load()?;
+        let nodes_show_who_they_are = options.tls.authenticates();
+        for (address, flag, authenticated) in [
+            (options.tcp_address, TCP_FLAG, nodes_show_who_they_are),
+            (options.http_address, HTTP_FLAG, false),
+        ] {
+            refuse_exposed(address, flag, authenticated, options.allow_unauthenticated)?;
         }
         let tcp = listen(options.tcp_address, TCP_FLAG).await?;
         let http = listen(options.http_address, HTTP_FLAG).await?;
         let tcp_address = tcp.local_addr().map_err(LookupError::LocalAddress)?;
         let http_address = http.local_addr().map_err(LookupError::LocalAddress)?;
-        Ok(Self { options, tcp, tcp_address, http, http_address })
+        Ok(Self { options, tls, tcp, tcp_address, http, http_address })
     }
 
     /// Where nodes register.
@@ -98,10 +109,11 @@ impl Lookup {
         let registry = SharedRegistry::new(Registry::new(
             self.options.inactive_producer_timeout,
             self.options.tombstone_lifetime,
+            Bounds { of_node: self.options.max_names_per_node, of_all: self.options.max_names },
         ));
         let app = router(registry.clone());
         let silence = self.options.inactive_producer_timeout.max(SHORTEST_SILENCE);
-        let registrations = Registrations::new(registry, identity, silence);
+        let registrations = Registrations::new(registry, identity, silence).over(self.tls);
         let http = async {
             let end = http::serve(self.http, app, shutdown.clone()).await;
             // Nodes should not go on registering where no one can ask.

@@ -2,6 +2,10 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+mod tls;
+
+pub use tls::{LookupTlsError, LookupTlsOptions};
+
 /// Flags of the discovery daemon, with nsqlookupd's names.
 #[derive(Debug, Clone, clap::Args)]
 pub struct LookupOptions {
@@ -48,6 +52,18 @@ pub struct LookupOptions {
         value_name = "DURATION"
     )]
     pub tombstone_lifetime: Duration,
+
+    /// How many topics and channels one queue node may register; further ones are not listed
+    #[arg(long, env = "PUNCTUAL_LOOKUP_MAX_NAMES_PER_NODE", default_value_t = 100_000, value_name = "COUNT")]
+    pub max_names_per_node: usize,
+
+    /// How many topics and channels are kept in all, also of nodes that have gone; further ones are not taken in
+    #[arg(long, env = "PUNCTUAL_LOOKUP_MAX_NAMES", default_value_t = 1_000_000, value_name = "COUNT")]
+    pub max_names: usize,
+
+    /// TLS for queue nodes
+    #[command(flatten)]
+    pub tls: LookupTlsOptions,
 
     /// Listen on addresses that other machines can reach. Nothing asks clients who they are
     #[arg(long, env = "PUNCTUAL_LOOKUP_ALLOW_UNAUTHENTICATED")]

@@ -14,12 +14,14 @@ use bytes::BytesMut;
 use punctual_queue_wire::lookup::{
     LookupIdentity, MAGIC_V1, OK, RegistrationCommand, RegistrationError, RegistrationReader, encode_answer,
 };
+use rustls::ServerConfig;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     task::JoinSet,
     time::{sleep, timeout, timeout_at},
 };
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
@@ -49,6 +51,9 @@ enum ConnectionEnd {
     /// The peer broke the protocol, and was told.
     #[error(transparent)]
     Protocol(#[from] RegistrationError),
+    /// It did not come to TLS: the node talks without it, or shows no certificate that is trusted.
+    #[error("the TLS handshake failed: {0}")]
+    Handshake(io::Error),
     /// Reading or writing failed.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -61,12 +66,19 @@ pub(crate) struct Registrations {
     pub(crate) identity: LookupIdentity,
     /// A node that completes no command for this long is dropped.
     pub(crate) silence: Duration,
+    /// With it, nodes register over TLS or not at all.
+    tls: Option<Arc<ServerConfig>>,
     next_peer: AtomicU64,
 }
 
 impl Registrations {
     pub(crate) fn new(registry: SharedRegistry, identity: LookupIdentity, silence: Duration) -> Self {
-        Self { registry, identity, silence, next_peer: AtomicU64::new(1) }
+        Self { registry, identity, silence, tls: None, next_peer: AtomicU64::new(1) }
+    }
+
+    /// The same over TLS, if there is any.
+    pub(crate) fn over(self, tls: Option<Arc<ServerConfig>>) -> Self {
+        Self { tls, ..self }
     }
 
     /// Serves until `shutdown`; then every connection is closed.
@@ -99,19 +111,28 @@ impl Registrations {
         let id = PeerId(self.next_peer.fetch_add(1, Ordering::Relaxed));
         // Struck off also when this task is aborted.
         let _peer = Peer { id, registry: self.registry.clone() };
-        match self.converse(id, stream, address).await {
+        match self.greet(id, stream, address).await {
             Ok(()) | Err(ConnectionEnd::Closed) => debug!(peer.address = %address, "a node disconnected"),
             Err(end) => warn!(peer.address = %address, %end, "a registration connection was closed"),
         }
     }
 
-    async fn converse(
+    async fn greet(&self, id: PeerId, stream: TcpStream, address: SocketAddr) -> Result<(), ConnectionEnd> {
+        stream.set_nodelay(true)?;
+        let Some(tls) = &self.tls else { return self.converse(id, stream, address).await };
+        let stream = timeout(HANDSHAKE_TIMEOUT, TlsAcceptor::from(tls.clone()).accept(stream))
+            .await
+            .map_err(|_| ConnectionEnd::Silent(HANDSHAKE_TIMEOUT))?
+            .map_err(ConnectionEnd::Handshake)?;
+        self.converse(id, stream, address).await
+    }
+
+    async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         id: PeerId,
-        mut stream: TcpStream,
+        mut stream: S,
         address: SocketAddr,
     ) -> Result<(), ConnectionEnd> {
-        stream.set_nodelay(true)?;
         let mut answer = BytesMut::new();
         let mut magic = [0; MAGIC_V1.len()];
         timeout(HANDSHAKE_TIMEOUT, stream.read_exact(&mut magic))
@@ -135,7 +156,8 @@ impl Registrations {
                 }
                 Ok(None) => {
                     let read = timeout_at(deadline, stream.read_buf(&mut input)).await;
-                    if read.map_err(|_| ConnectionEnd::Silent(self.silence))?? == 0 {
+                    let read = read.map_err(|_| ConnectionEnd::Silent(self.silence))?;
+                    if read.map_err(or_closed)? == 0 {
                         return match reader.end() {
                             Some(error) => refuse(&mut stream, error).await,
                             None => Err(ConnectionEnd::Closed),
@@ -163,7 +185,13 @@ impl Registrations {
                 encode_answer(&self.identity.to_json(), answer);
                 return;
             }
-            RegistrationCommand::Register(registration) => registry.register(id, registration),
+            RegistrationCommand::Register(registration) => {
+                if let Err(refused) = registry.register(id, registration) {
+                    debug!(peer.address = %address, %refused, "a name was not taken in");
+                    encode_answer(refused.to_string().as_bytes(), answer);
+                    return;
+                }
+            }
             RegistrationCommand::Unregister(registration) => registry.unregister(id, &registration),
             RegistrationCommand::Ping => registry.ping(id, now),
         }
@@ -186,7 +214,10 @@ impl Drop for Peer {
 }
 
 /// Says what was wrong, and ends the connection.
-async fn refuse(stream: &mut TcpStream, error: RegistrationError) -> Result<(), ConnectionEnd> {
+async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    error: RegistrationError,
+) -> Result<(), ConnectionEnd> {
     let mut answer = BytesMut::new();
     encode_answer(error.to_string().as_bytes(), &mut answer);
     write(stream, &answer).await?;
@@ -200,8 +231,12 @@ async fn refuse(stream: &mut TcpStream, error: RegistrationError) -> Result<(), 
 /// How much of what a refused peer goes on to send is read, so that it gets to see the answer.
 const MAX_REFUSED_BYTES: u64 = 64 * 1024;
 
-async fn write(stream: &mut TcpStream, bytes: &[u8]) -> Result<(), ConnectionEnd> {
-    let written = timeout(WRITE_TIMEOUT, stream.write_all(bytes)).await;
+async fn write(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> Result<(), ConnectionEnd> {
+    let written = timeout(WRITE_TIMEOUT, async {
+        stream.write_all(bytes).await?;
+        stream.flush().await
+    })
+    .await;
     Ok(written.map_err(|_| ConnectionEnd::Silent(WRITE_TIMEOUT))??)
 }
 

@@ -7,12 +7,14 @@ use std::{
 
 use punctual_queue_wire::{
     discovery::{ChannelsAnswer, LookupAnswer, NodeEntry, NodesAnswer, Producer, TopicsAnswer},
-    lookup::{PeerInfo, Registration},
+    lookup::{PeerInfo, Registration, RegistrationRefused},
     name::{ChannelName, TopicName},
 };
 
+mod bounds;
 mod debug;
 
+pub use bounds::Bounds;
 pub use debug::{DebugAnswer, DebugEntry, Moment};
 
 /// One connection of a node. A node that connects again is another peer, as in NSQ.
@@ -25,6 +27,9 @@ pub struct PeerId(pub u64);
 pub struct Registry {
     inactive_after: Duration,
     tombstone_lifetime: Duration,
+    bounds: Bounds,
+    /// Topics and channels there are.
+    names: usize,
     peers: HashMap<PeerId, Peer>,
     topics: BTreeMap<TopicName, Topic>,
 }
@@ -33,6 +38,8 @@ pub struct Registry {
 struct Peer {
     producer: Producer,
     last_seen: Instant,
+    /// Topics and channels it has.
+    names: usize,
 }
 
 #[derive(Debug, Default)]
@@ -50,13 +57,15 @@ pub struct UnknownChannel;
 impl Registry {
     /// An empty registry. Peers silent for longer than `inactive_after` are not listed; a tombstone hides one for
     /// `tombstone_lifetime`.
-    pub fn new(inactive_after: Duration, tombstone_lifetime: Duration) -> Self {
-        Self { inactive_after, tombstone_lifetime, peers: HashMap::new(), topics: BTreeMap::new() }
+    pub fn new(inactive_after: Duration, tombstone_lifetime: Duration, bounds: Bounds) -> Self {
+        let (peers, topics) = (HashMap::new(), BTreeMap::new());
+        Self { inactive_after, tombstone_lifetime, bounds, names: 0, peers, topics }
     }
 
     /// A node has said who it is.
     pub fn identify(&mut self, peer: PeerId, info: &PeerInfo, remote_address: String, now: Instant) {
-        self.peers.insert(peer, Peer { producer: info.producer(remote_address), last_seen: now });
+        let producer = info.producer(remote_address);
+        self.peers.insert(peer, Peer { producer, last_seen: now, names: 0 });
     }
 
     /// A node has given a sign of life.
@@ -67,12 +76,50 @@ impl Registry {
     }
 
     /// A node has a topic, or a topic's channel. Registering again changes nothing, not even a tombstone.
-    pub fn register(&mut self, peer: PeerId, registration: Registration) {
-        let topic = self.topics.entry(registration.topic).or_default();
+    ///
+    /// # Errors
+    /// The node would have too many names, or there would be too many in all. Nothing changes then.
+    pub fn register(&mut self, peer: PeerId, registration: Registration) -> Result<(), RegistrationRefused> {
+        let Registration { topic: name, channel } = registration;
+        let topic = self.topics.get(&name);
+        let holders = channel.as_ref().map(|channel| topic.and_then(|topic| topic.channels.get(channel)));
+        let held = topic.is_some_and(|topic| topic.producers.contains_key(&peer));
+        let gained = usize::from(!held)
+            + holders
+                .map_or(0, |holders| usize::from(!holders.is_some_and(|holders| holders.contains(&peer))));
+        let of_peer = self.peers.get(&peer).map_or(0, |peer| peer.names) + gained;
+        if of_peer > self.bounds.of_node {
+            return Err(RegistrationRefused::OfNode(self.bounds.of_node));
+        }
+        let topic = self.entry(name, channel.as_ref())?;
         topic.producers.entry(peer).or_default();
-        if let Some(channel) = registration.channel {
+        if let Some(channel) = channel {
             topic.channels.entry(channel).or_default().insert(peer);
         }
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.names = of_peer;
+        }
+        Ok(())
+    }
+
+    /// A topic that is, from now on, registered, as is the channel.
+    fn entry(
+        &mut self,
+        name: TopicName,
+        channel: Option<&ChannelName>,
+    ) -> Result<&mut Topic, RegistrationRefused> {
+        let topic = self.topics.get(&name);
+        let has = |channel: &ChannelName| topic.is_some_and(|topic| topic.channels.contains_key(channel));
+        let new = usize::from(topic.is_none()) + usize::from(channel.is_some_and(|channel| !has(channel)));
+        if new > 0 && self.names + new > self.bounds.of_all {
+            return Err(RegistrationRefused::OfAll(self.bounds.of_all));
+        }
+        self.names += new;
+        let topic = self.topics.entry(name).or_default();
+        if let Some(channel) = channel {
+            topic.channels.entry(channel.clone()).or_default();
+        }
+        Ok(topic)
     }
 
     /// A node has a topic, or a topic's channel, no more. The name stays registered unless it is ephemeral and this
@@ -81,22 +128,34 @@ impl Registry {
         let Some(topic) = self.topics.get_mut(&registration.topic) else { return };
         if let Some(channel) = &registration.channel {
             let Some(holders) = topic.channels.get_mut(channel) else { return };
-            holders.remove(&peer);
+            let lost = usize::from(holders.remove(&peer));
             if holders.is_empty() && channel.is_ephemeral() {
                 topic.channels.remove(channel);
+                self.names -= 1;
             }
+            self.lose(peer, lost);
             return;
         }
-        topic.remove(peer);
+        let lost = topic.remove(peer);
         if topic.producers.is_empty() && registration.topic.is_ephemeral() {
-            self.topics.remove(&registration.topic);
+            self.delete_topic(registration.topic.as_str());
+        }
+        self.lose(peer, lost);
+    }
+
+    /// A node has so many names less.
+    fn lose(&mut self, peer: PeerId, names: usize) {
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.names -= names;
         }
     }
 
     /// A node's connection has ended. All names stay registered.
     pub fn disconnect(&mut self, peer: PeerId) {
         if self.peers.remove(&peer).is_some() {
-            self.topics.values_mut().for_each(|topic| topic.remove(peer));
+            for topic in self.topics.values_mut() {
+                topic.remove(peer);
+            }
         }
     }
 
@@ -106,18 +165,32 @@ impl Registry {
     }
 
     /// Registers a topic without a node.
-    pub fn create_topic(&mut self, topic: TopicName) {
-        self.topics.entry(topic).or_default();
+    ///
+    /// # Errors
+    /// There are too many names already.
+    pub fn create_topic(&mut self, topic: TopicName) -> Result<(), RegistrationRefused> {
+        self.entry(topic, None).map(drop)
     }
 
     /// Forgets a topic and its channels, whoever has them; one that is not registered is no error.
     pub fn delete_topic(&mut self, topic: &str) {
-        self.topics.remove(topic);
+        let Some(topic) = self.topics.remove(topic) else { return };
+        self.names -= 1 + topic.channels.len();
+        for peer in topic.producers.into_keys().chain(topic.channels.into_values().flatten()) {
+            self.lose(peer, 1);
+        }
     }
 
     /// Registers a channel, and its topic, without a node.
-    pub fn create_channel(&mut self, topic: TopicName, channel: ChannelName) {
-        self.topics.entry(topic).or_default().channels.entry(channel).or_default();
+    ///
+    /// # Errors
+    /// There are too many names already.
+    pub fn create_channel(
+        &mut self,
+        topic: TopicName,
+        channel: ChannelName,
+    ) -> Result<(), RegistrationRefused> {
+        self.entry(topic, Some(&channel)).map(drop)
     }
 
     /// Forgets a channel, whoever has it.
@@ -126,7 +199,12 @@ impl Registry {
     /// It is not registered.
     pub fn delete_channel(&mut self, topic: &TopicName, channel: &ChannelName) -> Result<(), UnknownChannel> {
         let topic = self.topics.get_mut(topic).ok_or(UnknownChannel)?;
-        topic.channels.remove(channel).map(drop).ok_or(UnknownChannel)
+        let holders = topic.channels.remove(channel).ok_or(UnknownChannel)?;
+        self.names -= 1;
+        for peer in holders {
+            self.lose(peer, 1);
+        }
+        Ok(())
     }
 
     /// Hides a node from those who look for a topic. `node` is its broadcast address and HTTP port, `host:port`; one
@@ -197,11 +275,11 @@ impl Registry {
 }
 
 impl Topic {
-    fn remove(&mut self, peer: PeerId) {
-        self.producers.remove(&peer);
-        for holders in self.channels.values_mut() {
-            holders.remove(&peer);
-        }
+    /// Strikes a node off; how many names it had here.
+    fn remove(&mut self, peer: PeerId) -> usize {
+        let topic = usize::from(self.producers.remove(&peer).is_some());
+        let channels = self.channels.values_mut().map(|holders| usize::from(holders.remove(&peer)));
+        topic + channels.sum::<usize>()
     }
 }
 

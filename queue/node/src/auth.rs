@@ -118,7 +118,7 @@ impl AuthServers {
         if answer.status() != StatusCode::OK {
             return Err(AuthError::Status(answer.status()));
         }
-        Ok(Authorizations::from_json(&body(&mut answer).await?)?)
+        Authorizations::from_json(&body(&mut answer).await?)
     }
 
     fn request(&self, url: Url, applicant: &Applicant) -> RequestBuilder {

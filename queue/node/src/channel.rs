@@ -16,6 +16,7 @@ mod loading;
 mod nearness;
 mod peek;
 mod progress;
+mod ready;
 mod seeking;
 mod seen;
 mod timeouts;
@@ -27,10 +28,10 @@ use std::time::{Duration, Instant};
 use punctual_queue_log::position::Position;
 use punctual_queue_wire::error::NotHeld;
 
-use crate::message::{Batch, Sequence, StoredMessage};
+use crate::message::{Batch, Sequence};
 use age::FirstUnread;
 pub(crate) use age::Oldest;
-pub(crate) use consumers::{ConnectionId, Consumer, Consumers};
+pub(crate) use consumers::{ConnectionId, Consumer, Consumers, UNWRITTEN_BYTES};
 pub(crate) use counts::Counts;
 use dead_letters::Dying;
 pub(crate) use dead_letters::{DeadLetter, DeadLetters};
@@ -43,12 +44,9 @@ pub(crate) use loading::{Load, Loaded};
 pub(crate) use nearness::Nearness;
 pub(crate) use peek::{Glimpse, MessageState};
 pub(crate) use progress::{Progress, ranges_of};
+use ready::Ready;
 use unsaved::Unsaved;
 pub(crate) use unsaved::Unwritten;
-
-/// Messages held ready in memory while consumers want more than they get. Enough to keep a consumer with a full RDY
-/// busy while the next are read.
-const READY_MESSAGES: usize = 4096;
 
 /// See the module's words.
 #[derive(Debug)]
@@ -61,7 +59,7 @@ pub(crate) struct Channel {
     /// Where the log holds `loaded_to`, or somewhat before.
     load_from: Position,
     first_unread: FirstUnread,
-    ready: VecDeque<StoredMessage>,
+    ready: Ready,
     /// Messages to be delivered again.
     again: VecDeque<Given>,
     arrivals: Arrivals,
@@ -110,7 +108,7 @@ impl Channel {
             loaded_to,
             load_from: origin.load_from,
             first_unread: FirstUnread::default(),
-            ready: VecDeque::new(),
+            ready: Ready::default(),
             again: VecDeque::new(),
             arrivals: Arrivals::default(),
             in_flight: InFlight::default(),
@@ -147,7 +145,7 @@ impl Channel {
         if caught_up {
             self.load_from = batch.position;
             self.loaded_to = batch.first;
-            let is_wanted = self.ready.len() < READY_MESSAGES && self.is_wanted();
+            let is_wanted = !self.ready.is_full() && self.is_wanted();
             if is_wanted || batch.due.is_some() {
                 self.arrive(batch.bodies.packed().len() as u64);
                 self.take_in(batch, now);
@@ -199,6 +197,11 @@ impl Channel {
 
     pub(crate) fn set_ready_count(&mut self, id: ConnectionId, count: u32) {
         self.consumers.update(id, |consumer| consumer.ready_count = count);
+    }
+
+    /// Bodies of so many bytes were written to the consumer, of those that were delivered to it.
+    pub(crate) fn written(&mut self, id: ConnectionId, bytes: usize) {
+        self.consumers.update(id, |consumer| consumer.wrote(bytes));
     }
 
     pub(crate) fn finish(

@@ -29,6 +29,14 @@ pub enum NodeError {
     /// Certificates are to be checked against nothing.
     #[error("--tls-client-auth-policy=require-verify needs --tls-root-ca-file")]
     NoAuthorities,
+    /// TLS towards lookups lacks a flag.
+    #[error("{given} needs {missing} beside it")]
+    HalfLookupTls {
+        /// The flag that was given.
+        given: &'static str,
+        /// The flag that was not.
+        missing: &'static str,
+    },
     /// Consumers of other machines are to be told of a socket file.
     #[error("--lookupd-tcp-address needs --broadcast-tcp-port when --tcp-address is a socket file")]
     NothingToRegister,

@@ -12,8 +12,7 @@ use punctual_queue_wire::lookup::{
 };
 use punctual_queue_wire::name::{ChannelName, TopicName};
 use punctual_service::socket::Address;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use rustls::ClientConfig;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -25,10 +24,13 @@ use crate::topics::Topics;
 mod channels;
 mod known;
 mod set;
+mod stream;
 
 pub(crate) use channels::channels_elsewhere;
 pub(crate) use known::KnownLookups;
-pub(crate) use set::register_with_all;
+pub(crate) use set::Registering;
+
+use stream::Stream;
 
 /// How often a lookup hears that the node lives.
 const PING_INTERVAL: Duration = Duration::from_secs(15);
@@ -69,13 +71,14 @@ impl Advertised {
 
 /// Keeps the lookup at `address` informed until `leave`; by closing the connection then, the node takes itself off
 /// its lists.
-async fn register(address: String, advertised: Advertised, shared: Arc<Shared>, leave: CancellationToken) {
+async fn register(address: String, registering: Registering, leave: CancellationToken) {
+    let Registering { advertised, tls, shared } = registering;
     let mut pause = FIRST_PAUSE;
     let mut was_reached = None;
     loop {
         let ended = tokio::select! {
             () = leave.cancelled() => return,
-            connected = Session::connect(&address, &advertised) => match connected {
+            connected = Session::connect(&address, tls.clone(), &advertised) => match connected {
                 Ok(mut session) => {
                     pause = FIRST_PAUSE;
                     shared.context.known_lookups.reached(&address, &session.identity);
@@ -119,19 +122,29 @@ impl PartialEq for Bearer {
 
 /// A connection to a lookup that knows the node.
 struct Session {
-    stream: TcpStream,
+    stream: Stream,
     input: BytesMut,
     /// What the lookup says of itself.
     identity: LookupIdentity,
     registered: BTreeMap<Known, Bearer>,
+    /// The lookup has said that it does not take everything in.
+    is_full: bool,
 }
 
 impl Session {
-    async fn connect(address: &str, advertised: &Advertised) -> io::Result<Self> {
-        let stream = timeout(STEP_TIMEOUT, TcpStream::connect(address)).await??;
-        stream.set_nodelay(true)?;
-        let (input, identity) = (BytesMut::new(), LookupIdentity::default());
-        let mut session = Self { stream, input, identity, registered: BTreeMap::new() };
+    async fn connect(
+        address: &str,
+        tls: Option<Arc<ClientConfig>>,
+        advertised: &Advertised,
+    ) -> io::Result<Self> {
+        let stream = timeout(STEP_TIMEOUT, Stream::connect(address, tls)).await??;
+        let mut session = Self {
+            stream,
+            input: BytesMut::new(),
+            identity: LookupIdentity::default(),
+            registered: BTreeMap::new(),
+            is_full: false,
+        };
         let mut hello = BytesMut::from(&MAGIC_V1[..]);
         RegistrationCommand::Identify(advertised.0.clone()).encode(&mut hello);
         let answer = session.ask(&hello).await?;
@@ -154,7 +167,7 @@ impl Session {
                     return io::Error::other("the node is gone");
                 },
                 // Nothing comes unasked, so this is the lookup going away: better known now than at the next ping.
-                read = self.stream.read_buf(&mut self.input) => return match read {
+                read = self.stream.read(&mut self.input) => return match read {
                     Ok(0) => io::ErrorKind::UnexpectedEof.into(),
                     Ok(_) => io::Error::other("it spoke unasked"),
                     Err(error) => error,
@@ -192,6 +205,13 @@ impl Session {
         if answer == wire::OK {
             return Ok(());
         }
+        if answer.starts_with(wire::REGISTER_FAILED) {
+            // One name less is listed there. To connect anew would only take the others off its list for a while.
+            if !std::mem::replace(&mut self.is_full, true) {
+                tracing::warn!(answer = %answer.escape_ascii(), "the lookup does not list everything of this node");
+            }
+            return Ok(());
+        }
         Err(io::Error::other(format!("it answered {}", answer.escape_ascii())))
     }
 
@@ -203,7 +223,7 @@ impl Session {
                 if let Some(answer) = answer.map_err(io::Error::other)? {
                     return Ok(answer);
                 }
-                if self.stream.read_buf(&mut self.input).await? == 0 {
+                if self.stream.read(&mut self.input).await? == 0 {
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }
             }

@@ -17,6 +17,7 @@ use punctual_service::clock::{Clock, SystemClock};
 use punctual_service::dir_lock::DirLock;
 use punctual_service::health::Health;
 use punctual_service::socket::{Address, Listener};
+use rustls::ClientConfig;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -28,7 +29,7 @@ use crate::drain::Drain;
 use crate::error::NodeError;
 use crate::health::DiskHealth;
 use crate::http;
-use crate::lookup::{self, Advertised, KnownLookups};
+use crate::lookup::{Advertised, KnownLookups, Registering};
 use crate::metrics::NodeMetrics;
 use crate::options::NodeOptions;
 use crate::statsd;
@@ -53,6 +54,7 @@ pub struct Node {
     http_address: Address,
     https_address: Option<SocketAddr>,
     advertised: Advertised,
+    lookup_tls: Option<Arc<ClientConfig>>,
     shared: Arc<tcp::Shared>,
     failure: watch::Receiver<Option<SyncFailure>>,
     health: Health,
@@ -125,6 +127,7 @@ impl Node {
     /// As [`open`](Self::open).
     pub async fn open_on(disk: Arc<dyn Disk>, options: NodeOptions) -> Result<Self, NodeError> {
         let (tls, auth) = (NodeTls::load(&options.tls)?, AuthServers::new(&options)?);
+        let lookup_tls = options.lookup_tls.load()?;
         refuse_exposed(&options, tls.is_some())?;
         let recovering = options.clone();
         let recovered = tokio::task::spawn_blocking(move || recover(disk, recovering, tls, auth));
@@ -156,6 +159,7 @@ impl Node {
             http_address,
             https_address,
             advertised,
+            lookup_tls,
             shared,
             failure,
             health,
@@ -193,13 +197,15 @@ impl Node {
     /// # Errors
     /// A sync failed, or a listener broke. After a failed sync nothing is acknowledged any more.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), NodeError> {
-        let Self { tcp, http, https, https_address, advertised, shared, mut failure, health, lock, .. } =
-            self;
+        let Self { tcp, http, https, https_address, lookup_tls, advertised, .. } = self;
+        let Self { shared, mut failure, health, lock, .. } = self;
         let (leave, stop) = (CancellationToken::new(), CancellationToken::new());
         shared.topics.start();
 
         let mut lookups = JoinSet::new();
-        lookups.spawn(lookup::register_with_all(advertised.clone(), Arc::clone(&shared), leave.clone()));
+        let registering =
+            Registering { advertised: advertised.clone(), tls: lookup_tls, shared: Arc::clone(&shared) };
+        lookups.spawn(registering.with_all(leave.clone()));
         let mut servers = JoinSet::new();
         servers.spawn(tcp::serve(tcp, Arc::clone(&shared), stop.clone()));
         servers.spawn(statsd::push(Arc::clone(&shared), advertised.clone(), stop.clone()));

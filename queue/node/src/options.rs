@@ -3,6 +3,7 @@
 mod auth;
 mod compression;
 mod latency;
+mod lookup_tls;
 mod statsd;
 mod tls;
 mod topology;
@@ -18,6 +19,7 @@ use punctual_service::socket::Address;
 
 pub use auth::{AuthMethod, AuthOptions};
 pub use compression::CompressionOptions;
+pub use lookup_tls::LookupTlsOptions;
 pub use tls::{ClientAuthPolicy, NodeTlsOptions, TlsMinVersion, TlsRequired};
 
 pub use latency::LatencyOptions;
@@ -54,6 +56,9 @@ pub struct NodeOptions {
     /// A lookup to register with, as host:port of its TCP interface; may be repeated
     #[arg(long = "lookupd-tcp-address", env = "PUNCTUAL_QUEUE_LOOKUPD_TCP_ADDRESS", value_delimiter = ',')]
     pub lookupd_tcp_addresses: Vec<String>,
+    /// TLS towards them
+    #[command(flatten)]
+    pub lookup_tls: LookupTlsOptions,
 
     /// How long a message may be in flight when the consumer does not say
     #[arg(long, env = "PUNCTUAL_QUEUE_MSG_TIMEOUT", default_value = "60s", value_parser = parse_duration)]

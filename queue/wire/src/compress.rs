@@ -27,7 +27,7 @@ pub struct Encoder(Encoding);
 
 #[derive(Debug)]
 enum Encoding {
-    Snappy(snappy::Encoder),
+    Snappy(Box<snappy::Encoder>),
     Deflate(deflate::Encoder),
 }
 
@@ -35,7 +35,7 @@ impl Encoder {
     /// The begin of a stream.
     pub fn new(compression: Compression) -> Self {
         Self(match compression {
-            Compression::Snappy => Encoding::Snappy(snappy::Encoder::new()),
+            Compression::Snappy => Encoding::Snappy(Box::new(snappy::Encoder::new())),
             Compression::Deflate { level } => Encoding::Deflate(deflate::Encoder::new(level)),
         })
     }

@@ -23,6 +23,21 @@ pub const MAGIC_V1: &[u8; 4] = b"  V1";
 /// Answer to every command but IDENTIFY.
 pub const OK: &[u8] = b"OK";
 
+/// Begins the answer to a REGISTER that was understood, and not followed. Stock nodes write it to their log and go on.
+pub const REGISTER_FAILED: &[u8] = b"E_REGISTER_FAILED";
+
+/// Why a lookup does not take a name in; NSQ's knows no bounds. `Display` is the answer. Unlike a
+/// [`RegistrationError`] it does not end the connection, which would take the node's other names off the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RegistrationRefused {
+    /// The node has as many names as one may have.
+    #[error("E_REGISTER_FAILED REGISTER a node may have no more than {0} topics and channels")]
+    OfNode(usize),
+    /// There are as many names as there may be.
+    #[error("E_REGISTER_FAILED REGISTER there may be no more than {0} topics and channels")]
+    OfAll(usize),
+}
+
 /// What a node may get wrong towards a lookup. `Display` is the answer; all of them end the connection.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RegistrationError {

@@ -1,6 +1,6 @@
 //! What a TLS server asks of its clients' certificates.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::danger::HandshakeSignatureValid;
@@ -37,15 +37,7 @@ impl ClientCertificates {
             Self::NotAsked => Ok(None),
             Self::Required => Ok(Some(Arc::new(AnyCertificate(provider())))),
             Self::Verified { roots, flag } => {
-                let roots_pem = read(flag, roots)?;
-                let mut store = RootCertStore::empty();
-                for root in CertificateDer::pem_slice_iter(&roots_pem) {
-                    let root = root.map_err(|source| TlsError::Pem { flag, path: roots.clone(), source })?;
-                    store.add(root).map_err(|source| TlsError::Root { path: roots.clone(), source })?;
-                }
-                if store.is_empty() {
-                    return Err(TlsError::NoRoot { flag, path: roots.clone() });
-                }
+                let store = authorities(flag, roots)?;
                 WebPkiClientVerifier::builder_with_provider(Arc::new(store), provider())
                     .build()
                     .map(|verifier| Some(verifier as Arc<dyn ClientCertVerifier>))
@@ -53,6 +45,16 @@ impl ClientCertificates {
             }
         }
     }
+}
+
+/// The authorities in a file (PEM).
+pub(super) fn authorities(flag: &'static str, path: &Path) -> Result<RootCertStore, TlsError> {
+    let mut store = RootCertStore::empty();
+    for root in CertificateDer::pem_slice_iter(&read(flag, path)?) {
+        let root = root.map_err(|source| TlsError::Pem { flag, path: path.to_owned(), source })?;
+        store.add(root).map_err(|source| TlsError::Root { path: path.to_owned(), source })?;
+    }
+    if store.is_empty() { Err(TlsError::NoRoot { flag, path: path.to_owned() }) } else { Ok(store) }
 }
 
 /// Takes every certificate whose key the client has.

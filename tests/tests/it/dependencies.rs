@@ -1,7 +1,9 @@
 //! Arrows between the crates go one way.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 
+use anyhow::ensure;
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// Who may depend on whom. `*`: on any of ours. Development dependencies may add `punctual-postgres` and the
@@ -15,6 +17,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("punctual-queue-node", &["punctual-queue-wire", "punctual-queue-log", "punctual-service"]),
     ("punctual-queue-lookup", &["punctual-queue-wire", "punctual-service"]),
     ("punctual-queue-client", &["punctual-queue-wire"]),
+    ("punctual-queue-tools", &["punctual-queue-client", "punctual-queue-wire"]),
     ("punctual-scheduler-domain", &[]),
     (
         "punctual-scheduler",
@@ -24,13 +27,16 @@ const TABLE: &[(&str, &[&str])] = &[
     ("punctual", &["*"]),
     ("punctual-tests", &["punctual-proto", "punctual-queue-client", "punctual-postgres", "punctual-verify"]),
     ("punctual-verify", &[]),
+    ("punctual-fuzzed", &["punctual-queue-wire"]),
     ("punctual-bench", &["punctual-queue-client", "punctual-proto", "punctual-postgres"]),
     ("xtask", &["punctual-postgres"]),
 ];
 
 /// What a client's tests are a client of.
-const SERVERS: &[(&str, &[&str])] =
-    &[("punctual-queue-client", &["punctual-queue-node", "punctual-queue-lookup"])];
+const SERVERS: &[(&str, &[&str])] = &[
+    ("punctual-queue-client", &["punctual-queue-node", "punctual-queue-lookup"]),
+    ("punctual-queue-tools", &["punctual-queue-node", "punctual-queue-lookup"]),
+];
 
 #[test]
 fn crates_depend_only_on_what_the_design_lets_them() -> anyhow::Result<()> {
@@ -84,5 +90,29 @@ fn the_pure_crates_know_no_runtime_and_no_database() -> anyhow::Result<()> {
         });
         assert!(impure.is_none(), "{pure} depends on {impure:?}");
     }
+    Ok(())
+}
+
+/// What does TLS, or brings something that does.
+const TLS: &[&str] =
+    &["rustls", "ring", "openssl", "openssl-sys", "native-tls", "aws-lc-rs", "aws-lc-sys", "boring"];
+
+#[test]
+fn what_is_shipped_has_one_implementation_of_tls() -> anyhow::Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let tree = Command::new(cargo)
+        .args(["tree", "--package", "punctual", "--edges", "normal", "--prefix", "none", "--offline"])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .output()?;
+    let (shown, complaint) = (String::from_utf8(tree.stdout)?, String::from_utf8_lossy(&tree.stderr));
+    ensure!(tree.status.success(), "cargo tree: {complaint}");
+    let packages = shown.lines().filter_map(|line| line.split_once(' '));
+    let found: BTreeSet<_> = packages
+        .filter(|(name, _)| TLS.contains(name))
+        .map(|(name, rest)| (name, rest.split(' ').next()))
+        .collect();
+    let names: Vec<_> = found.iter().map(|(name, _)| *name).collect();
+    // Each once: another version of one of them would be here twice.
+    assert_eq!(names, ["ring", "rustls"], "{found:?}");
     Ok(())
 }

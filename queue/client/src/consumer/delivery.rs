@@ -36,6 +36,11 @@ impl Delivery {
         self.hold.queue().node()
     }
 
+    /// How long its node lets it be in flight, from the delivery or the last touch.
+    pub fn timeout(&self) -> Duration {
+        self.hold.queue().message_timeout()
+    }
+
     /// Whether the connection it came by still stands, so that answers have an effect.
     pub fn is_connected(&self) -> bool {
         self.hold.queue().is_open()

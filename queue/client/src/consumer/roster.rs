@@ -89,6 +89,11 @@ impl Roster {
         self.lock().counts.pace().level()
     }
 
+    /// Whether a connection has in hand most of what it may.
+    pub(super) fn is_starved(&self) -> bool {
+        self.lock().members.iter().any(|member| member.is_starved())
+    }
+
     /// A message was finished.
     fn succeeded(&self) {
         if self.attentive.load(Ordering::Relaxed) {

@@ -59,6 +59,28 @@ async fn a_node_is_known_to_every_lookup_also_to_one_that_was_away() -> anyhow::
 }
 
 #[tokio::test]
+async fn a_node_with_more_names_than_a_lookup_takes_stays_listed_with_the_others() -> anyhow::Result<()> {
+    let lookup = RealLookup::start_with(&[
+        "--tcp-address=127.0.0.1:0",
+        "--http-address=127.0.0.1:0",
+        "--max-names-per-node=1",
+    ])
+    .await?;
+    let node = RealNode::start(&[&lookup]).await?;
+    publish(&node, "first", "a").await?;
+    lookup.wait_for("/nodes", |found| found.contains(r#""topics":["first"]"#)).await?;
+    let before = lookup.get("/nodes").await?;
+    publish(&node, "second", "b").await?;
+    // What is said after the refusal is said on the same connection, which the remote address tells.
+    node.post("/topic/delete?topic=first").await?;
+    let after =
+        before.replace(r#""tombstones":[false],"topics":["first"]"#, r#""tombstones":[],"topics":[]"#);
+    lookup.wait_for("/nodes", |found| found == after).await?;
+    assert_eq!(lookup.get("/topics").await?, r#"{"topics":["first"]}"#);
+    Ok(())
+}
+
+#[tokio::test]
 async fn the_lookups_of_a_node_can_be_changed_while_it_runs() -> anyhow::Result<()> {
     let (stays, leaves, comes) =
         (RealLookup::start().await?, RealLookup::start().await?, RealLookup::start().await?);

@@ -39,3 +39,16 @@ async fn what_one_lookup_says_counts_although_another_is_away_or_talks_nonsense(
     assert!(matches!(third, DiscoveryError::TooBig { address } if *address == endless.address), "{third:?}");
     Ok(())
 }
+
+#[tokio::test]
+async fn every_topic_that_a_lookup_knows_is_listed_once() -> anyhow::Result<()> {
+    let one = Lookup::answering(r#"{"topics":["orders","b#ephemeral","no topic"]}"#).await?;
+    let two = Lookup::answering(r#"{"topics":["a","orders"]}"#).await?;
+    let nonsense = Lookup::answering("<html>").await?;
+    let all = [&one.address, &two.address, &nonsense.address];
+    let listing = LookupClient::new(all)?.topics().await;
+    let topics: Vec<_> = listing.topics.iter().map(|topic| topic.as_str()).collect();
+    assert_eq!(topics, ["a", "b#ephemeral", "orders"]);
+    assert!(matches!(&listing.failed[..], [DiscoveryError::BadAnswer { .. }]), "{:?}", listing.failed);
+    Ok(())
+}

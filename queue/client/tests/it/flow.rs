@@ -176,3 +176,22 @@ async fn closing_waits_for_what_is_in_hand() -> anyhow::Result<()> {
     let ((), script) = timeout(PATIENCE, async { tokio::join!(consumer.close(), script) }).await?;
     script
 }
+
+#[tokio::test]
+async fn a_consumer_is_starved_once_it_holds_most_of_what_one_node_may_send() -> anyhow::Result<()> {
+    let (one, two) = (Node::start().await?, Node::start().await?);
+    let mut consumer = Consumer::start(options(&[&one, &two]))?;
+    consumer.set_ready(10);
+    let mut first = one.accept_subscriber().await?;
+    let _second = two.accept_subscriber().await?;
+    let mut held = Vec::new();
+    for number in 1..=9 {
+        assert!(!consumer.is_starved(), "with {} of 10", held.len());
+        first.deliver(number).await?;
+        held.push(receive(&mut consumer).await?);
+    }
+    assert!(consumer.is_starved());
+    held.clear();
+    assert!(!consumer.is_starved());
+    Ok(())
+}

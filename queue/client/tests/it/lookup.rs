@@ -4,9 +4,12 @@ use std::sync::{Arc, Mutex};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     task::JoinSet,
 };
+use tokio_rustls::TlsAcceptor;
+
+use crate::upgrades::Stream;
 
 pub(crate) struct Lookup {
     pub(crate) address: String,
@@ -16,11 +19,20 @@ pub(crate) struct Lookup {
 
 impl Lookup {
     pub(crate) async fn answering(body: &str) -> anyhow::Result<Self> {
+        Self::start(body, None).await
+    }
+
+    /// A lookup that lists nodes on these ports of this machine, over https only.
+    pub(crate) async fn listing_over_tls(ports: &[u16], tls: TlsAcceptor) -> anyhow::Result<Self> {
+        Self::start(&nodes(ports), Some(tls)).await
+    }
+
+    async fn start(body: &str, tls: Option<TlsAcceptor>) -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?.to_string();
         let body = Arc::new(Mutex::new(body.to_owned()));
         let mut server = JoinSet::new();
-        server.spawn(serve(listener, body.clone()));
+        server.spawn(serve(listener, body.clone(), tls));
         Ok(Self { address, body, _server: server })
     }
 
@@ -46,15 +58,21 @@ fn nodes(ports: &[u16]) -> String {
     format!(r#"{{"channels":[],"producers":[{}]}}"#, entries.join(","))
 }
 
-async fn serve(listener: TcpListener, body: Arc<Mutex<String>>) {
+async fn serve(listener: TcpListener, body: Arc<Mutex<String>>, tls: Option<TlsAcceptor>) {
     while let Ok((stream, _)) = listener.accept().await {
         let body = body.lock().expect("nobody panicked").clone();
         // A client that breaks off is the test's business.
-        let _ended = answer(stream, &body).await;
+        let _ended = match &tls {
+            None => answer(stream, &body).await,
+            Some(tls) => match tls.accept(stream).await {
+                Ok(stream) => answer(stream, &body).await,
+                Err(error) => Err(error),
+            },
+        };
     }
 }
 
-async fn answer(mut stream: TcpStream, body: &str) -> std::io::Result<()> {
+async fn answer(mut stream: impl Stream, body: &str) -> std::io::Result<()> {
     let mut request = Vec::new();
     while !request.ends_with(b"\r\n\r\n") {
         request.push(stream.read_u8().await?);

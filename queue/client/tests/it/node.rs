@@ -11,10 +11,11 @@ use punctual_queue_wire::{
     message::{Message, MessageId},
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     time::timeout,
 };
+
+use crate::upgrades::Transport;
 
 /// For what must happen; nothing waits this long unless it fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -43,37 +44,44 @@ impl Node {
 
     /// The next connection, negotiated as a node with this id.
     pub(crate) async fn accept(&self, node_id: Option<&str>) -> anyhow::Result<Peer> {
+        let node_id = node_id.map(str::to_owned);
+        self.accept_answering(&IdentifyAnswer { node_id, ..IdentifyAnswer::default() }).await
+    }
+
+    /// The next connection, its IDENTIFY answered by this and the message time-out it asked for.
+    pub(crate) async fn accept_answering(&self, answer: &IdentifyAnswer) -> anyhow::Result<Peer> {
+        let mut peer = self.accept_identifying().await?;
+        let mut answer = answer.clone();
+        if peer.identify.message_timeout_ms != 0 {
+            answer.msg_timeout = u64::try_from(peer.identify.message_timeout_ms)?;
+        }
+        peer.respond(&answer.to_json()).await?;
+        Ok(peer)
+    }
+
+    /// The next connection, after its IDENTIFY and before the answer.
+    pub(crate) async fn accept_identifying(&self) -> anyhow::Result<Peer> {
         let mut peer = Peer::new(self.accept_raw().await?);
         let mut magic = [0; 4];
-        timeout(PATIENCE, peer.stream.read_exact(&mut magic)).await??;
+        timeout(PATIENCE, peer.transport.read_exact(&mut magic)).await??;
         assert_eq!(&magic, MAGIC_V2);
         let Command::Identify(body) = peer.command().await? else { anyhow::bail!("IDENTIFY comes first") };
         peer.identify = IdentifyRequest::from_json(&body)?;
-        let defaults = IdentifyAnswer::default();
-        let msg_timeout = match peer.identify.message_timeout_ms {
-            0 => defaults.msg_timeout,
-            asked => u64::try_from(asked)?,
-        };
-        let answer = IdentifyAnswer { node_id: node_id.map(str::to_owned), msg_timeout, ..defaults };
-        peer.respond(&answer.to_json()).await?;
         Ok(peer)
     }
 
     /// The next connection, negotiated and subscribed.
     pub(crate) async fn accept_subscriber(&self) -> anyhow::Result<Peer> {
         let mut peer = self.accept(None).await?;
-        let Command::Sub { topic, channel } = peer.command().await? else { anyhow::bail!("SUB comes next") };
-        assert_eq!((topic.as_str(), channel.as_str()), ("orders", "mail"));
-        peer.standing.state = ConnectionState::Subscribed;
-        peer.respond(OK).await?;
+        peer.subscribed().await?;
         Ok(peer)
     }
 }
 
 /// A client's connection, seen from the node.
 pub(crate) struct Peer {
-    stream: TcpStream,
-    input: BytesMut,
+    pub(crate) transport: Transport,
+    pub(crate) input: BytesMut,
     reader: CommandReader,
     pub(crate) standing: Standing,
     pub(crate) identify: IdentifyRequest,
@@ -82,12 +90,20 @@ pub(crate) struct Peer {
 impl Peer {
     fn new(stream: TcpStream) -> Self {
         Self {
-            stream,
+            transport: stream.into(),
             input: BytesMut::new(),
             reader: CommandReader::default(),
             standing: Standing::default(),
             identify: IdentifyRequest::default(),
         }
+    }
+
+    /// Takes the SUB that must come now.
+    pub(crate) async fn subscribed(&mut self) -> anyhow::Result<()> {
+        let Command::Sub { topic, channel } = self.command().await? else { anyhow::bail!("SUB comes next") };
+        assert_eq!((topic.as_str(), channel.as_str()), ("orders", "mail"));
+        self.standing.state = ConnectionState::Subscribed;
+        self.respond(OK).await
     }
 
     /// The client's next command.
@@ -102,7 +118,7 @@ impl Peer {
             if read.is_some() {
                 return Ok(read);
             }
-            if timeout(PATIENCE, self.stream.read_buf(&mut self.input)).await?? == 0 {
+            if timeout(PATIENCE, self.transport.read(&mut self.input)).await?? == 0 {
                 return Ok(None);
             }
         }
@@ -111,13 +127,13 @@ impl Peer {
     pub(crate) async fn respond(&mut self, data: &[u8]) -> anyhow::Result<()> {
         let mut out = BytesMut::new();
         encode_response(data, &mut out);
-        Ok(self.stream.write_all(&out).await?)
+        self.transport.write(&out).await
     }
 
     pub(crate) async fn refuse(&mut self, data: &str) -> anyhow::Result<()> {
         let mut out = BytesMut::new();
         encode_error(data.as_bytes(), &mut out);
-        Ok(self.stream.write_all(&out).await?)
+        self.transport.write(&out).await
     }
 
     pub(crate) async fn deliver(&mut self, number: u64) -> anyhow::Result<MessageId> {
@@ -125,7 +141,7 @@ impl Peer {
         let body = Bytes::from(format!("message {number}"));
         let mut out = BytesMut::new();
         encode_message(&Message { id, timestamp_ns: 1, attempts: 1, body }, &mut out);
-        self.stream.write_all(&out).await?;
+        self.transport.write(&out).await?;
         Ok(id)
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use punctual_queue_client::{
-    connection::{ConnectionError, ConnectionOptions},
+    connection::{ConnectionError, ConnectionOptions, ProtocolViolation},
     identity::NodeIdentity,
     producer::{NotSent, Producer, ProducerOptions, PublishOutcome, UnknownReason},
 };
@@ -185,7 +185,9 @@ async fn what_is_not_a_node_is_told_apart() -> anyhow::Result<()> {
     let (outcome, http) = tokio::join!(Producer::connect(&address, ProducerOptions::default()), http);
     http?;
     let error = outcome.expect_err("HTTP is not NSQ");
-    assert!(matches!(error, ConnectionError::Protocol { .. } | ConnectionError::Broken { .. }), "{error:?}");
+    let reset = matches!(error, ConnectionError::Broken { .. });
+    let told = matches!(error, ConnectionError::Protocol { reason: ProtocolViolation::Http, .. });
+    assert!(told || reset, "{error:?}");
 
     drop(node);
     let error = Producer::connect(&address, ProducerOptions::default()).await.expect_err("nobody is there");

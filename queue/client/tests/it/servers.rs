@@ -38,6 +38,11 @@ impl Running {
     }
 }
 
+/// The tests' HTTP clients want a crypto provider, with TLS or without.
+fn provide_crypto() {
+    let _there_already = rustls::crypto::ring::default_provider().install_default();
+}
+
 /// A lookup, which keeps its ports over restarts.
 pub(crate) struct RealLookup {
     pub(crate) tcp: SocketAddr,
@@ -59,8 +64,13 @@ impl RealLookup {
 
     /// Starts where another has been.
     pub(crate) async fn start_at(tcp: SocketAddr, http: SocketAddr) -> anyhow::Result<Self> {
-        let (tcp, http) = (format!("--tcp-address={tcp}"), format!("--http-address={http}"));
-        let lookup = Lookup::bind(LookupCommand::parse_from(["lookup", &tcp, &http]).options).await?;
+        Self::start_with(&[&format!("--tcp-address={tcp}"), &format!("--http-address={http}")]).await
+    }
+
+    pub(crate) async fn start_with(flags: &[&str]) -> anyhow::Result<Self> {
+        provide_crypto();
+        let command = LookupCommand::parse_from(["lookup"].iter().chain(flags));
+        let lookup = Lookup::bind(command.options).await?;
         let (tcp, http) = (lookup.tcp_address(), lookup.http_address());
         let running = Running::new(|shutdown| {
             let mut tasks = JoinSet::new();
@@ -114,13 +124,32 @@ impl RealNode {
         dir: Arc<TempDir>,
         lookups: &[&RealLookup],
     ) -> anyhow::Result<Self> {
-        let options = NodeOptions {
-            tcp_address: tcp_address.into(),
+        let tcp_address = tcp_address.into();
+        Self::open(dir, lookups, |options| options.tcp_address = tcp_address).await
+    }
+
+    /// Starts with other options.
+    pub(crate) async fn start_with(
+        lookups: &[&RealLookup],
+        change: impl FnOnce(&mut NodeOptions),
+    ) -> anyhow::Result<Self> {
+        Self::open(Arc::new(TempDir::new()?), lookups, change).await
+    }
+
+    async fn open(
+        dir: Arc<TempDir>,
+        lookups: &[&RealLookup],
+        change: impl FnOnce(&mut NodeOptions),
+    ) -> anyhow::Result<Self> {
+        provide_crypto();
+        let mut options = NodeOptions {
+            tcp_address: ([127, 0, 0, 1], 0).into(),
             http_address: ([127, 0, 0, 1], 0).into(),
             data_path: dir.path().join("data"),
             lookupd_tcp_addresses: lookups.iter().map(|lookup| lookup.tcp.to_string()).collect(),
             ..NodeOptions::default()
         };
+        change(&mut options);
         let node = Node::open(options).await?;
         let (tcp, http) = (node.tcp_address().tcp(), node.http_address().tcp());
         let (tcp, http) = (tcp.context("a port")?, http.context("a port")?);
@@ -143,6 +172,17 @@ impl RealNode {
     /// Drops everything where it stands.
     pub(crate) async fn kill(self) {
         self.running.kill().await;
+    }
+
+    /// The body of a GET.
+    pub(crate) async fn get(&self, path: &str) -> anyhow::Result<String> {
+        Ok(reqwest::get(format!("http://{}{path}", self.http)).await?.text().await?)
+    }
+
+    pub(crate) async fn post(&self, path: &str) -> anyhow::Result<()> {
+        let request = reqwest::Client::new().post(format!("http://{}{path}", self.http));
+        request.send().await?.error_for_status()?;
+        Ok(())
     }
 
     pub(crate) async fn put(&self, path: &str, body: String) -> anyhow::Result<String> {

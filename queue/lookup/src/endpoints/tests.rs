@@ -3,10 +3,11 @@ use std::time::{Duration, Instant};
 use punctual_queue_wire::lookup::{PeerInfo, Registration};
 
 use super::*;
-use crate::registry::PeerId;
+use crate::registry::{Bounds, PeerId};
 
-fn registry(now: Instant) -> Registry {
-    let mut registry = Registry::new(Duration::from_secs(300), Duration::from_secs(45));
+fn registry(now: Instant, of_all: usize) -> Registry {
+    let bounds = Bounds { of_node: 2, of_all };
+    let mut registry = Registry::new(Duration::from_secs(300), Duration::from_secs(45), bounds);
     let info = PeerInfo {
         broadcast_address: "node-1".to_owned(),
         hostname: "host-1".to_owned(),
@@ -18,7 +19,7 @@ fn registry(now: Instant) -> Registry {
     registry.identify(PeerId(1), &info, "10.0.0.1:50000".to_owned(), now);
     let registration =
         Registration { topic: "orders".parse().unwrap(), channel: Some("mail".parse().unwrap()) };
-    registry.register(PeerId(1), registration);
+    registry.register(PeerId(1), registration).unwrap();
     registry
 }
 
@@ -30,11 +31,15 @@ fn check(request: &str, status: u16, body: &str) {
 }
 
 fn ask(request: &str) -> Answer {
+    ask_bounded(request, 4)
+}
+
+fn ask_bounded(request: &str, names: usize) -> Answer {
     let instant = Instant::now();
     let now = Moment { instant, unix_ns: 1_700_000_000_000_000_000 };
     let (method, target) = request.split_once(' ').unwrap();
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    answer(&Request { method, path, query }, &mut registry(instant), now)
+    answer(&Request { method, path, query }, &mut registry(instant, names), now)
 }
 
 const NODE: &str = concat!(
@@ -98,6 +103,15 @@ fn changes_are_answered_with_nothing() {
     check("POST /channel/create?topic=t&channel=c", 200, "");
     check("POST /channel/delete?topic=orders&channel=mail", 200, "");
     check("POST /topic/tombstone?topic=orders&node=node-1:4151", 200, "");
+}
+
+#[test]
+fn names_beyond_the_bound_are_not_taken_in() {
+    for request in ["POST /topic/create?topic=t", "POST /channel/create?topic=orders&channel=c"] {
+        let answer = ask_bounded(request, 2);
+        assert_eq!((answer.status, &answer.body[..]), (503, &br#"{"message":"TOO_MANY_NAMES"}"#[..]));
+        assert_eq!(ask_bounded(request, 3).status, 200);
+    }
 }
 
 #[track_caller]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::registry::Registry;
+use crate::registry::{Bounds, Registry};
 
 const SILENCE: Duration = Duration::from_millis(200);
 
@@ -8,7 +8,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A connection to a daemon with little patience.
 async fn connected() -> io::Result<(TcpStream, JoinSet<()>)> {
-    let registry = SharedRegistry::new(Registry::new(SILENCE, SILENCE));
+    let registry = SharedRegistry::new(Registry::new(SILENCE, SILENCE, Bounds { of_node: 1, of_all: 1 }));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let mut stream = TcpStream::connect(listener.local_addr()?).await?;
     let registrations = Registrations::new(registry, LookupIdentity::default(), SILENCE);

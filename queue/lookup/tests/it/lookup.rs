@@ -41,6 +41,8 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) async fn start(flags: &[&str]) -> anyhow::Result<Self> {
+        // The tests' HTTP client wants a crypto provider, with TLS or without.
+        punctual_service::tls::install_crypto_provider();
         let lookup = Lookup::bind(options(flags)).await?;
         let (tcp, http) = (lookup.tcp_address(), lookup.http_address());
         let shutdown = CancellationToken::new();

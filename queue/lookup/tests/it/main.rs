@@ -3,3 +3,4 @@
 mod http;
 mod lookup;
 mod registration;
+mod tls;

@@ -42,6 +42,19 @@ async fn what_a_node_registers_is_found_until_it_disconnects() -> anyhow::Result
 }
 
 #[tokio::test]
+async fn a_name_too_many_is_refused_and_the_others_stay() -> anyhow::Result<()> {
+    let lookup = Running::start(&["--max-names-per-node=2"]).await?;
+    let mut node = Node::identified(&lookup, "node-1").await?;
+    let register = RegistrationCommand::Register(names("orders", Some("mail")));
+    assert_eq!(node.command(&register).await?, "OK");
+    let refused = node.command(&RegistrationCommand::Register(names("more", None))).await?;
+    assert_eq!(refused, "E_REGISTER_FAILED REGISTER a node may have no more than 2 topics and channels");
+    assert_eq!(node.command(&RegistrationCommand::Ping).await?, "OK");
+    assert_eq!(lookup.get("/topics").await?.1, r#"{"topics":["orders"]}"#);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_node_is_told_where_to_ask_over_http() -> anyhow::Result<()> {
     let lookup = Running::start(&[]).await?;
     let mut node = Node::connect(&lookup).await?;

@@ -7,6 +7,10 @@ use foldhash::fast::RandomState;
 
 use super::Nearness;
 
+/// What a consumer is given and has not been sent, at most, and one message more. A connection that is not read from
+/// does not make the node hold all that its RDY allows.
+pub(crate) const UNWRITTEN_BYTES: usize = 2 * 1024 * 1024;
+
 /// A connection, for as long as the process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ConnectionId(pub(crate) u64);
@@ -23,6 +27,8 @@ pub(crate) struct Consumer {
     pub(crate) message_count: u64,
     pub(crate) finish_count: u64,
     pub(crate) requeue_count: u64,
+    /// Bodies that were delivered and not written yet, in bytes, as far as is known.
+    unwritten: usize,
     /// Whether it stands in the queue of those that may be served.
     queued: bool,
 }
@@ -38,6 +44,7 @@ impl Consumer {
             message_count: 0,
             finish_count: 0,
             requeue_count: 0,
+            unwritten: 0,
             queued: false,
         }
     }
@@ -52,8 +59,12 @@ impl Consumer {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
+    pub(super) fn wrote(&mut self, bytes: usize) {
+        self.unwritten = self.unwritten.saturating_sub(bytes);
+    }
+
     fn wants_more(&self) -> bool {
-        self.in_flight < self.ready_count
+        self.in_flight < self.ready_count && self.unwritten < UNWRITTEN_BYTES
     }
 }
 
@@ -122,14 +133,15 @@ impl Consumers {
         None
     }
 
-    /// The one whose turn it is, as [`next`](Self::next) has just said, gets a message; the next one follows. Says how
-    /// near it is.
-    pub(crate) fn serve(&mut self) -> Option<Nearness> {
+    /// The one whose turn it is, as [`next`](Self::next) has just said, gets a message of so many bytes; the next one
+    /// follows. Says how near it is.
+    pub(crate) fn serve(&mut self, bytes: usize) -> Option<Nearness> {
         let turns = self.turns.iter_mut().find(|turns| !turns.is_empty())?;
         let id = turns.pop_front()?;
         turns.push_back(id);
         let consumer = self.by_id.get_mut(&id)?;
         consumer.in_flight += 1;
+        consumer.unwritten += bytes;
         consumer.message_count += 1;
         Some(consumer.nearness)
     }

@@ -33,7 +33,7 @@ impl Channel {
                 self.done_with(sequence, now);
                 continue;
             }
-            if let Some(nearness) = self.consumers.serve() {
+            if let Some(nearness) = self.consumers.serve(message.body.len()) {
                 self.counts.delivered[nearness as usize] += 1;
             }
             let before = if self.attempts.is_empty() { None } else { self.attempts.remove(&sequence) };
@@ -64,7 +64,7 @@ impl Channel {
             return Some(message);
         }
         self.serve_again_next = true;
-        self.ready.pop_front()
+        self.ready.pop()
     }
 }
 

@@ -24,7 +24,7 @@ impl Channel {
 
     fn take_oldest(&mut self) -> Option<Sequence> {
         let again = self.again.pop_front().map(|given| given.sequence);
-        let ready = || self.ready.pop_front().map(|message| message.sequence);
+        let ready = || self.ready.pop().map(|message| message.sequence);
         again.or_else(ready).or_else(|| self.first_unread())
     }
 
@@ -61,7 +61,7 @@ impl Channel {
             start = held.plus(1);
         }
         self.counts.expired += self.progress.add_range(start..before);
-        self.ready.retain(|message| message.sequence >= before);
+        self.ready.drop_before(before);
         self.again.retain(|again| again.sequence >= before);
         self.deferred.retain(|(_, sequence), _| *sequence >= before);
         self.dying.retain(|sequence, _| *sequence >= before);

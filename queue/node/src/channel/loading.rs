@@ -9,9 +9,6 @@ use punctual_queue_log::position::Position;
 use super::{Channel, Given, Place};
 use crate::message::{Batch, Sequence, StoredMessage};
 
-/// Once fewer than this are ready, the next are read.
-const LOW_WATER: usize = 1024;
-
 /// How many messages that were put off are read again at a time.
 const RELOAD_MESSAGES: usize = 256;
 
@@ -109,7 +106,7 @@ impl Channel {
 
     /// Records have moved within the log, as `map` says. Nothing may be under way that is read from there.
     pub(crate) fn moved(&mut self, map: impl Fn(Position) -> Position) {
-        for message in &mut self.ready {
+        for message in self.ready.iter_mut() {
             message.position = map(message.position);
         }
         for given in self.in_flight.all_given_mut().chain(&mut self.again) {
@@ -129,7 +126,7 @@ impl Channel {
     }
 
     pub(super) fn wants_next(&mut self, now: Instant) -> bool {
-        self.loaded_to < self.end && self.ready.len() < LOW_WATER && self.may_load(now)
+        self.loaded_to < self.end && self.ready.is_low() && self.may_load(now)
     }
 
     pub(super) fn wants_again(&mut self, now: Instant) -> bool {
@@ -146,7 +143,7 @@ impl Channel {
             let put_off =
                 (!self.put_off.is_empty()).then(|| self.put_off.remove(&message.sequence)).flatten();
             match put_off.or(batch_due) {
-                None => self.ready.push_back(message),
+                None => self.ready.push(message),
                 Some(due) => {
                     let StoredMessage { position, timestamp_ns, .. } = message;
                     let place = Place { position, timestamp_ns };

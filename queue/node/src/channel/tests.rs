@@ -1,6 +1,8 @@
 //! Random operations against a model that keeps every message's state in the open.
 
+mod large;
 mod memory;
+mod wire;
 
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU16;
@@ -286,8 +288,9 @@ impl Bench {
             Some(Load::Again(wanted)) => {
                 let all: Vec<_> = self.log.iter().flat_map(Batch::messages).collect();
                 let asked = &wanted[..wanted.len().min(2)];
-                let is_asked =
-                    |message: &StoredMessage| asked.contains(&(message.sequence, message.position));
+                let is_asked = |message: &crate::message::StoredMessage| {
+                    asked.contains(&(message.sequence, message.position))
+                };
                 let messages = all.into_iter().filter(is_asked).collect();
                 self.channel.reloaded(asked, messages);
             }

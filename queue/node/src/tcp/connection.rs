@@ -23,7 +23,7 @@ use super::authorize::Grant;
 use super::identify::Upgrade;
 use super::subscription::Subscription;
 use super::transport::Transport;
-use crate::channel::{ConnectionId, Delivery, Nearness};
+use crate::channel::{ConnectionId, Delivery, Nearness, UNWRITTEN_BYTES};
 use crate::options::TlsRequired;
 use crate::stats::ClientStats;
 use crate::topic::{Mailbox, Topic};
@@ -62,6 +62,8 @@ pub(super) struct Connection {
     pub(super) mailbox: Arc<Mailbox>,
     /// Taken from the mailbox, and not yet written.
     deliveries: std::vec::IntoIter<Delivery>,
+    /// Bodies of messages, in bytes, written since the channel was told.
+    written: usize,
     /// What the connection is about to change into.
     pub(super) upgrade: Option<Upgrade>,
     /// The name in the client's certificate.
@@ -131,6 +133,7 @@ impl Connection {
             subscription: None,
             mailbox: Arc::default(),
             deliveries: Vec::new().into_iter(),
+            written: 0,
             upgrade: None,
             common_name: String::new(),
             grant: None,
@@ -184,6 +187,7 @@ impl Connection {
         loop {
             self.encode_deliveries();
             self.write().await?;
+            self.tell_what_was_written();
             if self.answers.fatal && self.answers.is_empty() {
                 return self.close().await;
             }
@@ -307,6 +311,17 @@ impl Connection {
             let head = frame::message_head(id, message.timestamp_ns, attempts, message.body.len());
             self.output.extend_from_slice(&head);
             self.output.extend_from_slice(&message.body);
+            self.written += message.body.len();
+        }
+    }
+
+    /// The channel gives no more to a connection that does not get rid of what it has. Now and then is enough.
+    fn tell_what_was_written(&mut self) {
+        if self.written >= UNWRITTEN_BYTES / 2
+            && let Some(subscription) = &self.subscription
+        {
+            let bytes = std::mem::take(&mut self.written);
+            subscription.channel.with(|channel, _| channel.written(self.id, bytes));
         }
     }
 

@@ -55,6 +55,8 @@ impl Transport {
     pub(super) async fn read(&mut self, input: &mut BytesMut) -> io::Result<usize> {
         let Some(layer) = &mut self.packing else { return self.socket.read(input).await };
         loop {
+            // A few bytes may keep the decoder busy for long, without the socket ever making it wait.
+            tokio::task::consume_budget().await;
             let before = input.len();
             layer
                 .decoder

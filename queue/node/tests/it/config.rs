@@ -75,9 +75,9 @@ async fn options_have_nsqds_names_and_forms() {
         ("tls_client_auth_policy", TEXT, ""),
         ("tls_required", JSON, "0"),
         ("tls_min_version", JSON, "769"),
-        ("deflate", JSON, "false"),
+        ("deflate", JSON, "true"),
         ("max_deflate_level", JSON, "6"),
-        ("snappy", JSON, "false"),
+        ("snappy", JSON, "true"),
     ] {
         let expected = (200, kind.to_owned(), value.to_owned());
         assert_eq!(ask(&node, Method::GET, option, "").await, expected, "{option}");
@@ -160,7 +160,11 @@ async fn lookups_can_be_changed_while_the_node_runs() {
 
 #[tokio::test]
 async fn the_log_level_can_be_changed_while_the_node_runs() {
-    log::init(&LogArgs { log_level: "warn".to_owned(), log_format: LogFormat::Text });
+    log::init(&LogArgs {
+        log_level: "warn".to_owned(),
+        log_format: LogFormat::Text,
+        log_prefix: String::new(),
+    });
     let fixture = Fixture::new();
     let node = fixture.start().await;
     assert_eq!(ask(&node, Method::GET, "log_level", "").await.2, "3");

@@ -17,7 +17,7 @@ const CHECKSUM_BYTES: usize = 4;
 
 const COMPRESSED: u8 = 0x00;
 const UNCOMPRESSED: u8 = 0x01;
-const LAST_UNSKIPPABLE: u8 = 0x7f;
+const FIRST_SKIPPABLE: u8 = 0x80;
 const IDENTIFIER: u8 = 0xff;
 const NAME: &[u8; 6] = b"sNaPpY";
 
@@ -110,8 +110,8 @@ impl Decoder {
             COMPRESSED => CHECKSUM_BYTES..=CHECKSUM_BYTES + MAX_PACKED_BYTES,
             UNCOMPRESSED => CHECKSUM_BYTES..=CHECKSUM_BYTES + MAX_PLAIN_BYTES,
             IDENTIFIER => NAME.len()..=NAME.len(),
-            ..=LAST_UNSKIPPABLE => return Err(CompressionError::UnknownChunk(kind)),
-            _ => {
+            2..FIRST_SKIPPABLE => return Err(CompressionError::UnknownChunk(kind)),
+            FIRST_SKIPPABLE.. => {
                 input.advance(HEADER_BYTES);
                 self.to_skip = bytes;
                 return Ok(true);

@@ -45,6 +45,12 @@ impl Member {
         self.in_hand.load(Ordering::SeqCst)
     }
 
+    /// Whether so much is in hand that soon nothing more may come: 85 %, as go-nsq has it.
+    pub(super) fn is_starved(&self) -> bool {
+        let in_hand = u64::from(self.in_hand());
+        in_hand > 0 && in_hand * 100 >= u64::from(self.ready()) * 85
+    }
+
     pub(super) fn last_message(&self, start: Instant) -> Option<Instant> {
         let ms = self.last_message.load(Ordering::Relaxed);
         ms.checked_sub(1).map(|ms| start + Duration::from_millis(ms))

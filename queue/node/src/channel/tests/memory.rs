@@ -66,6 +66,7 @@ fn consume(channel: &mut Channel, now: Instant) {
     let mut deliveries = Vec::new();
     channel.deliver(now, &mut deliveries);
     for Delivery { message, .. } in deliveries {
+        channel.written(ID, message.body.len());
         if message.sequence.0 % MESSAGES != 1 {
             channel.finish(ID, message.sequence, now).unwrap();
         }
@@ -80,7 +81,9 @@ fn give_all_again(channel: &mut Channel, memory: &Memory, now: Instant) {
     channel.set_ready_count(ID, 10_000);
     let mut again = Vec::new();
     while again.len() < held {
+        let seen = again.len();
         channel.deliver(now, &mut again);
+        channel.written(ID, again[seen..].iter().map(|delivery| delivery.message.body.len()).sum());
         match channel.take_load(now) {
             Some(Load::Again(wanted)) => {
                 let read = |(sequence, position): &(Sequence, Position)| {
@@ -148,6 +151,7 @@ fn what_is_given_back_soon_is_given_out_again_without_a_read() {
         assert_eq!(deliveries.len() as u64, MESSAGES);
         for Delivery { message, attempts, .. } in deliveries {
             assert_eq!(attempts, attempt);
+            channel.written(ID, message.body.len());
             channel.requeue(ID, message.sequence, Duration::ZERO, now).unwrap();
         }
         assert_eq!(channel.take_load(now), None);

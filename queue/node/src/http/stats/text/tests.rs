@@ -13,7 +13,6 @@ fn shown(topics: Option<Vec<TopicStats>>, producers: Vec<ClientStats>) -> Shown 
         start_time: at(0).timestamp(),
         topics,
         memory: None,
-        drain: None,
         producers: Some(producers),
     }
 }
@@ -29,8 +28,8 @@ fn client(remote_address: &str, user_agent: &str) -> ClientStats {
     }
 }
 
-#[test]
-fn columns_stand_where_nsqd_has_them() {
+/// Two topics, a channel with a consumer, one that is paused, and a producer.
+fn a_bit_of_everything() -> Shown {
     let consumer = ClientStats {
         state: 3,
         in_flight_count: 2,
@@ -65,8 +64,11 @@ fn columns_stand_where_nsqd_has_them() {
         ..TopicStats::named("h1".parse().unwrap())
     };
     let second = TopicStats { paused: true, depth: 123_456, ..TopicStats::named("h2".parse().unwrap()) };
-    let shown =
-        Shown { memory: Some(MemoryStats::default()), ..shown(Some(vec![first, second]), vec![producer]) };
+    Shown { memory: Some(MemoryStats::default()), ..shown(Some(vec![first, second]), vec![producer]) }
+}
+
+#[test]
+fn columns_stand_where_nsqd_has_them() {
     let version = format!("nsqd v1.3.0 (built w/punctual {})", env!("CARGO_PKG_VERSION"));
     let expect = [
         &version,
@@ -107,7 +109,7 @@ fn columns_stand_where_nsqd_has_them() {
         "   [V2 hn:55554 wua         ] msgs: 3        topics: h1=1,h2=2 connected: 1h1m5s",
         "",
     ];
-    assert_eq!(render(&shown, at(0), at(3665)), expect.join("\n"));
+    assert_eq!(render(&a_bit_of_everything(), at(0), at(3665)), expect.join("\n"));
 }
 
 #[test]

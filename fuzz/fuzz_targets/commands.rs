@@ -1,0 +1,8 @@
+#![no_main]
+
+use punctual_fuzzed::{Meter, commands};
+
+#[global_allocator]
+static METER: Meter = Meter;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| commands::run(data));
