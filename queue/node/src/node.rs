@@ -1,19 +1,15 @@
 //! The node as a whole: opened, served, stopped.
 
-use std::io;
+mod context;
+mod recovery;
+
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use punctual_queue_log::committer::{Commit, Committer, Observer};
 use punctual_queue_log::disk::{Disk, RealDisk};
 use punctual_queue_log::error::SyncFailure;
-use punctual_queue_log::journal::{Journal, JournalOptions};
-use punctual_queue_wire::command::Limits;
-use punctual_queue_wire::identify::IdentifyLimits;
 use punctual_service::bind;
-use punctual_service::clock::{Clock, SystemClock};
 use punctual_service::dir_lock::DirLock;
 use punctual_service::health::Health;
 use punctual_service::socket::{Address, Listener};
@@ -25,17 +21,15 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::auth::AuthServers;
-use crate::drain::Drain;
 use crate::error::NodeError;
-use crate::health::DiskHealth;
 use crate::http;
-use crate::lookup::{Advertised, KnownLookups, Registering};
-use crate::metrics::NodeMetrics;
+use crate::lookup::{Advertised, Registering};
 use crate::options::NodeOptions;
 use crate::statsd;
 use crate::tcp;
 use crate::tls::NodeTls;
-use crate::topics::{self, Topics};
+pub(crate) use context::Context;
+use recovery::{Recovered, recover};
 
 const TCP_FLAG: &str = "--tcp-address";
 const HTTP_FLAG: &str = "--http-address";
@@ -61,56 +55,6 @@ pub struct Node {
     lock: DirLock,
 }
 
-/// What every part of the node may need.
-#[derive(Debug)]
-pub(crate) struct Context {
-    pub(crate) options: NodeOptions,
-    pub(crate) limits: Limits,
-    pub(crate) identify_limits: IdentifyLimits,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) committer: Committer,
-    pub(crate) health: DiskHealth,
-    pub(crate) metrics: NodeMetrics,
-    pub(crate) node_id: Uuid,
-    pub(crate) drain: Drain,
-    pub(crate) started_at: chrono::DateTime<chrono::Utc>,
-    /// `None` without a certificate.
-    pub(crate) tls: Option<NodeTls>,
-    /// `None` where anyone may do anything.
-    pub(crate) auth: Option<AuthServers>,
-    topology: watch::Sender<u64>,
-    lookups: watch::Sender<Vec<String>>,
-    pub(crate) known_lookups: KnownLookups,
-}
-
-impl Context {
-    /// A topic or channel was made or deleted: the lookups must hear of it.
-    pub(crate) fn topology_changed(&self) {
-        self.topology.send_modify(|version| *version += 1);
-    }
-
-    /// Sees a change with every [`topology_changed`](Self::topology_changed).
-    pub(crate) fn topology(&self) -> watch::Receiver<u64> {
-        self.topology.subscribe()
-    }
-
-    /// The TCP addresses of the lookups to register with.
-    pub(crate) fn lookups(&self) -> watch::Receiver<Vec<String>> {
-        self.lookups.subscribe()
-    }
-
-    /// Registers with these lookups from now on, and no others.
-    pub(crate) fn set_lookups(&self, addresses: Vec<String>) {
-        self.known_lookups.set(&addresses);
-        self.lookups.send_replace(addresses);
-    }
-
-    /// Nanoseconds since the Unix epoch, which end in the year 2262.
-    pub(crate) fn unix_ns(&self) -> i64 {
-        self.clock.now().timestamp_nanos_opt().unwrap_or(i64::MAX)
-    }
-}
-
 impl Node {
     /// Takes the data directory, recovers what is in it, and opens the ports. Nothing is served before
     /// [`run`](Self::run). Dropped without that, the node leaves everything as after a kill.
@@ -131,7 +75,7 @@ impl Node {
         refuse_exposed(&options, tls.is_some())?;
         let recovering = options.clone();
         let recovered = tokio::task::spawn_blocking(move || recover(disk, recovering, tls, auth));
-        let (topics, context, lock, failure) = recovered.await.map_err(|e| NodeError::Io {
+        let Recovered { topics, context, lock, failure } = recovered.await.map_err(|e| NodeError::Io {
             action: "recover",
             path: options.data_path.clone(),
             source: e.into(),
@@ -278,105 +222,4 @@ fn refuse_exposed(options: &NodeOptions, with_https: bool) -> Result<(), NodeErr
         return Err(NodeError::NothingToRegister);
     }
     Ok(())
-}
-
-type Recovered = (Arc<Topics>, Arc<Context>, DirLock, watch::Receiver<Option<SyncFailure>>);
-
-fn recover(
-    disk: Arc<dyn Disk>,
-    options: NodeOptions,
-    tls: Option<NodeTls>,
-    auth: Option<AuthServers>,
-) -> Result<Recovered, NodeError> {
-    let dir = std::path::absolute(&options.data_path).map_err(|source| NodeError::Io {
-        action: "find",
-        path: options.data_path.clone(),
-        source,
-    })?;
-    create_durably(disk.as_ref(), &dir).map_err(|source| NodeError::Io {
-        action: "create",
-        path: dir.clone(),
-        source,
-    })?;
-    let lock = DirLock::acquire(&dir)?;
-    let node_id = crate::identity::load_or_create(disk.as_ref(), &dir)?;
-    punctual_service::metrics::install(); // before the first counter is looked up, or that would count nowhere
-    let metrics = NodeMetrics::new();
-    let (failed, failure) = watch::channel(None);
-    let observer = Watch { metrics: metrics.clone(), failed };
-    let journal = open_journal(&disk, &dir)?;
-    let committer = Committer::start(disk, Some(journal), Arc::new(observer)).map_err(NodeError::Thread)?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let context = Arc::new(Context {
-        limits: options.limits(),
-        identify_limits: options.identify_limits(),
-        lookups: watch::Sender::new(options.lookupd_tcp_addresses.clone()),
-        known_lookups: KnownLookups::new(&options.lookupd_tcp_addresses),
-        options,
-        started_at: clock.now(),
-        clock,
-        committer,
-        health: DiskHealth::default(),
-        metrics,
-        node_id,
-        drain: Drain::default(),
-        tls,
-        auth,
-        topology: watch::Sender::new(0),
-    });
-    let topics = Topics::open(dir.join(topics::DIR_NAME), Arc::clone(&context))?;
-    Ok((topics, context, lock, failure))
-}
-
-/// Puts what the last process left in the journal into the topics' logs.
-fn open_journal(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Journal, NodeError> {
-    let options = JournalOptions::default();
-    let (journal, replayed) = Journal::open(Arc::clone(disk), dir, options).map_err(NodeError::Journal)?;
-    if replayed.commits > 0 {
-        tracing::info!(
-            journal.commits = replayed.commits,
-            journal.bytes = replayed.bytes,
-            "put into the topics' logs what the last process had only synced in the journal",
-        );
-    }
-    if let Some(kept) = &replayed.kept {
-        tracing::error!(journal.path = %kept.display(), "a part of the journal cannot be read; it is kept");
-    }
-    Ok(journal)
-}
-
-/// Makes `dir` and what is missing above it, and syncs the directories that name them: without its own name, all that
-/// is synced in `dir` would be lost with the power.
-fn create_durably(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
-    let is_missing = |dir: &&Path| matches!(disk.list(dir), Err(e) if e.kind() == io::ErrorKind::NotFound);
-    let missing: Vec<&Path> = dir.ancestors().take_while(is_missing).collect();
-    disk.create_dir_all(dir)?;
-    // The node's own directory also when it was there: it may have been made just before a kill.
-    let made = if missing.is_empty() { vec![dir] } else { missing };
-    for parent in made.into_iter().filter_map(Path::parent) {
-        match disk.sync_dir(parent) {
-            // Then somebody else made the directory, and saw to it.
-            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {}
-            synced => synced?,
-        }
-    }
-    Ok(())
-}
-
-/// Notes what the committer does.
-#[derive(Debug)]
-struct Watch {
-    metrics: NodeMetrics,
-    failed: watch::Sender<Option<SyncFailure>>,
-}
-
-impl Observer for Watch {
-    fn committed(&self, commit: &Commit) {
-        self.metrics.committed(commit);
-    }
-
-    fn failed(&self, failure: &SyncFailure) {
-        tracing::error!(error = crate::health::reason(failure), "a sync failed; the node stops");
-        self.failed.send_replace(Some(failure.clone()));
-    }
 }

@@ -5,9 +5,12 @@ mod authorize;
 mod clients;
 mod connection;
 mod execute;
+mod gathered;
 mod identify;
+mod reading;
 mod subscription;
 mod transport;
+mod writing;
 
 use std::io;
 use std::sync::Arc;

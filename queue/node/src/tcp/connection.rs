@@ -6,43 +6,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use punctual_queue_wire::bodies::Packing;
-use punctual_queue_wire::command::{
-    BodyOf, Command, CommandName, ConnectionState, Head, PendingBody, Standing,
-};
+use punctual_queue_wire::command::{ConnectionState, PendingBody};
 use punctual_queue_wire::error::ProtocolError;
-use punctual_queue_wire::frame::{self, MAGIC_V2};
+use punctual_queue_wire::frame::MAGIC_V2;
 use punctual_queue_wire::identify::ConnectionSettings;
 use punctual_service::socket::Stream;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
 use super::answers::Answers;
 use super::authorize::Grant;
+use super::gathered::Gathered;
 use super::identify::Upgrade;
 use super::subscription::Subscription;
 use super::transport::Transport;
-use crate::channel::{ConnectionId, Delivery, Nearness, UNWRITTEN_BYTES};
-use crate::options::TlsRequired;
+use crate::channel::{ConnectionId, Delivery, Nearness};
 use crate::stats::ClientStats;
 use crate::topic::{Mailbox, Topic};
 
 /// How long a client may take to say which protocol it speaks.
 const MAGIC_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What is read at a time, from an idle connection and from a busy one.
-const MIN_READ_BYTES: usize = 512;
-const MAX_READ_BYTES: usize = 256 * 1024;
-
-/// Messages are written in pieces of about this size, so that no more of them is copied than the socket takes.
-const WRITTEN_BYTES: usize = 256 * 1024;
-
-/// How long to let a client read the error it is being closed for.
-const LINGER: Duration = Duration::from_millis(500);
-
-/// How long a stopping node waits for the disk before it closes a connection without its answers.
-const LAST_ANSWERS: Duration = Duration::from_secs(5);
+/// What is read at a time from an idle connection.
+pub(super) const MIN_READ_BYTES: usize = 512;
 
 pub(super) struct Connection {
     pub(super) id: ConnectionId,
@@ -51,7 +38,7 @@ pub(super) struct Connection {
     pub(super) transport: Transport,
     pub(super) shared: Arc<Shared>,
     /// A command whose body has not come entirely.
-    pending: Option<PendingBody>,
+    pub(super) pending: Option<PendingBody>,
     pub(super) input: BytesMut,
     pub(super) output: BytesMut,
     pub(super) answers: Answers,
@@ -61,9 +48,9 @@ pub(super) struct Connection {
     pub(super) subscription: Option<Subscription>,
     pub(super) mailbox: Arc<Mailbox>,
     /// Taken from the mailbox, and not yet written.
-    deliveries: std::vec::IntoIter<Delivery>,
+    pub(super) deliveries: std::vec::IntoIter<Delivery>,
     /// Bodies of messages, in bytes, written since the channel was told.
-    written: usize,
+    pub(super) written: usize,
     /// What the connection is about to change into.
     pub(super) upgrade: Option<Upgrade>,
     /// The name in the client's certificate.
@@ -72,21 +59,10 @@ pub(super) struct Connection {
     /// The topic last published to.
     pub(super) topic: Option<Arc<Topic>>,
     pub(super) gathered: Gathered,
-    heartbeat_at: Instant,
+    pub(super) heartbeat_at: Instant,
     /// By when the next command must have come.
-    silent_until: Instant,
-    read_bytes: usize,
-}
-
-/// Commands that follow each other and are carried out together.
-#[derive(Debug, Default)]
-pub(super) enum Gathered {
-    #[default]
-    Nothing,
-    /// PUBs to the connection's current topic.
-    Bodies(Packing),
-    /// RDY, FIN, REQ and TOUCH.
-    ForChannel(Vec<Command>),
+    pub(super) silent_until: Instant,
+    pub(super) read_bytes: usize,
 }
 
 /// Why a connection ends.
@@ -223,115 +199,6 @@ impl Connection {
         }
     }
 
-    async fn on_read(&mut self, bytes: usize) -> Result<(), End> {
-        if bytes == 0 {
-            if let Some(error) = self.pending.as_ref().map(PendingBody::at_end) {
-                self.answers.error(&error, &mut self.output);
-                return self.finish().await;
-            }
-            return Err(End::Closed);
-        }
-        self.read_bytes = match bytes {
-            _ if bytes >= self.read_bytes => (self.read_bytes * 4).min(MAX_READ_BYTES),
-            _ if bytes < self.read_bytes / 8 => (self.read_bytes / 4).max(MIN_READ_BYTES),
-            _ => self.read_bytes,
-        };
-        if self.execute_all().await? {
-            self.listen_anew();
-        }
-        Ok(())
-    }
-
-    /// Carries out all commands that have arrived; says whether there was one.
-    async fn execute_all(&mut self) -> Result<bool, End> {
-        let mut any = false;
-        while !self.answers.fatal && self.upgrade.is_none() {
-            match self.next_command().await {
-                Ok(Some(command)) => {
-                    any = true;
-                    self.execute(command).await;
-                }
-                Ok(None) => break,
-                Err(error) => {
-                    self.carry_out_gathered();
-                    self.answers.error(&error, &mut self.output);
-                    if error.answer().is_none() {
-                        return Err(End::Closed);
-                    }
-                }
-            }
-        }
-        self.carry_out_gathered();
-        Ok(any)
-    }
-
-    /// Takes the next command off the input; `None` until it is complete.
-    async fn next_command(&mut self) -> Result<Option<Command>, ProtocolError> {
-        let (context, standing) = (Arc::clone(&self.shared.context), self.standing());
-        let mut body = match self.pending.take() {
-            Some(body) => body,
-            None => match Head::take(&mut self.input, standing, &context.limits)? {
-                None => return Ok(None),
-                Some(Head::Whole(command)) => return Ok(Some(command)),
-                Some(Head::Body(body)) => {
-                    if context.auth.is_some() {
-                        self.authorize_early(body.of()).await?;
-                    }
-                    body
-                }
-            },
-        };
-        let command = body.take(&mut self.input, &context.limits)?;
-        if command.is_none() {
-            self.pending = Some(body);
-        }
-        Ok(command)
-    }
-
-    /// Who may not publish many messages is told so before they are awaited.
-    async fn authorize_early(&mut self, of: &BodyOf) -> Result<(), ProtocolError> {
-        let BodyOf::Mpub { topic } = of else { return Ok(()) };
-        Box::pin(self.authorize(CommandName::Mpub, topic, None)).await
-    }
-
-    fn standing(&self) -> Standing {
-        let demanded = self.shared.context.options.tls.required() != TlsRequired::False;
-        Standing {
-            state: self.state,
-            heartbeats: self.settings.heartbeat_interval.is_some(),
-            lacks_tls: demanded && self.transport.tls().is_none(),
-        }
-    }
-
-    fn encode_deliveries(&mut self) {
-        while self.output.len() < WRITTEN_BYTES
-            && let Some(Delivery { message, attempts, .. }) = self.deliveries.next()
-        {
-            let id = message.sequence.id();
-            let head = frame::message_head(id, message.timestamp_ns, attempts, message.body.len());
-            self.output.extend_from_slice(&head);
-            self.output.extend_from_slice(&message.body);
-            self.written += message.body.len();
-        }
-    }
-
-    /// The channel gives no more to a connection that does not get rid of what it has. Now and then is enough.
-    fn tell_what_was_written(&mut self) {
-        if self.written >= UNWRITTEN_BYTES / 2
-            && let Some(subscription) = &self.subscription
-        {
-            let bytes = std::mem::take(&mut self.written);
-            subscription.channel.with(|channel, _| channel.written(self.id, bytes));
-        }
-    }
-
-    fn heartbeat(&mut self) {
-        frame::encode_response(frame::HEARTBEAT, &mut self.output);
-        if let Some(interval) = self.settings.heartbeat_interval {
-            self.heartbeat_at = Instant::now() + interval;
-        }
-    }
-
     /// The intervals begin now: at the start, and when IDENTIFY has set them.
     pub(super) fn restart_timers(&mut self) {
         if let Some(interval) = self.settings.heartbeat_interval {
@@ -340,54 +207,9 @@ impl Connection {
         self.listen_anew();
     }
 
-    fn listen_anew(&mut self) {
+    pub(super) fn listen_anew(&mut self) {
         if let Some(interval) = self.settings.heartbeat_interval {
             self.silent_until = Instant::now() + interval * 2;
-        }
-    }
-
-    async fn write(&mut self) -> Result<(), End> {
-        if self.output.is_empty() {
-            return Ok(());
-        }
-        self.transport.write_all(&self.output, self.settings.heartbeat_interval).await?;
-        if self.output.capacity() > MAX_READ_BYTES {
-            self.output = BytesMut::new();
-        } else {
-            self.output.clear();
-        }
-        Ok(())
-    }
-
-    /// Answers what was accepted, and closes.
-    async fn finish(&mut self) -> Result<(), End> {
-        let deadline = Instant::now() + LAST_ANSWERS;
-        while !self.answers.is_empty() {
-            let Ok(result) = tokio::time::timeout_at(deadline, self.answers.first()).await else { break };
-            self.answers.settle(result, &mut self.output);
-        }
-        self.close().await
-    }
-
-    /// Sends what is left to send and closes so that the client can read it: a socket closed with unread input would
-    /// take it back.
-    async fn close(&mut self) -> Result<(), End> {
-        self.write().await?;
-        self.transport.shutdown().await?;
-        let _ended_or_late = timeout(LINGER, self.transport.discard()).await;
-        Err(End::Closed)
-    }
-}
-
-impl Gathered {
-    /// Whether `command` is carried out with those that are gathered.
-    pub(super) fn takes(&self, command: CommandName) -> bool {
-        match self {
-            Self::Nothing => true,
-            Self::Bodies(_) => command == CommandName::Pub,
-            Self::ForChannel(_) => {
-                matches!(command, CommandName::Rdy | CommandName::Fin | CommandName::Req | CommandName::Touch)
-            }
         }
     }
 }

@@ -11,7 +11,8 @@ use punctual_queue_wire::frame;
 use punctual_queue_wire::message::MessageId;
 use punctual_queue_wire::name::{ChannelName, TopicName};
 
-use super::connection::{Connection, Gathered};
+use super::connection::Connection;
+use super::gathered::Gathered;
 use super::subscription::{NotSubscribed, Subscription};
 use crate::channel::{Channel, ConnectionId, Consumer};
 use crate::error::TopicError;

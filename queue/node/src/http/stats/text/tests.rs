@@ -14,6 +14,7 @@ fn shown(topics: Option<Vec<TopicStats>>, producers: Vec<ClientStats>) -> Shown 
         topics,
         memory: None,
         producers: Some(producers),
+        drain: None,
     }
 }
 
