@@ -75,6 +75,8 @@ impl Name {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    // HTTP clients want one, with TLS or without.
+    let _already_there = rustls::crypto::ring::default_provider().install_default();
     match measure_all(&Args::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

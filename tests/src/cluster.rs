@@ -294,7 +294,7 @@ impl Cluster {
 }
 
 async fn text_of(url: &str) -> anyhow::Result<String> {
-    let http = reqwest::Client::builder().timeout(Duration::from_secs(2)).build()?;
+    let http = crate::http::client(Duration::from_secs(2))?;
     let answer = http.get(url).send().await?;
     let status = answer.status();
     let text = answer.text().await?;

@@ -21,6 +21,7 @@ pub mod witness;
 
 pub mod database;
 pub mod effort;
+pub mod http;
 pub mod namespace;
 pub mod port;
 pub mod process;

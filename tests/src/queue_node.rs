@@ -77,7 +77,7 @@ impl QueueNode {
         let program = programs::punctual()?;
         let lookup = Process::start(&LOOKUP.to_string(), &program, lookup_args, dir.path())?;
         let node = Process::start(&NODE.to_string(), &program, node_args, dir.path())?;
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).build()?;
+        let http = crate::http::client(Duration::from_secs(10))?;
         let mut started = Self { topology, node, _lookup: lookup, http, dir: Some(dir) };
         started.ready().await?;
         Ok(started)

@@ -63,8 +63,9 @@ async fn one_port_serves_reflection_health_metrics_and_readiness() -> anyhow::Re
         "punctual_task_queue_backlog",
         "punctual_due_to_start_seconds_count",
     ];
+    let http = punctual_tests::http::client(Duration::from_secs(10))?;
     until("the metrics to be there", Duration::from_secs(20), async || {
-        let answer = reqwest::get(format!("{server}/metrics")).await.map_err(|error| error.to_string())?;
+        let answer = http.get(format!("{server}/metrics")).send().await.map_err(|error| error.to_string())?;
         let metrics = answer.text().await.map_err(|error| error.to_string())?;
         if names.iter().all(|name| metrics.contains(name)) { Ok(()) } else { Err(metrics) }
     })
@@ -73,7 +74,7 @@ async fn one_port_serves_reflection_health_metrics_and_readiness() -> anyhow::Re
     for (role, interface) in others {
         let address = cluster.topology().address(Member { role, number: 1 }, interface)?;
         for path in ["metrics", "livez", "readyz"] {
-            let status = reqwest::get(format!("http://{address}/{path}")).await?.status();
+            let status = http.get(format!("http://{address}/{path}")).send().await?.status();
             ensure!(status.is_success(), "{} answers /{path} with {status}", role.as_str());
         }
     }

@@ -42,6 +42,7 @@ impl Front {
     }
 
     pub(crate) async fn with(options: SchedulerOptions) -> Self {
+        punctual_service::tls::install_crypto_provider(); // HTTP clients want one, with TLS or without
         let scheduler = Scheduler::start(options).await.expect("the scheduler starts");
         let url = format!("http://{}", scheduler.grpc_address());
         let channel = Channel::from_shared(url.clone()).unwrap().connect_lazy();
