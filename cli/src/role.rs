@@ -52,10 +52,14 @@ impl RoleArgs<NodeOptions> {
         log::init(&self.log);
         nsq::refuse_undelivered(&self.options.data_path)?;
         let node = Node::open(self.options).await.map_err(anyhow::Error::from)?;
-        tracing::info!(tcp.address = %node.tcp_address(), http.address = %node.http_address(), "listening");
         // Recovered, and its ports are open.
         let ready = std::future::ready(());
-        serve("queue node", DEFAULT_DRAIN, ready, |stop| async move { Ok(node.run(stop).await?) }).await
+        let run = |stop| async move {
+            // Said once signals are heard, so that who reads it may stop the node.
+            tracing::info!(tcp.address = %node.tcp_address(), http.address = %node.http_address(), "listening");
+            Ok(node.run(stop).await?)
+        };
+        serve("queue node", DEFAULT_DRAIN, ready, run).await
     }
 }
 
@@ -64,10 +68,13 @@ impl RoleArgs<LookupOptions> {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         log::init(&self.log);
         let lookup = Lookup::bind(self.options).await.map_err(anyhow::Error::from)?;
-        tracing::info!(tcp.address = %lookup.tcp_address(), http.address = %lookup.http_address(), "listening");
         // Its ports are open, and it needs nobody else.
         let ready = std::future::ready(());
-        serve("lookup", DEFAULT_DRAIN, ready, |stop| async move { Ok(lookup.run(stop).await?) }).await
+        let run = |stop| async move {
+            tracing::info!(tcp.address = %lookup.tcp_address(), http.address = %lookup.http_address(), "listening");
+            Ok(lookup.run(stop).await?)
+        };
+        serve("lookup", DEFAULT_DRAIN, ready, run).await
     }
 }
 

@@ -57,6 +57,15 @@ impl Victim {
         .await
     }
 
+    /// What is in use now, with the others at work, is what counts as before the attack.
+    async fn settles(&mut self) -> anyhow::Result<()> {
+        for _ in 0..3 {
+            self.others_go_on().await?;
+        }
+        self.before = self.node.resident_bytes()?;
+        Ok(())
+    }
+
     /// The node has taken no more than `most` bytes since the attack began.
     fn has_taken_at_most(&self, most: u64) -> anyhow::Result<u64> {
         let taken = self.node.resident_bytes()?.saturating_sub(self.before);

@@ -12,8 +12,9 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-/// Most bytes that one read may unpack into: a few compressed ones may claim to be gigabytes.
-const MAX_UNPACKED_BYTES: usize = 256 * 1024;
+/// Most bytes that one read may unpack into: a few compressed ones may claim to be gigabytes, of commands that take
+/// next to nothing each, and the others wait while one connection's are carried out.
+const MAX_UNPACKED_BYTES: usize = 32 * 1024;
 
 /// What is read at a time of a compressed stream.
 const COMPRESSED_READ_BYTES: usize = 4 * 1024;
