@@ -121,7 +121,8 @@ impl Connection {
         }
     }
 
-    /// Serves the client until it or the node ends the connection.
+    /// Serves the client until it or the node ends the connection. What is seldom awaited is boxed: a connection is
+    /// idle most of the time, and takes room for all that it may come to.
     pub(super) async fn run(mut self, stop: CancellationToken) {
         let end = tokio::select! {
             greeted = self.greet() => match greeted {
@@ -134,7 +135,7 @@ impl Connection {
             tracing::debug!(connection.id = self.id.0, %error, "connection ended early");
         }
         if let Some(subscription) = self.subscription.take() {
-            subscription.leave(&self.shared).await;
+            Box::pin(subscription.leave(&self.shared)).await;
         }
         self.shared.clients.remove(self.id);
         self.shared.context.metrics.disconnected();
@@ -154,7 +155,7 @@ impl Connection {
             return Ok(());
         }
         self.answers.error(&ProtocolError::BadProtocol, &mut self.output);
-        self.close().await
+        Box::pin(self.close()).await
     }
 
     async fn serve(&mut self, stop: &CancellationToken) -> Result<(), End> {
@@ -165,12 +166,12 @@ impl Connection {
             self.write().await?;
             self.tell_what_was_written();
             if self.answers.fatal && self.answers.is_empty() {
-                return self.close().await;
+                return Box::pin(self.close()).await;
             }
             if self.answers.is_empty()
                 && let Some(upgrade) = self.upgrade.take()
             {
-                Box::pin(self.start(upgrade)).await?; // boxed, for idle connections do without
+                Box::pin(self.start(upgrade)).await?;
                 self.execute_all().await?;
                 continue;
             }
@@ -194,7 +195,7 @@ impl Connection {
                 read = self.transport.read(&mut self.input), if reads => self.on_read(read?).await?,
                 () = sleep_until(self.heartbeat_at), if heartbeats => self.heartbeat(),
                 () = sleep_until(self.silent_until), if heartbeats && reads => return Err(End::Closed),
-                () = stop.cancelled() => return self.finish().await,
+                () = stop.cancelled() => return Box::pin(self.finish()).await,
             }
         }
     }

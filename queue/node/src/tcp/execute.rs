@@ -49,7 +49,7 @@ impl Connection {
             }
             Command::Identify(body) => self.identify(&body),
             Command::Auth(secret) => Box::pin(self.authenticate(&secret)).await,
-            Command::Sub { topic, channel } => self.subscribe(topic, channel).await,
+            Command::Sub { topic, channel } => Box::pin(self.subscribe(topic, channel)).await,
             Command::Cls => self.close_wait(),
         }
     }
@@ -131,7 +131,7 @@ impl Connection {
         self.carry_out_gathered();
         let found = match draining {
             true => Err(TopicError::Draining),
-            false => self.shared.topics.get_or_create(name).await,
+            false => Box::pin(self.shared.topics.get_or_create(name)).await,
         };
         match found {
             Ok(topic) => {

@@ -16,7 +16,7 @@ impl Connection {
         if bytes == 0 {
             if let Some(error) = self.pending.as_ref().map(PendingBody::at_end) {
                 self.answers.error(&error, &mut self.output);
-                return self.finish().await;
+                return Box::pin(self.finish()).await;
             }
             return Err(End::Closed);
         }

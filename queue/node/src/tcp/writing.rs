@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use punctual_queue_wire::frame;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::connection::{Connection, End};
+use super::connection::{Connection, End, MIN_READ_BYTES};
 use crate::channel::{Delivery, UNWRITTEN_BYTES};
 
 /// Messages are written in pieces of about this size, so that no more of them is copied than the socket takes.
@@ -53,7 +53,8 @@ impl Connection {
             return Ok(());
         }
         self.transport.write_all(&self.output, self.settings.heartbeat_interval).await?;
-        if self.output.capacity() > WRITTEN_BYTES {
+        // A connection that is idle keeps no room for answers it gave.
+        if self.output.capacity() > WRITTEN_BYTES || self.read_bytes == MIN_READ_BYTES {
             self.output = BytesMut::new();
         } else {
             self.output.clear();

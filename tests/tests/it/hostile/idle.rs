@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use punctual_tests::effort;
 use punctual_tests::raw_client::{RawClient, with_body};
 use punctual_tests::wait::until;
 use rcgen::generate_simple_self_signed;
@@ -152,7 +151,7 @@ async fn expect_ok(stream: &mut TlsStream<TcpStream>) -> anyhow::Result<()> {
 
 /// As many as this run is for; this process, and the node that it starts, may have so many files open.
 fn how_many() -> anyhow::Result<u64> {
-    let count = if effort::is_full() { 10_000 } else { 1_500 };
+    let count = 10_000;
     let files = FIRST + count + OTHER_FILES;
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     ensure!(hard >= files, "this needs {files} open files; `ulimit -Hn` says {hard}");
