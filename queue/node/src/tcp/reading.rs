@@ -1,7 +1,5 @@
 //! From a connection's bytes to its commands.
 
-use std::sync::Arc;
-
 use punctual_queue_wire::command::{BodyOf, Command, CommandName, Head, PendingBody, Standing};
 use punctual_queue_wire::error::ProtocolError;
 
@@ -56,21 +54,21 @@ impl Connection {
 
     /// Takes the next command off the input; `None` until it is complete.
     async fn next_command(&mut self) -> Result<Option<Command>, ProtocolError> {
-        let (context, standing) = (Arc::clone(&self.shared.context), self.standing());
+        let standing = self.standing();
         let mut body = match self.pending.take() {
             Some(body) => body,
-            None => match Head::take(&mut self.input, standing, &context.limits)? {
+            None => match Head::take(&mut self.input, standing, &self.shared.context.limits)? {
                 None => return Ok(None),
                 Some(Head::Whole(command)) => return Ok(Some(command)),
                 Some(Head::Body(body)) => {
-                    if context.auth.is_some() {
+                    if self.shared.context.auth.is_some() {
                         self.authorize_early(body.of()).await?;
                     }
                     body
                 }
             },
         };
-        let command = body.take(&mut self.input, &context.limits)?;
+        let command = body.take(&mut self.input, &self.shared.context.limits)?;
         if command.is_none() {
             self.pending = Some(body);
         }
