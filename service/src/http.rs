@@ -34,9 +34,6 @@ const WRITE_PATIENCE: Duration = Duration::from_secs(30);
 /// How long answers in progress may take to complete after `shutdown`.
 const DRAIN: Duration = Duration::from_secs(10);
 
-/// How long to wait before accepting again when the process is out of file descriptors or memory.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
 /// Who sent a request: an extension of each.
 #[derive(Debug, Clone)]
 pub struct Peer {
@@ -93,11 +90,6 @@ async fn accept_all(
                 Ok((stream, peer)) => {
                     let (tls, app, shutdown) = (tls.clone(), app.clone(), shutdown.clone());
                     connections.spawn(greet(stream, peer, tls, app, shutdown));
-                }
-                Err(error) if is_of_one_connection(&error) => {}
-                Err(error) if is_passing(&error) => {
-                    tracing::warn!(%error, "cannot accept connections at the moment");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
                 Err(error) => break Err(error),
             },
@@ -178,15 +170,4 @@ where
     if let Err(error) = served {
         tracing::debug!(?address, %error, "connection ended early");
     }
-}
-
-/// The peer was gone before it was accepted.
-fn is_of_one_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
-}
-
-/// The process or the machine is out of something that others may give back: ENOMEM, ENFILE, EMFILE, ENOBUFS.
-fn is_passing(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(12 | 23 | 24 | 105))
 }

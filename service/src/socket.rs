@@ -8,9 +8,13 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::str::FromStr;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+
+/// How long to wait before accepting again when the process is out of file descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,12 +135,26 @@ impl Listener {
         }
     }
 
-    /// The next connection, and where it comes from: nowhere in particular through a socket file. May be dropped and
-    /// called again.
+    /// The next connection, and where it comes from: nowhere in particular through a socket file. A client that was gone
+    /// before it was accepted is passed over; when the process is out of file descriptors or memory, it is tried again
+    /// a moment later. May be dropped and called again.
     ///
     /// # Errors
-    /// What the system says.
+    /// The listener itself is broken.
     pub async fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
+        loop {
+            match self.accept_one().await {
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) if is_passing(&error) => {
+                    tracing::warn!(%error, "cannot accept connections at the moment");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+                accepted => return accepted,
+            }
+        }
+    }
+
+    async fn accept_one(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
         match self {
             Self::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
@@ -153,6 +171,17 @@ impl From<TcpListener> for Listener {
     fn from(listener: TcpListener) -> Self {
         Self::Tcp(listener)
     }
+}
+
+/// The peer was gone before it was accepted.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+/// The process or the machine is out of something that others may give back: ENOMEM, ENFILE, EMFILE, ENOBUFS.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(12 | 23 | 24 | 105))
 }
 
 async fn remove_abandoned(path: &Path) -> io::Result<()> {

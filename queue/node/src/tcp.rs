@@ -14,7 +14,6 @@ mod writing;
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use punctual_service::socket::Listener;
 use tokio::task::JoinSet;
@@ -24,9 +23,6 @@ use crate::node::Context;
 use crate::topics::Topics;
 pub(crate) use clients::Clients;
 use connection::Connection;
-
-/// How long to wait before accepting again when the process is out of file descriptors or memory.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What all connections share.
 #[derive(Debug)]
@@ -56,11 +52,6 @@ pub(crate) async fn serve(
                     let connection = Connection::new(stream, peer, Arc::clone(&shared));
                     connections.spawn(connection.run(stop.clone()));
                 }
-                Err(error) if is_of_one_connection(&error) => {}
-                Err(error) if is_passing(&error) => {
-                    tracing::warn!(%error, "cannot accept connections at the moment");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
                 Err(error) => break Err(error),
             },
         }
@@ -77,15 +68,4 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended {
         tracing::error!(%error, "a connection's task panicked; the connection was closed");
     }
-}
-
-/// The peer was gone before it was accepted.
-fn is_of_one_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
-}
-
-/// The process or the machine is out of something that others may give back: ENOMEM, ENFILE, EMFILE, ENOBUFS.
-fn is_passing(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(12 | 23 | 24 | 105))
 }

@@ -89,7 +89,7 @@ impl Api {
             background.spawn(each);
         }
         background.spawn(report_health(reporter, health, shutdown.clone()));
-        let served = listener::serve(listener, tls, app, shutdown.clone()).await;
+        let served = listener::serve(listener.into(), tls, app, shutdown.clone()).await;
         shutdown.cancel();
         // The services went with the listener's connections, and so did the batchers' last clones.
         while let Some(ended) = background.join_next().await {

@@ -10,8 +10,8 @@ use axum::Router;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
+use punctual_service::socket::{Listener, Stream};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinError, JoinSet};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -36,15 +36,13 @@ const PING_EVERY: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long calls in progress may take to complete after `shutdown`.
 const DRAIN: Duration = Duration::from_secs(10);
-/// How long to wait before accepting again when the process is out of file descriptors or memory.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves `app` until `shutdown`, then completes the calls in hand.
 ///
 /// # Errors
 /// When the listener itself breaks; what happens on one connection ends that connection only.
 pub(super) async fn serve(
-    listener: TcpListener,
+    listener: Listener,
     tls: Option<TlsAcceptor>,
     app: Router,
     shutdown: CancellationToken,
@@ -58,11 +56,6 @@ pub(super) async fn serve(
             accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
                 Ok((stream, _peer)) => {
                     connections.spawn(serve_connection(stream, tls.clone(), app.clone(), shutdown.clone()));
-                }
-                Err(error) if is_of_one_connection(&error) => {}
-                Err(error) if is_passing(&error) => {
-                    tracing::warn!(%error, "cannot accept connections at the moment");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
                 Err(error) => break Err(error),
             },
@@ -82,13 +75,11 @@ pub(super) async fn serve(
 }
 
 async fn serve_connection(
-    stream: TcpStream,
+    stream: Stream,
     tls: Option<TlsAcceptor>,
     app: Router,
     shutdown: CancellationToken,
 ) {
-    // Small answers must not wait for more bytes to come. A socket that refuses is about to fail anyway.
-    let _best_effort = stream.set_nodelay(true);
     let Some(tls) = tls else { return serve_stream(stream, app, shutdown).await };
     match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
         Ok(Ok(stream)) => serve_stream(stream, app, shutdown).await,
@@ -152,15 +143,4 @@ fn log_panic(ended: Result<(), JoinError>) {
     if let Err(error) = ended {
         tracing::error!(%error, "a call panicked; its connection was closed");
     }
-}
-
-/// The peer was gone before it was accepted.
-fn is_of_one_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
-}
-
-/// The process or the machine is out of something that others may give back: ENOMEM, ENFILE, EMFILE, ENOBUFS.
-fn is_passing(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(12 | 23 | 24 | 105))
 }
