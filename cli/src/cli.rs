@@ -10,6 +10,7 @@ use crate::queue::QueueArgs;
 use crate::role::{MigrateArgs, RoleArgs};
 use crate::run::RunArgs;
 use crate::schedule::ScheduleArgs;
+use crate::task_queue::TaskQueueArgs;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -52,6 +53,8 @@ enum Command {
     Run(RunArgs),
     /// Ask when a schedule would run, before anything is saved
     Schedule(ScheduleArgs),
+    /// Look at task queues, pause and resume them
+    TaskQueue(TaskQueueArgs),
 }
 
 impl Cli {
@@ -70,6 +73,7 @@ impl Cli {
             Command::Job(args) => args.run().await,
             Command::Run(args) => args.run().await,
             Command::Schedule(args) => args.run().await,
+            Command::TaskQueue(args) => args.run().await,
         }
     }
 }

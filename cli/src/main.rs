@@ -15,6 +15,7 @@ mod job;
 mod payload;
 mod run;
 mod schedule;
+mod task_queue;
 
 mod dev;
 mod nsq;

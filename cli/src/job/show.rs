@@ -44,7 +44,10 @@ pub(super) fn one(job: &Job, style: Style) -> String {
     for (name, field) in [
         ("Payload", "payload"),
         ("Labels", "labels"),
+        ("Priority", "priority"),
         ("Overlap", "overlap"),
+        ("Max running", "max_running"),
+        ("Concurrency", "concurrency"),
         ("Misfire", "misfire"),
         ("Retry", "retry"),
         ("Time-outs", "timeouts"),

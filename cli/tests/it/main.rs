@@ -14,3 +14,4 @@ mod nsq_daemons;
 mod nsq_tools;
 mod queue_files;
 mod runs;
+mod task_queues;

@@ -12,8 +12,10 @@ pub mod word;
 
 pub mod schedule;
 
+pub mod concurrency;
 pub mod field;
 pub mod job;
+pub mod priority;
 pub mod retry;
 pub mod timeouts;
 

@@ -14,6 +14,7 @@ mod meter;
 mod page;
 mod runs;
 mod status;
+mod task_queues;
 mod watch;
 mod workers;
 
@@ -24,6 +25,7 @@ use axum::{Router, middleware};
 use futures::future::BoxFuture;
 use punctual_proto::v1::job_service_server::JobServiceServer;
 use punctual_proto::v1::run_service_server::RunServiceServer;
+use punctual_proto::v1::task_queue_service_server::TaskQueueServiceServer;
 use punctual_proto::v1::worker_service_server::WorkerServiceServer;
 use punctual_scheduler_domain::id::ReplicaId;
 use punctual_service::health::{self, Health};
@@ -41,6 +43,7 @@ use self::batched::{Backend, Batched};
 pub use self::doorbells::Doorbells;
 use self::jobs::Jobs;
 use self::runs::Runs;
+use self::task_queues::TaskQueues;
 use self::workers::Workers;
 use crate::database_clock::DatabaseClock;
 use crate::store::Store;
@@ -52,8 +55,13 @@ const MAX_MESSAGE_BYTES: usize = 4 << 20;
 const HEALTH_EVERY: Duration = Duration::from_millis(200);
 
 /// The services gRPC's health knows; the empty name is the server as a whole.
-const HEALTH_NAMES: [&str; 4] =
-    ["", "punctual.v1.JobService", "punctual.v1.RunService", "punctual.v1.WorkerService"];
+const HEALTH_NAMES: [&str; 5] = [
+    "",
+    "punctual.v1.JobService",
+    "punctual.v1.RunService",
+    "punctual.v1.TaskQueueService",
+    "punctual.v1.WorkerService",
+];
 
 /// What the API answers with.
 pub struct Api {
@@ -110,6 +118,7 @@ impl Api {
         };
         let (batched, loops) = Batched::new(&backend);
         let (store, doorbells) = (Arc::clone(&self.store), Arc::clone(&self.doorbells));
+        let task_queues = TaskQueues { store: Arc::clone(&store), doorbells: Arc::clone(&doorbells) };
         let jobs = Jobs { store, doorbells, batched: batched.clone(), clock: self.clock };
         let runs = Runs::new(self.store, self.doorbells, batched.clone(), shutdown);
         let workers = Workers { backend, batched };
@@ -124,6 +133,9 @@ impl Api {
             .add_service(reflection)
             .add_service(JobServiceServer::new(jobs.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES))
             .add_service(RunServiceServer::new(runs.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES))
+            .add_service(
+                TaskQueueServiceServer::new(task_queues).max_decoding_message_size(MAX_MESSAGE_BYTES),
+            )
             .add_service(WorkerServiceServer::new(workers).max_decoding_message_size(MAX_MESSAGE_BYTES));
 
         let app = grpc

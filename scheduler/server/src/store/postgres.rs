@@ -15,6 +15,7 @@ mod definitions;
 mod finish;
 mod give_back;
 mod jobs;
+mod keys;
 mod lanes;
 mod lease;
 mod live;
@@ -28,6 +29,9 @@ mod reap;
 mod rows;
 mod schema;
 mod start;
+mod task_queues;
+mod unblock;
+mod verdicts;
 mod workers;
 
 use std::collections::HashMap;
@@ -47,10 +51,11 @@ use super::{
     AdmitRequest, Admitted, Attempt, Backlog, Beat, BeatAnswer, CreatedRun, Dispatch, DueLane, EndedReplica,
     FinishAnswer, Fleet, JobChange, NewJob, NewRun, NewSession, NodeId, NodeIdentity, Ownership, PlanOutcome,
     Reaped, Redispatch, Registered, Release, Replica, Report, RequestId, Revision, Run, RunChanges,
-    RunFilter, RunSelection, Start, StartAnswer, Store, StoreError,
+    RunFilter, RunSelection, Start, StartAnswer, Store, StoreError, TaskQueue, TaskQueueChange,
 };
 use definitions::Definitions;
 use lanes::Lanes;
+use unblock::Sweep;
 
 pub use schema::{MIGRATOR, MigrateError, migrate};
 
@@ -68,6 +73,7 @@ pub struct PostgresStore {
     steady: PgPool,
     definitions: Definitions,
     lanes: Lanes,
+    sweep: Sweep,
     pinned_now: Mutex<Option<DateTime<Utc>>>,
 }
 
@@ -100,6 +106,7 @@ impl PostgresStore {
             pool,
             definitions: Definitions::default(),
             lanes: Lanes::default(),
+            sweep: Sweep::default(),
             pinned_now: Mutex::new(None),
         }
     }
@@ -138,6 +145,10 @@ fn interval(duration: Duration) -> sqlx::postgres::types::PgInterval {
 
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn count(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
 }
 
 fn shard_numbers(shards: &[Shard]) -> Vec<i16> {
@@ -310,6 +321,22 @@ impl Store for PostgresStore {
 
     async fn clear_deleted(&self, limit: u32) -> Result<Reaped, StoreError> {
         Ok(Reaped { sessions: 0, runs: cancel::clear_any(self, limit).await? })
+    }
+
+    async fn unblock(&self, limit: u32) -> Result<Reaped, StoreError> {
+        unblock::sweep(self, limit).await
+    }
+
+    async fn change_task_queue(
+        &self,
+        task_queue: &TaskQueuePath,
+        change: &TaskQueueChange,
+    ) -> Result<TaskQueue, StoreError> {
+        task_queues::change(self, task_queue, change).await
+    }
+
+    async fn list_task_queues(&self, namespace: &Namespace) -> Result<Vec<TaskQueue>, StoreError> {
+        task_queues::list(self, namespace).await
     }
 
     async fn requeue_lost(

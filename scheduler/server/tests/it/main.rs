@@ -8,6 +8,7 @@ mod conformance;
 mod front;
 mod http;
 mod jobs;
+mod policies;
 mod runs;
 mod security;
 mod simulation;

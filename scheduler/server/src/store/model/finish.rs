@@ -10,6 +10,7 @@ use punctual_scheduler_domain::run::{RunEvent, RunState, Transition};
 use super::live::{LiveRun, span};
 use super::read;
 use super::state::{EndedRun, State};
+use super::unblock;
 use crate::store::{Attempt, FinishAnswer, Release, Report};
 
 /// How a run comes to its end.
@@ -38,8 +39,10 @@ pub(super) fn conclude(state: &mut State, id: RunId, end: Conclusion) -> bool {
     if !end.report.error.is_empty() {
         live.error = end.report.error;
     }
+    live.block = None;
     let run = read::ended(state, &live, to, end.reason, end.report.result);
     state.ended.insert(id, EndedRun { job: live.job(), run });
+    unblock::after_end(state, live.job(), live.key.as_ref().map(|key| &key.path));
     true
 }
 

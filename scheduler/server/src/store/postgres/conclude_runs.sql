@@ -21,14 +21,21 @@ with ending as (
     select id, attempt, 'default', coalesce($12::timestamptz, statement_timestamp()), outcome, session, worker, started_at, last_error, error_kind, output_tail
     from gone
     where outcome is not null
+), history as (
+    insert into punctual.run_history (
+        id, retention, ended_at, namespace, job_id, job_version, origin, state, reason, task_queue, kind, due_at, shard_index,
+        created_at, started_at, attempts, tries_used, error, result, priority, concurrency_key
+    )
+    select g.id, 'default', coalesce($12, statement_timestamp()), l.namespace, g.job_id, g.job_version, g.origin, g.to_state, g.reason, l.task_queue, l.kind,
+           g.due_at, g.shard_index, g.created_at, g.started_at, g.attempt, g.tries,
+           -- What last went wrong stays visible, also on a run that succeeded in the end.
+           coalesce(nullif(g.last_error, ''), g.error), g.result, l.priority, coalesce(substr(g.key_path, length(l.namespace) + 2), '')
+    from gone g
+    join punctual.lane l on l.id = g.lane
 )
-insert into punctual.run_history (
-    id, retention, ended_at, namespace, job_id, job_version, origin, state, reason, task_queue, kind, due_at, shard_index,
-    created_at, started_at, attempts, tries_used, error, result
-)
-select g.id, 'default', coalesce($12, statement_timestamp()), l.namespace, g.job_id, g.job_version, g.origin, g.to_state, g.reason, l.task_queue, l.kind,
-       g.due_at, g.shard_index, g.created_at, g.started_at, g.attempt, g.tries,
-       -- What last went wrong stays visible, also on a run that succeeded in the end.
-       coalesce(nullif(g.last_error, ''), g.error), g.result
+-- What their ends may let go.
+select g.key_path,
+       case when g.job_id is not null and exists (
+           select from punctual.run_live b where b.job_id = g.job_id and b.state = 'blocked' and b.overlap <> 'allow'
+       ) then g.job_id end as waited_for
 from gone g
-join punctual.lane l on l.id = g.lane

@@ -1,5 +1,5 @@
 select r.id, r.namespace, coalesce(j.name, '') as "job!", coalesce(r.job_version, 0) as "job_version!", r.origin, r.state,
-       r.reason, r.due_at, r.task_queue, r.kind, r.attempts, r.tries_used, r.created_at, r.started_at, r.ended_at,
+       r.reason, r.due_at, r.task_queue, r.kind, r.priority, r.concurrency_key, r.attempts, r.tries_used, r.created_at, r.started_at, r.ended_at,
        r.error, r.result
 from punctual.run_history r
 left join punctual.job j on j.id = r.job_id

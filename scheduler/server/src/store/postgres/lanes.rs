@@ -4,31 +4,33 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use punctual_scheduler_domain::name::{Kind, Namespace, TaskQueue};
+use punctual_scheduler_domain::priority::Priority;
 use sqlx::{PgConnection, PgPool};
 
 use crate::store::{LaneId, StoreError};
 
-type Key = (Namespace, TaskQueue, Kind);
+/// What a lane is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct LaneKey {
+    pub(super) namespace: Namespace,
+    pub(super) task_queue: TaskQueue,
+    pub(super) kind: Kind,
+    pub(super) priority: Priority,
+}
 
 #[derive(Default)]
 pub(super) struct Lanes {
-    known: Mutex<HashMap<Key, LaneId>>,
+    known: Mutex<HashMap<LaneKey, LaneId>>,
 }
 
 impl Lanes {
     /// The lane's number; made when it is new, in a transaction of its own, since its number is remembered. One that
     /// is known costs no connection.
-    pub(super) async fn find_or_make(
-        &self,
-        pool: &PgPool,
-        namespace: &Namespace,
-        task_queue: &TaskQueue,
-        kind: &Kind,
-    ) -> Result<LaneId, StoreError> {
-        if let Some(id) = self.known(&(namespace.clone(), task_queue.clone(), kind.clone())) {
+    pub(super) async fn find_or_make(&self, pool: &PgPool, lane: LaneKey) -> Result<LaneId, StoreError> {
+        if let Some(id) = self.known(&lane) {
             return Ok(id);
         }
-        self.id(&mut *pool.acquire().await?, namespace, task_queue, kind).await
+        self.id(&mut *pool.acquire().await?, lane).await
     }
 
     /// The same on a connection that is at hand. Within a transaction, only for a lane that is there already: its
@@ -36,47 +38,51 @@ impl Lanes {
     pub(super) async fn id(
         &self,
         connection: &mut PgConnection,
-        namespace: &Namespace,
-        task_queue: &TaskQueue,
-        kind: &Kind,
+        lane: LaneKey,
     ) -> Result<LaneId, StoreError> {
-        let key = (namespace.clone(), task_queue.clone(), kind.clone());
-        if let Some(id) = self.known(&key) {
+        if let Some(id) = self.known(&lane) {
             return Ok(id);
         }
-        let names = [namespace.as_str(), task_queue.as_str(), kind.as_str()];
-        let id = match find(connection, names).await? {
+        let id = match find(connection, &lane).await? {
             Some(id) => id,
-            None => make(connection, names).await.map_err(|error| match &error {
+            None => make(connection, &lane).await.map_err(|error| match &error {
                 sqlx::Error::Database(inner) if inner.constraint() == Some("lane_namespace_fkey") => {
-                    StoreError::UnknownNamespace(namespace.clone())
+                    StoreError::UnknownNamespace(lane.namespace.clone())
                 }
                 _ => error.into(),
             })?,
         };
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(key, LaneId(id));
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(lane, LaneId(id));
         Ok(LaneId(id))
     }
 
-    fn known(&self, key: &Key) -> Option<LaneId> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(key).copied()
+    fn known(&self, lane: &LaneKey) -> Option<LaneId> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(lane).copied()
     }
 }
 
-async fn find(
-    connection: &mut PgConnection,
-    [namespace, task_queue, kind]: [&str; 3],
-) -> Result<Option<i32>, sqlx::Error> {
-    sqlx::query_file_scalar!("src/store/postgres/lane.sql", namespace, task_queue, kind)
-        .fetch_optional(connection)
-        .await
+async fn find(connection: &mut PgConnection, lane: &LaneKey) -> Result<Option<i32>, sqlx::Error> {
+    sqlx::query_file_scalar!(
+        "src/store/postgres/lane.sql",
+        lane.namespace.as_str(),
+        lane.task_queue.as_str(),
+        lane.kind.as_str(),
+        i16::from(lane.priority.get())
+    )
+    .fetch_optional(connection)
+    .await
 }
 
 /// Two that meet make it once. Reading it first, above, is what keeps every other look-up free of locks.
-async fn make(connection: &mut PgConnection, names: [&str; 3]) -> Result<i32, sqlx::Error> {
-    let [namespace, task_queue, kind] = names;
-    sqlx::query_file!("src/store/postgres/insert_lane.sql", namespace, task_queue, kind)
-        .execute(&mut *connection)
-        .await?;
-    find(connection, names).await?.ok_or(sqlx::Error::RowNotFound)
+async fn make(connection: &mut PgConnection, lane: &LaneKey) -> Result<i32, sqlx::Error> {
+    sqlx::query_file!(
+        "src/store/postgres/insert_lane.sql",
+        lane.namespace.as_str(),
+        lane.task_queue.as_str(),
+        lane.kind.as_str(),
+        i16::from(lane.priority.get())
+    )
+    .execute(&mut *connection)
+    .await?;
+    find(connection, lane).await?.ok_or(sqlx::Error::RowNotFound)
 }
