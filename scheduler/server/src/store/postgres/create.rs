@@ -137,7 +137,13 @@ async fn insert(
         interval(redelivery_after(1))
     )
     .fetch_all(connection)
-    .await?;
+    .await
+    .inspect_err(|error| {
+        // A namespace was deleted; whatever was made anew under its name has another number.
+        if matches!(error, sqlx::Error::Database(inner) if inner.constraint() == Some("run_live_lane_fkey")) {
+            store.lanes.forget();
+        }
+    })?;
     Ok(made.into_iter().map(|row| (RunId(row.id), row.created_at)).collect())
 }
 

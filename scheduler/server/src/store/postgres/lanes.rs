@@ -1,4 +1,4 @@
-//! Numbers of lanes, remembered for good: a lane is never changed or removed.
+//! Numbers of lanes, remembered: a lane is never changed, and only removed with its namespace.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -56,6 +56,11 @@ impl Lanes {
         };
         self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(key, LaneId(id));
         Ok(LaneId(id))
+    }
+
+    /// Forgets them all, since some are no more.
+    pub(super) fn forget(&self) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     fn known(&self, key: &Key) -> Option<LaneId> {
