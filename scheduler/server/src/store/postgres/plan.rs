@@ -79,7 +79,7 @@ pub(super) async fn plan_due_jobs(
             batch.add(cursor, definition, calendars, lane, now + look_ahead);
         }
     }
-    let outcome = batch.write(&mut tx).await?;
+    let outcome = batch.write(&mut tx).await.inspect_err(|error| store.lanes.heed(error))?;
     tx.commit().await?;
     Ok(outcome)
 }
