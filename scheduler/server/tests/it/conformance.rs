@@ -5,11 +5,15 @@
 mod admission;
 mod attempts;
 mod backlog;
+mod calendars;
 mod changes;
+mod delays;
 mod deletes;
 mod doorbells;
 mod locks;
+mod misfires;
 mod owners;
+mod pauses;
 mod planning;
 mod random;
 mod runs;
