@@ -198,6 +198,7 @@ impl Notes {
 #[cfg(test)]
 mod tests {
     use punctual_queue_node::options::TlsRequired;
+    use punctual_service::socket::Address;
 
     use super::*;
 
@@ -251,7 +252,8 @@ mod tests {
             ["-tcp-address=127.0.0.1:0", "-http-address", "localhost:0", "--mem-queue-size=0", "-verbose"];
         let (args, notes) = node(&line);
         assert!(!notes.is_open);
-        assert!(args.options.http_address.tcp().is_some_and(|address| address.ip().is_loopback()));
+        let http = args.options.http_address.address().and_then(Address::tcp);
+        assert!(http.is_some_and(|address| address.ip().is_loopback()));
         assert_eq!(notes.moot, ["mem-queue-size", "verbose"]);
     }
 
@@ -274,6 +276,12 @@ mod tests {
         let (args, _) = node(&line);
         assert_eq!(args.options.msg_timeout, std::time::Duration::from_millis(61_500));
         assert_eq!(args.options.lookupd_tcp_addresses, ["a:1", "b:2"]);
+    }
+
+    #[test]
+    fn an_empty_http_address_switches_http_off() {
+        let (args, _) = node(&["-http-address="]);
+        assert_eq!(args.options.http_address.to_string(), "");
     }
 
     #[track_caller]

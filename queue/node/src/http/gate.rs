@@ -90,7 +90,7 @@ pub(super) async fn pass(State(served): State<Served>, request: Request, next: N
     let peer = request.extensions().get::<Peer>().cloned();
     let is_plain = peer.as_ref().is_some_and(|peer| !peer.tls);
     if is_plain && options.tls.required() == TlsRequired::True {
-        return tls_required(served.https_port);
+        return tls_required(served.ports.https);
     }
     if options.auth.http_auth_required {
         let query = Query::parse(request.uri().query().unwrap_or_default()).ok();

@@ -72,7 +72,8 @@ impl Fixture {
     pub(crate) fn run(&self, node: Node) -> Running {
         // A test that gives it socket files dials those.
         let dialled = |address: &Address| address.tcp().unwrap_or(([127, 0, 0, 1], 1).into());
-        let (tcp, http) = (dialled(node.tcp_address()), dialled(node.http_address()));
+        let (tcp, http) =
+            (dialled(node.tcp_address()), node.http_address().map_or(([127, 0, 0, 1], 1).into(), dialled));
         let node_id = node.node_id();
         let https = node.https_address();
         let shutdown = CancellationToken::new();

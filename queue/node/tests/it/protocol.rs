@@ -218,7 +218,7 @@ async fn a_socket_file_serves_like_a_port() {
     std::fs::create_dir_all(fixture.data_path()).unwrap();
     let options = punctual_queue_node::options::NodeOptions {
         tcp_address: punctual_service::socket::Address::Unix(tcp.clone()),
-        http_address: punctual_service::socket::Address::Unix(http.clone()),
+        http_address: punctual_service::socket::Address::Unix(http.clone()).into(),
         ..fixture.options()
     };
     let node = fixture.start_with(options).await;
