@@ -90,8 +90,22 @@ impl<W: Write> Write for Prefixed<W> {
     }
 }
 
-fn check_filter(directives: &str) -> Result<String, ParseError> {
-    EnvFilter::try_new(directives).map(|_| directives.to_owned())
+/// What `--log-level` does not take.
+#[derive(Debug, thiserror::Error)]
+enum BadFilter {
+    /// It would be taken for a part of the program, and everything else would fall silent.
+    #[error("{0:?} is no level: expected off, error, warn, info, debug or trace, or PART=LEVEL")]
+    NoLevel(String),
+    #[error(transparent)]
+    Directive(#[from] ParseError),
+}
+
+fn check_filter(directives: &str) -> Result<String, BadFilter> {
+    let mut bare = directives.split(',').filter(|directive| !directive.contains(['=', '[']));
+    match bare.find(|directive| directive.parse::<LevelFilter>().is_err()) {
+        Some(word) => Err(BadFilter::NoLevel(word.to_owned())),
+        None => Ok(EnvFilter::try_new(directives).map(|_| directives.to_owned())?),
+    }
 }
 
 /// The convention of no-color.org: any value but an empty one turns colours off.
@@ -124,6 +138,9 @@ mod tests {
         check("off", true);
         check("info,punctual_queue_node=debug", true);
         check("info,punctual=loud", false);
+        check("WARNING", false);
+        check("info,punctual_queue_node", false);
+        check("punctual_queue_node[span]=debug,error", true);
         check("a=b=c", false);
     }
 

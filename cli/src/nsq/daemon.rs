@@ -71,6 +71,7 @@ impl Daemon {
         };
         let moot = self.moot(&given).map_err(wrong)?;
         check_ranges(&given)?;
+        go_flags::translate_log_level(&mut given).map_err(wrong)?;
         let implies_open = !given.has(OPEN);
         complete(&mut given);
         let matches = command
@@ -135,11 +136,6 @@ fn complete(given: &mut Given) {
     for name in ["tls-required", "tls-min-version"] {
         given.change(name, str::to_lowercase);
     }
-    given.change("log-level", |level| match level.to_lowercase().as_str() {
-        // Nothing here is logged as fatal; what ends the process is an error.
-        "fatal" => "error".to_owned(),
-        _ => level.to_owned(),
-    });
     if !given.has(OPEN) {
         let switch = Flag { kind: Kind::Bool, is_list: false };
         given.set(OPEN, switch, "true").expect("a boolean can be true");
@@ -282,6 +278,23 @@ mod tests {
     fn an_empty_http_address_switches_http_off() {
         let (args, _) = node(&["-http-address="]);
         assert_eq!(args.options.http_address.to_string(), "");
+    }
+
+    #[test]
+    fn log_levels_are_nsq_s() {
+        let level = |word: &str| node(&[&format!("-log-level={word}")]).0.log.log_level;
+        assert_eq!(
+            ["debug", "INFO", "warn", "Error", "fatal"].map(level),
+            ["debug", "info", "warn", "error", "error"]
+        );
+        assert_eq!(level("info,punctual_queue_node=debug"), "info,punctual_queue_node=debug");
+        for word in ["WARNING", "verbose", "3", ""] {
+            let reason = format!("invalid log level '{word}' (debug, info, warn, error, fatal)");
+            check_failure(
+                &[&format!("-log-level={word}")],
+                &format!("invalid value \"{word}\" for flag -log-level: {reason}"),
+            );
+        }
     }
 
     #[track_caller]

@@ -6,6 +6,7 @@
 mod call;
 mod error;
 mod given;
+mod log_level;
 mod usage;
 
 use std::any::TypeId;
@@ -17,6 +18,7 @@ use clap::{Arg, ArgAction, Command};
 pub use self::call::{Call, as_text, call, command};
 pub use self::error::FlagError;
 pub use self::given::{Given, boolean};
+pub use self::log_level::translate_log_level;
 pub use self::usage::usage;
 
 /// How a flag takes its value.
