@@ -33,7 +33,7 @@ const fn moot(name: &'static str, takes: Takes) -> NsqFlag {
 
 /// nsqd's flags that are not certain to be flags of the node, or take their value in another way there.
 pub(super) const NSQD: &[NsqFlag] = &[
-    // Messages are on the disk before they are acknowledged, whatever their number; ids come from the log.
+    // Messages are on the disk before they are acknowledged, whatever their number; ids tell nothing of the node.
     moot("max-bytes-per-file", Takes::Number),
     moot("mem-queue-size", Takes::Number),
     moot("node-id", Takes::Number),

@@ -96,7 +96,7 @@ impl Core {
         if self.last_published_ns <= cutoff_ns {
             return nothing;
         }
-        self.waypoints.older_than(cutoff_ns).unwrap_or(Sequence::FIRST)
+        self.waypoints.older_than(cutoff_ns).unwrap_or(Sequence::ZERO)
     }
 
     /// Whether there is no room for `more` messages. What is being written has its place already.
