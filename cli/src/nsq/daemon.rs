@@ -244,13 +244,12 @@ mod tests {
 
     #[test]
     fn a_loopback_address_needs_no_warning_and_moot_flags_one() {
-        let line =
-            ["-tcp-address=127.0.0.1:0", "-http-address", "localhost:0", "--mem-queue-size=0", "-verbose"];
+        let line = ["-tcp-address=127.0.0.1:0", "-http-address", "localhost:0", "--sync-every=0", "-verbose"];
         let (args, notes) = node(&line);
         assert!(!notes.is_open);
         let http = args.options.http_address.address().and_then(Address::tcp);
         assert!(http.is_some_and(|address| address.ip().is_loopback()));
-        assert_eq!(notes.moot, ["mem-queue-size", "verbose"]);
+        assert_eq!(notes.moot, ["sync-every", "verbose"]);
     }
 
     #[test]

@@ -35,7 +35,6 @@ const fn moot(name: &'static str, takes: Takes) -> NsqFlag {
 pub(super) const NSQD: &[NsqFlag] = &[
     // Messages are on the disk before they are acknowledged, whatever their number; ids tell nothing of the node.
     moot("max-bytes-per-file", Takes::Number),
-    moot("mem-queue-size", Takes::Number),
     moot("node-id", Takes::Number),
     moot("queue-scan-selection-count", Takes::Number),
     moot("queue-scan-worker-pool-max", Takes::Number),
@@ -69,6 +68,7 @@ pub(super) const NSQD: &[NsqFlag] = &[
     flag("max-output-buffer-timeout", Takes::Duration),
     flag("max-rdy-count", Takes::Number),
     flag("max-req-timeout", Takes::Duration),
+    flag("mem-queue-size", Takes::Number),
     flag("min-output-buffer-timeout", Takes::Duration),
     flag("msg-timeout", Takes::Duration),
     flag("output-buffer-timeout", Takes::Duration),

@@ -80,6 +80,9 @@ pub struct NodeOptions {
     /// The longest delay a publish may ask for, with DPUB or defer; by default the same as for a requeue
     #[arg(long, env = "PUNCTUAL_QUEUE_MAX_DEFER_TIMEOUT", value_parser = parse_duration)]
     pub max_defer_timeout: Option<Duration>,
+    /// How many messages wait at most in each #ephemeral channel, and in an #ephemeral topic without a channel, before the oldest are dropped
+    #[arg(long, env = "PUNCTUAL_QUEUE_MEM_QUEUE_SIZE", default_value_t = 10_000)]
+    pub mem_queue_size: u64,
     /// The most messages a consumer may have in flight
     #[arg(long, env = "PUNCTUAL_QUEUE_MAX_RDY_COUNT", default_value_t = 2500)]
     pub max_rdy_count: u32,
