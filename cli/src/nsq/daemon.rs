@@ -274,6 +274,12 @@ mod tests {
     }
 
     #[test]
+    fn messages_may_be_long() {
+        let (args, _) = node(&["-max-msg-size=1073741824", "-max-body-size=67108864"]);
+        assert_eq!((args.options.max_msg_size, args.options.max_body_size), (1 << 30, 64 << 20));
+    }
+
+    #[test]
     fn an_empty_http_address_switches_http_off() {
         let (args, _) = node(&["-http-address="]);
         assert_eq!(args.options.http_address.to_string(), "");

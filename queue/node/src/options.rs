@@ -28,6 +28,9 @@ pub use latency::LatencyOptions;
 pub use statsd::StatsdOptions;
 pub use topology::{Experiment, TopologyOptions};
 
+/// The longest message, and the longest body, that can be allowed: sizes on the wire are signed 32-bit numbers.
+const MAX_SIZE: i64 = 1024 * 1024 * 1024;
+
 /// Settings of a queue node
 #[derive(Debug, Clone, Args)]
 pub struct NodeOptions {
@@ -69,10 +72,10 @@ pub struct NodeOptions {
     #[arg(long, env = "PUNCTUAL_QUEUE_MAX_MSG_TIMEOUT", default_value = "15m", value_parser = parse_duration)]
     pub max_msg_timeout: Duration,
     /// The longest message, in bytes
-    #[arg(long, env = "PUNCTUAL_QUEUE_MAX_MSG_SIZE", default_value_t = 1024 * 1024, value_parser = clap::value_parser!(u32).range(1..=16 * 1024 * 1024))]
+    #[arg(long, env = "PUNCTUAL_QUEUE_MAX_MSG_SIZE", default_value_t = 1024 * 1024, value_parser = clap::value_parser!(u32).range(1..=MAX_SIZE))]
     pub max_msg_size: u32,
     /// The longest body of a command, in bytes
-    #[arg(long, env = "PUNCTUAL_QUEUE_MAX_BODY_SIZE", default_value_t = 5 * 1024 * 1024, value_parser = clap::value_parser!(u32).range(1..=16 * 1024 * 1024))]
+    #[arg(long, env = "PUNCTUAL_QUEUE_MAX_BODY_SIZE", default_value_t = 5 * 1024 * 1024, value_parser = clap::value_parser!(u32).range(1..=MAX_SIZE))]
     pub max_body_size: u32,
     /// The longest delay a requeue may ask for
     #[arg(long, env = "PUNCTUAL_QUEUE_MAX_REQ_TIMEOUT", default_value = "1h", value_parser = parse_duration)]

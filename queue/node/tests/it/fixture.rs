@@ -268,7 +268,7 @@ impl Client {
 
     async fn read(&mut self) -> Option<Frame> {
         loop {
-            if let Some(frame) = Frame::decode(&mut self.input, 10 << 20).unwrap() {
+            if let Some(frame) = Frame::decode(&mut self.input, 100 << 20).unwrap() {
                 return Some(frame);
             }
             let Some(packing) = &mut self.packing else {

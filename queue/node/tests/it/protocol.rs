@@ -240,3 +240,33 @@ async fn a_socket_file_serves_like_a_port() {
     node.stop().await.unwrap();
     assert!(!tcp.exists() && !http.exists(), "they go with the node");
 }
+
+#[tokio::test]
+async fn messages_may_be_as_long_as_is_allowed() {
+    let fixture = Fixture::new();
+    // Longer than a segment of the log is otherwise.
+    let options = punctual_queue_node::options::NodeOptions {
+        max_msg_size: 80 << 20,
+        max_body_size: 90 << 20,
+        ..fixture.options()
+    };
+    let long = vec![b'x'; 80 << 20];
+    let node = fixture.start_with(options.clone()).await;
+    let mut client = node.connect().await;
+    client.publish("t", &long).await;
+    client.publish("t", b"short").await;
+    client.expect_ok().await;
+    client.expect_ok().await;
+    assert_eq!(node.post_body("/mpub?topic=t", long.clone()).await.0, 200);
+    node.kill().await;
+
+    let node = fixture.start_with(options).await;
+    let mut consumer = node.subscribe("t", "c", 1).await;
+    for length in [long.len(), 5, long.len()] {
+        let message = consumer.message().await;
+        assert_eq!(message.body.len(), length);
+        consumer.finish(&message).await;
+    }
+    node.wait_for("t", "c", "in_flight_count", 0).await;
+    node.stop().await.unwrap();
+}
