@@ -221,7 +221,9 @@ mod tests {
             for flag in daemon.flags.iter().filter(|flag| has(&command, flag.name)) {
                 let (ours, theirs) = (ours.get(flag.name).unwrap(), theirs.get(flag.name).unwrap());
                 assert_eq!(ours.is_list, theirs.is_list, "-{}", flag.name);
-                assert_eq!(ours.kind == Kind::Duration, theirs.kind == Kind::Duration, "-{}", flag.name);
+                for kind in [Kind::Duration, Kind::Number] {
+                    assert_eq!(ours.kind == kind, theirs.kind == kind, "-{}", flag.name);
+                }
             }
         }
     }
@@ -271,6 +273,21 @@ mod tests {
         let (args, _) = node(&line);
         assert_eq!(args.options.msg_timeout, std::time::Duration::from_millis(61_500));
         assert_eq!(args.options.lookupd_tcp_addresses, ["a:1", "b:2"]);
+    }
+
+    #[test]
+    fn numbers_are_go_s() {
+        let (args, notes) = node(&[
+            "-max-msg-size=0x200000",
+            "-max-rdy-count",
+            "1_000",
+            "-broadcast-tcp-port=0",
+            "-node-id=0b11",
+        ]);
+        assert_eq!((args.options.max_msg_size, args.options.max_rdy_count), (2 << 20, 1_000));
+        assert_eq!(args.options.broadcast_tcp_port, Some(0));
+        assert_eq!(notes.moot, ["node-id"]);
+        check_failure(&["-node-id=0x400"], "node-id must be [0,1024)");
     }
 
     #[test]

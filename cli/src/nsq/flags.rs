@@ -108,7 +108,8 @@ impl NsqFlag {
                 Takes::Bool => Kind::Bool,
                 Takes::OptionalText => Kind::OptionalText,
                 Takes::Duration => Kind::Duration,
-                Takes::Number | Takes::Text | Takes::List => Kind::Text,
+                Takes::Number => Kind::Number,
+                Takes::Text | Takes::List => Kind::Text,
             };
             set.with(flag.name, Flag { kind, is_list: flag.takes == Takes::List })
         })
