@@ -12,6 +12,9 @@ use tracing_subscriber::{EnvFilter, Registry, reload};
 /// What changes the filter of the log that [`init`] started.
 static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 
+/// What [`init`] has put before every line.
+static PREFIX: OnceLock<String> = OnceLock::new();
+
 /// Flags of the log, the same for every role.
 #[derive(Debug, Clone, clap::Args)]
 pub struct LogArgs {
@@ -57,8 +60,13 @@ pub fn init(args: &LogArgs) {
     };
     // An error says that a subscriber is there already.
     if started.is_ok() {
-        let _first = FILTER.set(handle);
+        let (_first, _also) = (FILTER.set(handle), PREFIX.set(args.log_prefix.clone()));
     }
+}
+
+/// What stands before every line of this process's log, of text.
+pub fn prefix() -> &'static str {
+    PREFIX.get().map_or("", String::as_str)
 }
 
 /// The most detailed level that this process logs anywhere.
@@ -166,8 +174,9 @@ mod tests {
         init(&LogArgs {
             log_level: "warn,punctual_service=info".to_owned(),
             log_format: LogFormat::Text,
-            log_prefix: String::new(),
+            log_prefix: "[here] ".to_owned(),
         });
+        assert_eq!(prefix(), "[here] ");
         assert_eq!(level(), LevelFilter::INFO);
         for changed in [LevelFilter::DEBUG, LevelFilter::OFF, LevelFilter::ERROR] {
             assert!(set_level(changed));

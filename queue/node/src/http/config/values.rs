@@ -33,7 +33,7 @@ impl Served {
             // nsqd's is a number below 1024.
             "id" => number((context.node_id.as_u128() % 1024) as u64),
             "log_level" => number(nsqds_level(log::level())),
-            "log_prefix" => text(""),
+            "log_prefix" => text(log::prefix()),
             "data_path" => text(context.options.data_path.display()),
             "mem_queue_size" => number(context.options.mem_queue_size),
             // Everything goes to the disk, and is synced before it is acknowledged.
