@@ -270,3 +270,20 @@ async fn messages_may_be_as_long_as_is_allowed() {
     node.wait_for("t", "c", "in_flight_count", 0).await;
     node.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn the_topic_of_an_mpub_is_made_before_its_messages_are_there() {
+    let fixture = Fixture::new();
+    let node = fixture.start().await;
+    let mut client = node.connect().await;
+    client.send(b"MPUB t\n").await;
+    let made = async {
+        while node.post("/topic/pause?topic=t").await.0 != 200 {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(crate::fixture::PATIENCE, made).await.unwrap();
+    client.send(&[0, 0, 0, 9, 0, 0, 0, 1, 0, 0, 0, 1, b'm']).await;
+    client.expect_ok().await;
+    node.stop().await.unwrap();
+}
