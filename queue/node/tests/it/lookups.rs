@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use parking_lot::Mutex;
 use punctual_queue_node::error::NodeError;
 use punctual_queue_node::node::Node;
-use punctual_queue_node::options::NodeOptions;
+use punctual_queue_node::options::{HttpAddress, NodeOptions};
 use punctual_queue_wire::lookup::{
     LookupIdentity, OK, PeerInfo, RegistrationCommand, RegistrationReader, encode_answer,
 };
@@ -180,6 +180,18 @@ async fn a_broadcast_port_of_zero_stands_for_the_one_that_is_listened_on() {
     };
     let refused = Node::open(options).await.unwrap_err();
     assert!(matches!(refused, NodeError::NothingToRegister), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_node_without_http_serves_and_registers_all_the_same() {
+    let fixture = Fixture::new();
+    let options = NodeOptions { http_address: HttpAddress::Off, ..fixture.options() };
+    let (node, script, _tasks) = registered_with(&fixture, options).await;
+    // Lookups take no node without a port for HTTP.
+    assert_eq!(script.told.lock().peer.as_ref().map(|peer| peer.http_port), Some(4151));
+    node.publish("t", &["m"]).await;
+    node.subscribe("t", "c", 1).await.expect_message("m").await;
+    node.stop().await.unwrap();
 }
 
 #[tokio::test]
