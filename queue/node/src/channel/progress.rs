@@ -75,7 +75,7 @@ impl Progress {
         // The set need not hold what is below the floor at once, however much it is.
         let known = self.above.range_cardinality(start.0..range.end.0);
         self.floor = range.end;
-        self.above.remove_range(..range.end.0);
+        self.above.remove_range(start.0..range.end.0);
         self.advance();
         range.end.0 - start.0 - known
     }
