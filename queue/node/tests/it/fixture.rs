@@ -72,7 +72,8 @@ impl Fixture {
     pub(crate) fn run(&self, node: Node) -> Running {
         // A test that gives it socket files dials those.
         let dialled = |address: &Address| address.tcp().unwrap_or(([127, 0, 0, 1], 1).into());
-        let (tcp, http) = (dialled(node.tcp_address()), dialled(node.http_address()));
+        let (tcp, http) =
+            (dialled(node.tcp_address()), node.http_address().map_or(([127, 0, 0, 1], 1).into(), dialled));
         let node_id = node.node_id();
         let https = node.https_address();
         let shutdown = CancellationToken::new();
@@ -267,7 +268,7 @@ impl Client {
 
     async fn read(&mut self) -> Option<Frame> {
         loop {
-            if let Some(frame) = Frame::decode(&mut self.input, 10 << 20).unwrap() {
+            if let Some(frame) = Frame::decode(&mut self.input, 100 << 20).unwrap() {
                 return Some(frame);
             }
             let Some(packing) = &mut self.packing else {

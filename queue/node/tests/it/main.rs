@@ -16,6 +16,7 @@ mod failing_disk;
 mod http;
 mod http_raw;
 mod http_rows;
+mod ids;
 mod journal;
 mod latency;
 mod limiting;
