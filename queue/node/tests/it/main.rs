@@ -31,3 +31,4 @@ mod seeking;
 mod statsd;
 mod tls;
 mod topology;
+mod unread;
