@@ -14,7 +14,7 @@ use punctual_queue_wire::message::Message;
 use punctual_service::socket::Address;
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -116,7 +116,22 @@ impl Running {
 
     /// Without the magic.
     pub(crate) async fn dial(&self) -> Client {
-        Client::on(TcpStream::connect(self.tcp).await.unwrap())
+        Self::client_on(TcpStream::connect(self.tcp).await.unwrap())
+    }
+
+    /// The same, where the system keeps hardly anything for a client that does not read.
+    pub(crate) async fn connect_without_room(&self) -> Client {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let mut client = Self::client_on(socket.connect(self.tcp).await.unwrap());
+        client.send(b"  V2").await;
+        client
+    }
+
+    fn client_on(stream: TcpStream) -> Client {
+        // A client that closes with messages unread loses what its own system has not sent.
+        stream.set_nodelay(true).unwrap();
+        Client::on(stream)
     }
 
     /// A consumer with this RDY.

@@ -32,3 +32,4 @@ mod seeking;
 mod statsd;
 mod tls;
 mod topology;
+mod unread;
