@@ -1,17 +1,18 @@
 //! A job: its definition as people write it, and what the server keeps beside it.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 pub use self::validate::{MAX_PAYLOAD_BYTES, validate_payload};
+pub use crate::misfire::{CatchUp, Misfire};
 
 use crate::concurrency::{Concurrency, KeyClaim};
 use crate::id::JobId;
 use crate::name::{JobName, Kind, Namespace, TaskQueue};
 use crate::priority::Priority;
+use crate::retention::Retention;
 use crate::retry::RetryPolicy;
 use crate::schedule::ScheduleSpec;
 use crate::timeouts::Timeouts;
@@ -44,10 +45,16 @@ pub struct JobSpec {
     pub priority: Priority,
     /// What happens to instants that could not be planned in time.
     pub misfire: Misfire,
+    /// When they count as missed, and how far they are made up for.
+    #[serde(default, skip_serializing_if = "CatchUp::is_default")]
+    pub catchup: CatchUp,
     /// How often it is tried.
     pub retry: RetryPolicy,
     /// How long it may take.
     pub timeouts: Timeouts,
+    /// How long the history of its runs is kept.
+    #[serde(default, skip_serializing_if = "Retention::is_default")]
+    pub retention: Retention,
     /// Free text.
     #[serde(default)]
     pub description: String,
@@ -145,15 +152,6 @@ impl Overlap {
     }
 }
 
-/// What happens to instants planned more than [`Misfire::AFTER`] past their time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Misfire {
-    /// Runs the latest of them once, if it lies within the catch-up window; the others are counted.
-    #[default]
-    Latest,
-}
-
 words!(
     Overlap, "overlap policy",
     Allow => "allow",
@@ -163,7 +161,6 @@ words!(
     CancelRunning => "cancel_running",
     KillRunning => "kill_running",
 );
-words!(Misfire, "misfire policy", Latest => "latest");
 words!(
     JobState, "state of a job",
     Active => "active",
@@ -172,13 +169,6 @@ words!(
     Errored => "errored",
     Deleted => "deleted",
 );
-
-impl Misfire {
-    /// How late an instant may be planned and still just run late.
-    pub const AFTER: Duration = Duration::from_secs(60);
-    /// How old a missed instant may be and still be made up for.
-    pub const CATCHUP_WINDOW: Duration = Duration::from_secs(3_600);
-}
 
 /// Where a job stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -194,6 +184,17 @@ pub enum JobState {
     Errored,
     /// Gone, but for its history.
     Deleted,
+}
+
+/// A pause of a job. Why is the reason of its state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pause {
+    /// Since when.
+    pub at: DateTime<Utc>,
+    /// By whom.
+    pub by: String,
+    /// When it ends by itself.
+    pub until: Option<DateTime<Utc>>,
 }
 
 /// A job as the store knows it.
@@ -215,6 +216,8 @@ pub struct Job {
     pub state: JobState,
     /// Why it is paused or errored.
     pub state_reason: String,
+    /// Set while it is paused.
+    pub pause: Option<Pause>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When definition or state last changed.

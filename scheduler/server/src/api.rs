@@ -3,6 +3,7 @@
 mod auth;
 mod batch;
 mod batched;
+mod calendars;
 mod convert;
 mod doorbells;
 mod error;
@@ -11,6 +12,7 @@ mod http;
 mod jobs;
 mod listener;
 mod meter;
+mod namespaces;
 mod page;
 mod runs;
 mod status;
@@ -23,7 +25,9 @@ use std::time::Duration;
 
 use axum::{Router, middleware};
 use futures::future::BoxFuture;
+use punctual_proto::v1::calendar_service_server::CalendarServiceServer;
 use punctual_proto::v1::job_service_server::JobServiceServer;
+use punctual_proto::v1::namespace_service_server::NamespaceServiceServer;
 use punctual_proto::v1::run_service_server::RunServiceServer;
 use punctual_proto::v1::task_queue_service_server::TaskQueueServiceServer;
 use punctual_proto::v1::worker_service_server::WorkerServiceServer;
@@ -40,8 +44,10 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use self::batched::{Backend, Batched};
+use self::calendars::CalendarApi;
 pub use self::doorbells::Doorbells;
 use self::jobs::Jobs;
+use self::namespaces::Namespaces;
 use self::runs::Runs;
 use self::task_queues::TaskQueues;
 use self::workers::Workers;
@@ -55,9 +61,11 @@ const MAX_MESSAGE_BYTES: usize = 4 << 20;
 const HEALTH_EVERY: Duration = Duration::from_millis(200);
 
 /// The services gRPC's health knows; the empty name is the server as a whole.
-const HEALTH_NAMES: [&str; 5] = [
+const HEALTH_NAMES: [&str; 7] = [
     "",
+    "punctual.v1.CalendarService",
     "punctual.v1.JobService",
+    "punctual.v1.NamespaceService",
     "punctual.v1.RunService",
     "punctual.v1.TaskQueueService",
     "punctual.v1.WorkerService",
@@ -117,6 +125,8 @@ impl Api {
             replica: self.replica,
         };
         let (batched, loops) = Batched::new(&backend);
+        let calendars = CalendarApi { store: Arc::clone(&self.store) };
+        let namespaces = Namespaces { store: Arc::clone(&self.store) };
         let (store, doorbells) = (Arc::clone(&self.store), Arc::clone(&self.doorbells));
         let task_queues = TaskQueues { store: Arc::clone(&store), doorbells: Arc::clone(&doorbells) };
         let jobs = Jobs { store, doorbells, batched: batched.clone(), clock: self.clock };
@@ -131,6 +141,8 @@ impl Api {
             .expect("the build wrote valid descriptor sets");
         let grpc = Routes::new(grpc_health)
             .add_service(reflection)
+            .add_service(CalendarServiceServer::new(calendars).max_decoding_message_size(MAX_MESSAGE_BYTES))
+            .add_service(NamespaceServiceServer::new(namespaces).max_decoding_message_size(MAX_MESSAGE_BYTES))
             .add_service(JobServiceServer::new(jobs.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES))
             .add_service(RunServiceServer::new(runs.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES))
             .add_service(

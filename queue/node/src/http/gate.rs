@@ -16,9 +16,6 @@ const AUTH_REQUIRED: HttpError = HttpError::new(401, "AUTH_REQUIRED");
 const AUTH_FAILED: HttpError = HttpError::new(403, "AUTH_FAILED");
 const UNAUTHORIZED: HttpError = HttpError::new(403, "UNAUTHORIZED");
 
-/// What no topic or channel is called: only a pattern that takes any name, such as `.*`, is found in it.
-const ANY_NAME: &str = "/";
-
 /// What a request needs.
 #[derive(Debug, PartialEq, Eq)]
 enum Need {
@@ -27,6 +24,8 @@ enum Need {
     AnySecret,
     Publish(String),
     Subscribe(String, String),
+    /// To subscribe to any channel of a topic, there or not.
+    SubscribeToAny(String),
     /// To let what a channel has go to another topic.
     Redirect {
         topic: String,
@@ -47,9 +46,7 @@ impl Need {
             "/stats" | "/info" | "/metrics" => Self::AnySecret,
             path if path.starts_with("/config/") && method == Method::GET => Self::AnySecret,
             // It shows what any of its channels would.
-            "/topic/peek" => {
-                topic.map_or(Self::AnySecret, |topic| Self::Subscribe(topic, ANY_NAME.to_owned()))
-            }
+            "/topic/peek" => topic.map_or(Self::AnySecret, Self::SubscribeToAny),
             "/channel/dead_letter" => match (topic, channel, get("to")) {
                 (Some(topic), Some(channel), Some(to)) => Self::Redirect { topic, channel, to },
                 (Some(topic), Some(channel), None) => Self::Subscribe(topic, channel),
@@ -72,14 +69,12 @@ impl Need {
             Self::AnySecret => granted.count() > 0,
             Self::Publish(topic) => granted.allow(Permission::Publish, topic, ""),
             Self::Subscribe(topic, channel) => granted.allow(Permission::Subscribe, topic, channel),
+            Self::SubscribeToAny(topic) => granted.allow_every_channel(topic),
             Self::Redirect { topic, channel, to } => {
                 granted.allow(Permission::Subscribe, topic, channel)
                     && granted.allow(Permission::Publish, to, "")
             }
-            Self::Everything => {
-                granted.allow(Permission::Publish, ANY_NAME, "")
-                    && granted.allow(Permission::Subscribe, ANY_NAME, ANY_NAME)
-            }
+            Self::Everything => granted.allow_everything(),
         }
     }
 }
@@ -90,7 +85,7 @@ pub(super) async fn pass(State(served): State<Served>, request: Request, next: N
     let peer = request.extensions().get::<Peer>().cloned();
     let is_plain = peer.as_ref().is_some_and(|peer| !peer.tls);
     if is_plain && options.tls.required() == TlsRequired::True {
-        return tls_required(served.https_port);
+        return tls_required(served.ports.https);
     }
     if options.auth.http_auth_required {
         let query = Query::parse(request.uri().query().unwrap_or_default()).ok();
@@ -146,7 +141,40 @@ fn tls_required(https_port: Option<u16>) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn whatever_is_asked_for_needs_the_right_to_what_it_names(
+            path in "(/|//)?(ping|pub|mpub|stats|topic/[a-z]{0,6}|channel/(peek|dead_letter|[a-z]{0,6})|[a-z/%.]{0,12})/{0,2}",
+            query in "((topic|channel|to|x)=[a-c%/#.*0-9]{0,4}&?){0,4}",
+            is_get in any::<bool>(),
+        ) {
+            let method = if is_get { Method::GET } else { Method::POST };
+            let (query, trimmed) = (Query::parse(&query).ok(), path.trim_end_matches('/'));
+            let named = |name| query.as_ref().and_then(|query| query.get(name)).map(str::to_owned);
+            match Need::of(&method, &path, query.as_ref()) {
+                Need::Nothing => prop_assert_eq!(trimmed, "/ping"),
+                Need::AnySecret => prop_assert!(
+                    named("topic").is_none()
+                        || named("channel").is_none()
+                        || matches!(trimmed, "/stats" | "/info" | "/metrics")
+                ),
+                Need::Publish(topic) => prop_assert_eq!(Some(topic), named("topic")),
+                Need::Subscribe(topic, channel) => {
+                    prop_assert_eq!(Some(topic), named("topic"));
+                    prop_assert!(Some(&channel) == named("channel").as_ref() || channel == ANY_NAME);
+                }
+                Need::Redirect { topic, channel, to } => {
+                    prop_assert_eq!((Some(topic), Some(channel)), (named("topic"), named("channel")));
+                    prop_assert_eq!(Some(to), named("to"));
+                }
+                Need::Everything => prop_assert!(!trimmed.starts_with("/topic/") && !trimmed.starts_with("/channel/")),
+            }
+        }
+    }
 
     #[test]
     fn an_endpoint_needs_the_right_to_what_it_does() {
@@ -154,7 +182,7 @@ mod tests {
             (Need::Publish("t".to_owned()), Need::Subscribe("t".to_owned(), "c".to_owned()));
         let redirect =
             Need::Redirect { topic: "t".to_owned(), channel: "c".to_owned(), to: "dead".to_owned() };
-        let look = Need::Subscribe("t".to_owned(), ANY_NAME.to_owned());
+        let look = Need::SubscribeToAny("t".to_owned());
         for (method, path, query, expected) in [
             (Method::GET, "/ping", "", &Need::Nothing),
             (Method::GET, "/stats", "topic=t", &Need::AnySecret),

@@ -5,13 +5,17 @@
 mod admission;
 mod attempts;
 mod backlog;
+mod calendars;
 mod changes;
 mod concurrency_keys;
+mod delays;
 mod deletes;
 mod doorbells;
 mod locks;
+mod misfires;
 mod overlap;
 mod owners;
+mod pauses;
 mod planning;
 mod priorities;
 mod races;

@@ -1,8 +1,9 @@
 use std::time::Duration;
 
 use super::*;
-use crate::job::{Misfire, Overlap};
+use crate::job::{CatchUp, Misfire, Overlap};
 use crate::name::{Kind, TaskQueue};
+use crate::retention::Retention;
 use crate::retry::RetryPolicy;
 use crate::schedule::ScheduleSpec;
 use crate::timeouts::Timeouts;
@@ -22,8 +23,10 @@ fn a_job() -> JobSpec {
         concurrency: None,
         priority: Default::default(),
         misfire: Misfire::default(),
+        catchup: CatchUp::default(),
         retry: RetryPolicy::default(),
         timeouts: Timeouts::default(),
+        retention: Retention::default(),
         description: String::new(),
     }
 }
@@ -72,6 +75,14 @@ fn a_definition_of_an_earlier_release_has_one_run_at_a_time_and_no_key() {
         kept.as_object_mut().unwrap().remove(newer).expect("it is kept");
     }
     assert_eq!(serde_json::from_value::<JobSpec>(kept).unwrap(), a_job());
+}
+
+#[test]
+fn a_fixed_delay_stands_alone_and_catching_up_has_bounds() {
+    let delay = ScheduleSpec::delay(Duration::from_secs(300));
+    check(|job| job.schedule = vec![delay.clone()], &[]);
+    check(|job| job.schedule.push(delay.clone()), &["schedule[1].delay"]);
+    check(|job| job.catchup.limit = 0, &["catchup_limit"]);
 }
 
 #[test]

@@ -1,14 +1,13 @@
 //! Jobs and their changes.
 
 use punctual_scheduler_domain::id::JobId;
-use punctual_scheduler_domain::job::{Job, JobState};
+use punctual_scheduler_domain::job::{Job, JobState, Pause};
 use punctual_scheduler_domain::name::{JobName, Namespace};
-use punctual_scheduler_domain::plan;
+use punctual_scheduler_domain::plan::{Since, begin};
 use punctual_scheduler_domain::run::{RunOrigin, RunState};
-use punctual_scheduler_domain::schedule::ScheduleSet;
 
 use super::state::{Lane, State};
-use super::{cancel, plan as planning};
+use super::{calendars, cancel, delays, plan as planning};
 use crate::store::{JobChange, NewJob, RequestId, Revision, StoreError};
 
 pub(super) fn list(state: &State, namespace: &Namespace, after: Option<&JobName>, limit: u32) -> Vec<Job> {
@@ -36,6 +35,7 @@ pub(super) fn create(
     if state.job_named(&new.namespace, &new.name).is_some() {
         return Err(StoreError::JobExists { namespace: new.namespace, name: new.name });
     }
+    calendars::require(state, &new.namespace, &new.spec)?;
     state.lane(Lane::of_job(&new.namespace, &new.spec));
     let now = state.now;
     let mut job = Job {
@@ -47,13 +47,14 @@ pub(super) fn create(
         spec: new.spec.clone(),
         state: JobState::Active,
         state_reason: String::new(),
+        pause: None,
         created_at: now,
         updated_at: now,
         next_due_at: None,
     };
-    plan_anew(&mut job, state);
+    state.define(job.id, 1, new.spec, now);
+    plan_anew(&mut job, state, Since::After(now));
     job.state_reason = String::new();
-    state.define(job.id, 1, new.spec);
     claim(state, request, "create", new.id);
     state.jobs.insert(new.id, job);
     Ok(new.id)
@@ -82,8 +83,12 @@ pub(super) fn change(
     {
         return Err(StoreError::StaleRevision { name: name.clone(), expected, found: job.revision });
     }
+    let nothing = is_no_change(&job, &change);
+    if let (JobChange::Update { spec, .. }, false) = (&change, nothing) {
+        calendars::require(state, namespace, spec)?;
+    }
     claim(state, request, method, job.id);
-    if is_no_change(&job, &change) {
+    if nothing {
         return Ok(job);
     }
     // What is due by now is due under the old version.
@@ -127,52 +132,71 @@ fn apply(state: &mut State, id: JobId, change: JobChange) -> Job {
         JobChange::Update { spec, author: _ } => {
             job.version += 1;
             job.spec = *spec;
-            state.define(id, job.version, job.spec.clone());
-            if job.state != JobState::Paused {
-                plan_anew(&mut job, state);
+            state.define(id, job.version, job.spec.clone(), job.created_at);
+            if job.state == JobState::Paused {
+                state.delayed.remove(&id);
+            } else {
+                let since = Since::After(state.now);
+                plan_anew(&mut job, state, since);
             }
         }
-        JobChange::Pause { reason } => {
+        JobChange::Pause { reason, by, until } => {
+            let at = job.pause.map_or(state.now, |pause| pause.at);
             job.state = JobState::Paused;
             job.state_reason = reason;
+            job.pause = Some(Pause { at, by, until });
             job.next_due_at = None;
+            state.delayed.remove(&id);
         }
-        JobChange::Resume => plan_anew(&mut job, state),
+        JobChange::Resume { catch_up } => {
+            let since = job.pause.as_ref().filter(|_| catch_up).map_or(state.now, |pause| pause.at);
+            return resume(state, id, Since::After(since));
+        }
         JobChange::Delete => {
             job.state = JobState::Deleted;
             job.state_reason = String::new();
+            job.pause = None;
             job.next_due_at = None;
+            state.delayed.remove(&id);
             cancel::cancel_unstarted(state, id, "job deleted");
         }
     }
+    write(state, job)
+}
+
+/// Goes on planning a job from `since` on.
+pub(super) fn resume(state: &mut State, id: JobId, since: Since) -> Job {
+    let mut job = state.jobs[&id].clone();
+    job.pause = None;
+    plan_anew(&mut job, state, since);
+    write(state, job)
+}
+
+fn write(state: &mut State, mut job: Job) -> Job {
     job.revision += 1;
     job.updated_at = state.now;
-    state.jobs.insert(id, job.clone());
+    state.jobs.insert(job.id, job.clone());
     job
 }
 
-/// Sets the cursor to the first instant from now on of the definition in force.
-fn plan_anew(job: &mut Job, state: &State) {
-    match ScheduleSet::compile(&job.spec.schedule).and_then(|set| plan::first_after(&set, state.now)) {
-        Ok(next) => {
-            let is_over = next.is_none() && !job.spec.schedule.is_empty();
-            job.next_due_at = next;
-            job.state = if is_over { JobState::Exhausted } else { JobState::Active };
-            job.state_reason = String::new();
-        }
-        Err(error) => {
-            job.next_due_at = None;
-            job.state = JobState::Errored;
-            job.state_reason = error.to_string();
-        }
-    }
+/// Sets the cursor to where the definition in force begins.
+fn plan_anew(job: &mut Job, state: &mut State, since: Since) {
+    let definition = &state.definitions[&(job.id, job.version)];
+    let has_unfinished = delays::has_unfinished(state, job.id);
+    let begun = begin(&definition.schedule, since, state.now, has_unfinished);
+    (job.next_due_at, job.state, job.state_reason) = (begun.next, begun.state, begun.reason);
+    state.delayed.remove(&job.id);
+    state.delayed.extend(begun.delayed.map(|delayed| (job.id, delayed)));
 }
 
 fn is_no_change(job: &Job, change: &JobChange) -> bool {
     match change {
         JobChange::Update { spec, .. } => **spec == job.spec,
-        JobChange::Pause { .. } => job.state == JobState::Paused,
-        JobChange::Resume => job.state != JobState::Paused && job.state != JobState::Errored,
+        JobChange::Pause { reason, until, .. } => {
+            let is_the_same = |pause: &Pause| pause.until == *until && job.state_reason == *reason;
+            job.state == JobState::Paused && job.pause.as_ref().is_some_and(is_the_same)
+        }
+        JobChange::Resume { .. } => job.state != JobState::Paused && job.state != JobState::Errored,
         JobChange::Delete => job.state == JobState::Deleted,
     }
 }
@@ -181,7 +205,7 @@ fn method(change: &JobChange) -> &'static str {
     match change {
         JobChange::Update { .. } => "update",
         JobChange::Pause { .. } => "pause",
-        JobChange::Resume => "resume",
+        JobChange::Resume { .. } => "resume",
         JobChange::Delete => "delete",
     }
 }

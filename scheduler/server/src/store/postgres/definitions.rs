@@ -114,7 +114,7 @@ impl Definitions {
                 key_path: spec.key_claim(&payload).map(key_path),
                 namespace,
                 payload,
-                schedule: ScheduleSet::compile(&spec.schedule),
+                schedule: ScheduleSet::compile_for(&spec.schedule, row.created_at),
                 spec,
             });
             known.insert((JobId(row.job_id), row.version), Arc::clone(&definition));

@@ -10,7 +10,7 @@ use punctual_scheduler::store::{
 use punctual_scheduler_domain::attempt::{AttemptOutcome, AttemptReport};
 use punctual_scheduler_domain::concurrency::{Concurrency, KeyTemplate};
 use punctual_scheduler_domain::id::{AttemptNumber, ReplicaId, RunId, SessionId, Shard};
-use punctual_scheduler_domain::job::{JobSpec, Overlap};
+use punctual_scheduler_domain::job::{CatchUp, JobSpec, Misfire, Overlap};
 use punctual_scheduler_domain::name::{Kind, Namespace, TaskQueue, TaskQueuePath};
 use punctual_scheduler_domain::priority::Priority;
 use punctual_scheduler_domain::retry::RetryPolicy;
@@ -71,7 +71,13 @@ fn some_retry(pair: &mut Pair) -> RetryPolicy {
 
 fn some_spec(pair: &mut Pair) -> JobSpec {
     let schedules = pair.random.random_range(0..3);
-    let schedule = (0..schedules).map(|_| some_schedule(pair)).collect();
+    let schedule = if pair.random.random_bool(0.15) {
+        vec![ScheduleSpec::delay(seconds(pair.random.random_range(1..20)))]
+    } else {
+        (0..schedules).map(|_| some_schedule(pair)).collect()
+    };
+    let window = pair.random.random_range(60..600);
+    let (window, limit) = (seconds(window), pair.random.random_range(1..20));
     JobSpec {
         schedule,
         task: a_task(KINDS.choose(&mut pair.random).unwrap()),
@@ -81,6 +87,8 @@ fn some_spec(pair: &mut Pair) -> JobSpec {
         concurrency: some_concurrency(&mut pair.random),
         priority: some_priority(&mut pair.random),
         labels: [("team".to_owned(), pair.random.random_range(0..2).to_string())].into(),
+        misfire: *Misfire::ALL.choose(&mut pair.random).unwrap(),
+        catchup: CatchUp { window, limit, ..CatchUp::default() },
         retry: some_retry(pair),
         timeouts: some_timeouts(pair),
         ..a_job()
@@ -117,6 +125,10 @@ fn some_schedule(pair: &mut Pair) -> ScheduleSpec {
     }
     let mut schedule = ScheduleSpec::every(seconds(1));
     schedule.when = When::Every { every: seconds(pair.random.random_range(2..20)), phase };
+    if pair.random.random_bool(0.2) {
+        schedule.jitter = seconds(pair.random.random_range(1..30));
+    }
+    schedule.max_count = pair.random.random_bool(0.2).then(|| pair.random.random_range(1..20));
     schedule.end = (end < 10).then(|| pair.now() + TimeDelta::seconds(end + 1));
     schedule
 }
@@ -135,8 +147,12 @@ async fn change_job(pair: &mut Pair) {
     let name = job_name(JOBS.choose(&mut pair.random).unwrap());
     let change = match pair.random.random_range(0..10) {
         0..4 => JobChange::Update { spec: Box::new(some_spec(pair)), author: "me".to_owned() },
-        4..6 => JobChange::Pause { reason: "why not".to_owned() },
-        6..9 => JobChange::Resume,
+        4..6 => {
+            let seconds = pair.random.random_range(1..60);
+            let until = pair.random.random_bool(0.5).then(|| pair.now() + TimeDelta::seconds(seconds));
+            JobChange::Pause { reason: "why not".to_owned(), by: "me".to_owned(), until }
+        }
+        6..9 => JobChange::Resume { catch_up: pair.random.random_bool(0.4) },
         _ => JobChange::Delete,
     };
     let request = request_id(pair);
