@@ -25,7 +25,7 @@ alter table punctual.run_live
 
 -- What an end may let go: the blocked runs of a job, of a key, of a task queue, each in the order in which they go on.
 create index run_live_blocked_job on punctual.run_live (job_id, due_at, run_at, id)
-    where state = 'blocked' and job_id is not null and overlap <> 'allow';
+    where state = 'blocked' and dispatch_seq = 0 and job_id is not null and overlap <> 'allow';
 create index run_live_blocked_key on punctual.run_live (key_path, due_at, run_at, id)
     where state = 'blocked' and block_reason = 'concurrency_key';
 create index run_live_paused on punctual.run_live (lane, due_at, id)

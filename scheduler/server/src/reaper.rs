@@ -17,7 +17,8 @@ const EVERY: Duration = Duration::from_millis(250);
 const SWEEP_EVERY: Duration = Duration::from_millis(100);
 /// Jobs, and keys, of one sweep.
 const SWEEP: u32 = 200;
-/// Rows of one transaction.: u32 = 500;
+/// Rows of one transaction.
+const BATCH: u32 = 500;
 /// Runs taken back from lost nodes in one transaction.
 const LOST_BATCH: u32 = 1000;
 

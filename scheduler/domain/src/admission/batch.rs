@@ -52,6 +52,8 @@ impl<'a> Batch<'a> {
         }
         if !ends.is_empty() {
             self.keys.values_mut().for_each(|key| key.note_ended(ended(&ends)));
+            // Killed after it was asked to end, a run is killed.
+            self.ends.retain(|before| ends.iter().all(|end| end.run != before.run));
             self.ends.extend(ends);
         }
         verdict

@@ -94,7 +94,7 @@ impl LiveRun {
 
     /// Waits among the runs of its job.
     pub(super) fn is_blocked_in_job(&self) -> bool {
-        self.state == RunState::Blocked && self.overlap != Overlap::Allow
+        self.state == RunState::Blocked && self.dispatch_seq == 0 && self.overlap != Overlap::Allow
     }
 
     /// What the state machine decides by.

@@ -25,32 +25,34 @@ pub(super) fn after_end(state: &mut State, job: Option<JobId>, key: Option<&KeyP
     of_job + of_key
 }
 
-/// As many of the oldest as the oldest one's limit has room for, up to the first that waits for something else.
+/// In the order of the line, each that with the unfinished ones and those before it is within its limit, up to the first
+/// that is not or waits for something else. In line are also those that are due and not judged yet.
 fn next_of_job(state: &State, job: JobId) -> Vec<RunId> {
-    let mut line: Vec<&LiveRun> = state.live.of_job(job).filter(|run| run.is_blocked_in_job()).collect();
-    line.sort_by_key(|run| run.age());
-    let Some(oldest) = line.first() else { return Vec::new() };
-    let goes_before = |run: &&LiveRun| {
-        run.is_unfinished()
-            || (run.is_undecided(state.now) && run.overlap != Overlap::Allow && run.age() < oldest.age())
+    let waits = |run: &&LiveRun| {
+        run.is_blocked_in_job() || (run.is_undecided(state.now) && run.overlap != Overlap::Allow)
     };
-    let most = usize::try_from(oldest.max_running).unwrap_or(usize::MAX);
-    let room = most.saturating_sub(state.live.of_job(job).filter(goes_before).count());
-    let in_turn = line.iter().take(room).take_while(|run| run.block == Some(BlockReason::Overlap));
-    in_turn.map(|run| run.id).collect()
+    let mut line: Vec<&LiveRun> = state.live.of_job(job).filter(waits).collect();
+    line.sort_by_key(|run| run.age());
+    let unfinished = state.live.of_job(job).filter(|run| run.is_unfinished()).count();
+    let goes = |(before, run): &(usize, &&LiveRun)| {
+        let most = usize::try_from(run.max_running).unwrap_or(usize::MAX);
+        run.block.is_none() || (run.block == Some(BlockReason::Overlap) && unfinished + before < most)
+    };
+    let in_turn = line.iter().enumerate().take_while(goes).map(|(_, run)| run);
+    in_turn.filter(|run| run.block.is_some()).map(|run| run.id).collect()
 }
 
+/// The same for the line of a key, in which those that wait for their jobs stand too.
 fn next_of_key(state: &State, path: &KeyPath) -> Vec<RunId> {
-    let waits = |run: &&LiveRun| run.block == Some(BlockReason::ConcurrencyKey);
-    let Some(oldest) = state.live.of_key(path).find(waits) else { return Vec::new() };
-    let goes_before = |run: &&LiveRun| {
-        let key = run.key.as_ref();
-        key.is_some_and(|key| key.place.is_some())
-            || (run.is_in_line(state.now) && !waits(run) && run.age() < oldest.age())
+    let has_place = |run: &&LiveRun| run.key.as_ref().is_some_and(|key| key.place.is_some());
+    let taken = state.live.of_key(path).filter(has_place).count();
+    let waits = |run: &LiveRun| run.block == Some(BlockReason::ConcurrencyKey);
+    let line = state.live.of_key(path).filter(|run| run.is_in_line(state.now)).enumerate();
+    let goes = |(before, run): &(usize, &LiveRun)| {
+        let limit = run.key.as_ref().map_or(1, |key| key.limit);
+        !waits(run) || taken + before < usize::try_from(limit).unwrap_or(usize::MAX)
     };
-    let most = usize::try_from(oldest.key.as_ref().map_or(1, |key| key.limit)).unwrap_or(usize::MAX);
-    let room = most.saturating_sub(state.live.of_key(path).filter(goes_before).count());
-    state.live.of_key(path).filter(waits).take(room).map(|run| run.id).collect()
+    line.take_while(goes).filter(|(_, run)| waits(run)).map(|(_, run)| run.id).collect()
 }
 
 /// Those of task queues that are not paused any more.

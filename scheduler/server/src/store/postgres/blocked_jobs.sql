@@ -3,7 +3,7 @@ with recursive found as (
     (
         select b.job_id
         from punctual.run_live b
-        where b.state = 'blocked' and b.job_id is not null and b.overlap <> 'allow' and b.job_id > $1
+        where b.state = 'blocked' and b.job_id is not null and b.dispatch_seq = 0 and b.overlap <> 'allow' and b.job_id > $1
         order by b.job_id
         limit 1
     )
@@ -12,7 +12,7 @@ with recursive found as (
         select (
             select b.job_id
             from punctual.run_live b
-            where b.state = 'blocked' and b.job_id is not null and b.overlap <> 'allow' and b.job_id > f.job_id
+            where b.state = 'blocked' and b.job_id is not null and b.dispatch_seq = 0 and b.overlap <> 'allow' and b.job_id > f.job_id
             order by b.job_id
             limit 1
         )

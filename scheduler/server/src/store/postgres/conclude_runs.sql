@@ -48,6 +48,6 @@ with ending as (
 -- What their ends may let go.
 select g.key_path,
        case when g.job_id is not null and exists (
-           select from punctual.run_live b where b.job_id = g.job_id and b.state = 'blocked' and b.overlap <> 'allow'
+           select from punctual.run_live b where b.job_id = g.job_id and b.state = 'blocked' and b.dispatch_seq = 0 and b.overlap <> 'allow'
        ) then g.job_id end as waited_for
 from gone g

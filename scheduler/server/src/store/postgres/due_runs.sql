@@ -80,11 +80,11 @@ select r.id,
        ) end as "unfinished!",
        (r.overlap <> 'allow' and exists (
            select from punctual.run_live other
-           where other.job_id = r.job_id and other.state = 'blocked' and other.overlap <> 'allow'
+           where other.job_id = r.job_id and other.state = 'blocked' and other.dispatch_seq = 0 and other.overlap <> 'allow'
        )) as "job_blocked!",
        (r.overlap <> 'allow' and exists (
            select from punctual.run_live other
-           where other.job_id = r.job_id and other.state = 'blocked' and other.overlap <> 'allow'
+           where other.job_id = r.job_id and other.state = 'blocked' and other.dispatch_seq = 0 and other.overlap <> 'allow'
              and (other.due_at, other.run_at, other.id) < (r.due_at, r.run_at, r.id)
        )) as "older_blocked!"
 from punctual.run_live r

@@ -6,6 +6,7 @@ cross join lateral (
     select r.due_at, r.run_at, r.id
     from punctual.run_live r
     where r.key_path = k.key_path and r.dispatch_seq = 0 and r.id <> all($3::uuid[])
+      and r.due_at <= coalesce($4::timestamptz, statement_timestamp())
       and ((r.state = 'scheduled' and r.run_at <= coalesce($4::timestamptz, statement_timestamp()))
            or (r.state = 'blocked' and r.block_reason <> 'task_queue_paused'))
     order by r.due_at, r.run_at, r.id

@@ -1,44 +1,34 @@
--- Lets as many of the oldest blocked runs of each job go as the oldest one's limit has room for, beside those that are
--- unfinished and those, older than it, that are due and not judged yet. They are judged again; one that is not free to go
--- keeps its place in the line. A row in other hands is left to the sweeper: whoever ends a run waits for nobody.
-with standing as materialized (
-    select j.job_id,
-           oldest.max_running
-           - (select count(*) from punctual.run_live u where u.job_id = j.job_id and u.dispatch_seq > 0)
-           - (
-               select count(*)
-               from punctual.run_live s
-               where s.job_id = j.job_id and s.state = 'scheduled' and s.dispatch_seq = 0 and s.overlap <> 'allow'
-                 and s.run_at <= coalesce($2::timestamptz, statement_timestamp())
-                 and (s.due_at, s.run_at, s.id) < (oldest.due_at, oldest.run_at, oldest.id)
-           ) as room
+-- Who of a job's blocked runs can go: in the order of its line, each that with the unfinished ones and those before it is
+-- within its limit, up to the first that is not or waits for something else. In line with them are those that are due
+-- and not judged yet. They are judged again; one that is not free to go keeps its place. A row in other hands is left to
+-- the sweep: whoever ends a run waits for nobody.
+with line as (
+    select j.job_id, l.id, l.state, l.block_reason, l.max_running, u.unfinished,
+           row_number() over (partition by j.job_id order by l.due_at, l.run_at, l.id) as position
     from (select distinct job_id from unnest($1::uuid[]) as a (job_id)) j
     cross join lateral (
-        select b.max_running, b.due_at, b.run_at, b.id
-        from punctual.run_live b
-        where b.job_id = j.job_id and b.state = 'blocked' and b.overlap <> 'allow'
-        order by b.due_at, b.run_at, b.id
-        limit 1
-    ) oldest
-), found as (
-    select line.id
-    from standing s
+        select count(*) as unfinished from punctual.run_live u where u.job_id = j.job_id and u.dispatch_seq > 0
+    ) u
     cross join lateral (
-        -- Behind one that waits for something else, the others wait for it.
-        select b.id, bool_and(b.block_reason = 'overlap') over (order by b.due_at, b.run_at, b.id) as in_turn
-        from (
-            select b.id, b.block_reason, b.due_at, b.run_at
-            from punctual.run_live b
-            where b.job_id = s.job_id and b.state = 'blocked' and b.overlap <> 'allow'
-            order by b.due_at, b.run_at, b.id
-            limit greatest(s.room, 0)
-        ) b
-    ) line
-    where line.in_turn
+        select r.id, r.state, r.block_reason, r.max_running, r.due_at, r.run_at
+        from punctual.run_live r
+        where r.job_id = j.job_id and r.dispatch_seq = 0 and r.overlap <> 'allow'
+          -- Nobody is to be queued before he is due; it bounds what is read.
+          and r.due_at <= coalesce($2::timestamptz, statement_timestamp())
+          and (r.state = 'blocked' or (r.state = 'scheduled' and r.run_at <= coalesce($2::timestamptz, statement_timestamp())))
+        order by r.due_at, r.run_at, r.id
+        -- No limit is higher.
+        limit 1000
+    ) l
+), judged as (
+    select id, state,
+           bool_and(state <> 'blocked' or (block_reason = 'overlap' and unfinished + position <= max_running))
+               over (partition by job_id order by position) as in_turn
+    from line
 ), free as (
     select r.id
     from punctual.run_live r
-    where r.id in (select id from found) and r.state = 'blocked'
+    where r.id in (select id from judged where state = 'blocked' and in_turn) and r.state = 'blocked'
     order by r.id
     for no key update skip locked
 )

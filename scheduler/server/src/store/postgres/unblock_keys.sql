@@ -1,38 +1,32 @@
--- The same for the runs that wait for a place of a key.
-with standing as materialized (
-    select k.key_path,
-           oldest.key_limit
-           - (select count(*) from punctual.concurrency_place p where p.key_path = k.key_path)
-           - (
-               select count(*)
-               from punctual.run_live s
-               where s.key_path = k.key_path and s.dispatch_seq = 0
-                 and ((s.state = 'scheduled' and s.run_at <= coalesce($2::timestamptz, statement_timestamp()))
-                      or (s.state = 'blocked' and s.block_reason = 'overlap'))
-                 and (s.due_at, s.run_at, s.id) < (oldest.due_at, oldest.run_at, oldest.id)
-           ) as room
+-- The same for the runs that wait for a place of a key. In line with them are those of its runs that are due and not judged
+-- yet, and those that wait for their jobs.
+with line as (
+    select k.key_path, l.id, l.block_reason, l.key_limit, p.taken,
+           row_number() over (partition by k.key_path order by l.due_at, l.run_at, l.id) as position
     from (select distinct key_path from unnest($1::text[]) as a (key_path)) k
     cross join lateral (
-        select b.key_limit, b.due_at, b.run_at, b.id
-        from punctual.run_live b
-        where b.key_path = k.key_path and b.state = 'blocked' and b.block_reason = 'concurrency_key'
-        order by b.due_at, b.run_at, b.id
-        limit 1
-    ) oldest
-), found as (
-    select line.id
-    from standing s
+        select count(*) as taken from punctual.concurrency_place p where p.key_path = k.key_path
+    ) p
     cross join lateral (
-        select b.id
-        from punctual.run_live b
-        where b.key_path = s.key_path and b.state = 'blocked' and b.block_reason = 'concurrency_key'
-        order by b.due_at, b.run_at, b.id
-        limit greatest(s.room, 0)
-    ) line
+        select r.id, r.block_reason, r.key_limit, r.due_at, r.run_at
+        from punctual.run_live r
+        where r.key_path = k.key_path and r.dispatch_seq = 0
+          and r.due_at <= coalesce($2::timestamptz, statement_timestamp())
+          and ((r.state = 'scheduled' and r.run_at <= coalesce($2::timestamptz, statement_timestamp()))
+               or (r.state = 'blocked' and r.block_reason <> 'task_queue_paused'))
+        order by r.due_at, r.run_at, r.id
+        -- No key has more places.
+        limit 1000
+    ) l
+), judged as (
+    select id, block_reason,
+           bool_and(block_reason <> 'concurrency_key' or taken + position <= key_limit)
+               over (partition by key_path order by position) as in_turn
+    from line
 ), free as (
     select r.id
     from punctual.run_live r
-    where r.id in (select id from found) and r.state = 'blocked'
+    where r.id in (select id from judged where block_reason = 'concurrency_key' and in_turn) and r.state = 'blocked'
     order by r.id
     for no key update skip locked
 )
