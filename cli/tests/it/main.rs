@@ -6,6 +6,7 @@ mod command;
 mod fake;
 mod nsq;
 
+mod audit;
 mod dev;
 mod failover;
 mod files;

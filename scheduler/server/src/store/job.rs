@@ -1,5 +1,6 @@
 //! What the store takes and gives about jobs.
 
+use punctual_scheduler_domain::audit::JobEventKind;
 use punctual_scheduler_domain::id::JobId;
 use punctual_scheduler_domain::job::JobSpec;
 use punctual_scheduler_domain::name::{JobName, Namespace};
@@ -29,8 +30,8 @@ pub enum JobChange {
     Update {
         /// The new one.
         spec: Box<JobSpec>,
-        /// Who changed it.
-        author: String,
+        /// The version whose definition this is, where that is gone back to.
+        back_to: Option<u32>,
     },
     /// Stops planning.
     Pause {
@@ -41,6 +42,21 @@ pub enum JobChange {
     Resume,
     /// Ends the job; also cancels its runs that have not started.
     Delete,
+}
+
+impl JobChange {
+    /// The event that it is recorded as, with its note.
+    pub(super) fn event(&self) -> (JobEventKind, String) {
+        match self {
+            Self::Update { back_to: None, .. } => (JobEventKind::Updated, String::new()),
+            Self::Update { back_to: Some(version), .. } => {
+                (JobEventKind::RolledBack, format!("to version {version}"))
+            }
+            Self::Pause { reason } => (JobEventKind::Paused, reason.clone()),
+            Self::Resume => (JobEventKind::Resumed, String::new()),
+            Self::Delete => (JobEventKind::Deleted, String::new()),
+        }
+    }
 }
 
 /// What one call of the planner did.

@@ -7,6 +7,7 @@
 //! is decided by `statement_timestamp()`, which tests may pin.
 
 mod admit;
+mod audit;
 mod backlog;
 mod cancel;
 mod conclude;
@@ -38,16 +39,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use punctual_scheduler_domain::id::{JobId, ReplicaId, RunId, SessionId, Shard};
-use punctual_scheduler_domain::job::Job;
+use punctual_scheduler_domain::job::{Job, JobSpec};
 use punctual_scheduler_domain::name::{JobName, Namespace, TaskQueuePath};
 use sqlx::PgExecutor;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 use super::{
     AdmitRequest, Admitted, Attempt, Backlog, Beat, BeatAnswer, CreatedRun, Dispatch, DueLane, EndedReplica,
-    FinishAnswer, Fleet, JobChange, NewJob, NewRun, NewSession, NodeId, NodeIdentity, Ownership, PlanOutcome,
-    Reaped, Redispatch, Registered, Release, Replica, Report, RequestId, Revision, Run, RunChanges,
-    RunFilter, RunSelection, Start, StartAnswer, Store, StoreError,
+    FinishAnswer, Fleet, JobChange, JobRecord, JobVersion, NewJob, NewRun, NewSession, NodeId, NodeIdentity,
+    Ownership, PlanOutcome, Reaped, RecordSelection, RecordedEvent, Redispatch, Registered, Release, Replica,
+    Report, RequestId, Revision, Run, RunChanges, RunFilter, RunSelection, Start, StartAnswer, Store,
+    StoreError,
 };
 use definitions::Definitions;
 use lanes::Lanes;
@@ -161,8 +163,9 @@ impl Store for PostgresStore {
         change: JobChange,
         revision: Option<Revision>,
         request: Option<RequestId>,
+        by: &str,
     ) -> Result<Job, StoreError> {
-        jobs::change(self, namespace, name, change, revision, request).await
+        jobs::change(self, namespace, name, change, revision, request, by).await
     }
 
     async fn get_job(&self, namespace: &Namespace, name: &JobName) -> Result<Option<Job>, StoreError> {
@@ -176,6 +179,41 @@ impl Store for PostgresStore {
         limit: u32,
     ) -> Result<Vec<Job>, StoreError> {
         jobs::list(self, namespace, after, limit).await
+    }
+
+    async fn job_versions(
+        &self,
+        namespace: &Namespace,
+        name: &JobName,
+        before: Option<u32>,
+        limit: u32,
+    ) -> Result<Vec<JobVersion>, StoreError> {
+        audit::versions(self, namespace, name, before, limit).await
+    }
+
+    async fn job_events(
+        &self,
+        namespace: &Namespace,
+        name: &JobName,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<RecordedEvent>, StoreError> {
+        audit::events(self, namespace, name, before, limit).await
+    }
+
+    async fn job_records(&self, selection: &RecordSelection) -> Result<Vec<JobRecord>, StoreError> {
+        audit::records(self, selection).await
+    }
+
+    async fn job_specs(
+        &self,
+        versions: &[(JobId, u32)],
+    ) -> Result<HashMap<(JobId, u32), JobSpec>, StoreError> {
+        audit::specs(self, versions).await
+    }
+
+    async fn runs_of_instant(&self, job: JobId, due_at: DateTime<Utc>) -> Result<Vec<RunId>, StoreError> {
+        audit::runs_of_instant(self, job, due_at).await
     }
 
     async fn create_runs(

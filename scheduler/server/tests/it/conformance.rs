@@ -4,6 +4,7 @@
 
 mod admission;
 mod attempts;
+mod audit;
 mod backlog;
 mod changes;
 mod deletes;

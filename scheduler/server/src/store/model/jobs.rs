@@ -1,5 +1,6 @@
 //! Jobs and their changes.
 
+use punctual_scheduler_domain::audit::JobEventKind;
 use punctual_scheduler_domain::id::JobId;
 use punctual_scheduler_domain::job::{Job, JobState};
 use punctual_scheduler_domain::name::{JobName, Namespace};
@@ -8,7 +9,7 @@ use punctual_scheduler_domain::run::{RunOrigin, RunState};
 use punctual_scheduler_domain::schedule::ScheduleSet;
 
 use super::state::{Lane, State};
-use super::{cancel, plan as planning};
+use super::{audit, cancel, plan as planning};
 use crate::store::{JobChange, NewJob, RequestId, Revision, StoreError};
 
 pub(super) fn list(state: &State, namespace: &Namespace, after: Option<&JobName>, limit: u32) -> Vec<Job> {
@@ -57,8 +58,9 @@ pub(super) fn create(
     };
     plan_anew(&mut job, state);
     job.state_reason = String::new();
-    state.define(job.id, 1, new.spec);
+    state.define(job.id, 1, new.spec, &new.author);
     claim(state, request, "create", new.id);
+    audit::record(state, &job, JobEventKind::Created, &new.author, String::new());
     state.jobs.insert(new.id, job);
     Ok(new.id)
 }
@@ -70,6 +72,7 @@ pub(super) fn change(
     change: JobChange,
     revision: Option<Revision>,
     request: Option<&RequestId>,
+    by: &str,
 ) -> Result<Job, StoreError> {
     if let JobChange::Update { spec, .. } = &change {
         state.require(namespace)?;
@@ -91,6 +94,7 @@ pub(super) fn change(
     {
         return Err(StoreError::StaleRevision { name: name.clone(), expected, found: job.revision });
     }
+    let (kind, note) = change.event();
     claim(state, request, method, job.id);
     if is_no_change(&job, &change) {
         return Ok(job);
@@ -100,7 +104,8 @@ pub(super) fn change(
         planning::plan_job_until_now(state, &job);
     }
     unplan(state, job.id);
-    let changed = apply(state, job.id, change);
+    let changed = apply(state, job.id, change, by);
+    audit::record(state, &changed, kind, by, note);
     Ok(changed)
 }
 
@@ -130,13 +135,13 @@ fn unplan(state: &mut State, job: JobId) {
     }
 }
 
-fn apply(state: &mut State, id: JobId, change: JobChange) -> Job {
+fn apply(state: &mut State, id: JobId, change: JobChange, by: &str) -> Job {
     let mut job = state.jobs[&id].clone();
     match change {
-        JobChange::Update { spec, author: _ } => {
+        JobChange::Update { spec, back_to: _ } => {
             job.version += 1;
             job.spec = *spec;
-            state.define(id, job.version, job.spec.clone());
+            state.define(id, job.version, job.spec.clone(), by);
             if job.state != JobState::Paused {
                 plan_anew(&mut job, state);
             }

@@ -10,6 +10,7 @@ use punctual_scheduler_domain::plan::{Plan, PlanInput, plan};
 use punctual_scheduler_domain::run::{RunOrigin, RunState};
 use uuid::Uuid;
 
+use super::audit;
 use super::live::{LiveRun, first, span};
 use super::state::{Definition, Lane, State};
 use crate::store::PlanOutcome;
@@ -72,29 +73,34 @@ fn plan_job(state: &mut State, id: JobId, cursor: DateTime<Utc>, horizon: DateTi
             let runs = u32::try_from(runs.filter(|new| *new).count()).unwrap_or(u32::MAX);
             if let Some(job) = state.jobs.get_mut(&id) {
                 job.next_due_at = next;
-                if next.is_none() {
-                    stop(job, JobState::Exhausted, String::new(), now);
-                }
+            }
+            if next.is_none() {
+                stop(state, id, JobState::Exhausted, String::new());
+            }
+            if let Some(range) = missed {
+                state.missed.push((id, range, "misfire".to_owned()));
             }
             PlanOutcome { jobs: 1, runs, missed: missed.map_or(0, |range| range.count) }
         }
         Err(reason) => {
             if let Some(job) = state.jobs.get_mut(&id) {
                 job.next_due_at = None;
-                stop(job, JobState::Errored, reason, now);
             }
+            stop(state, id, JobState::Errored, reason);
             PlanOutcome { jobs: 1, ..PlanOutcome::default() }
         }
     }
 }
 
-fn stop(job: &mut Job, state: JobState, reason: String, now: DateTime<Utc>) {
-    if job.state == JobState::Active {
-        job.state = state;
-        job.state_reason = reason;
-        job.revision += 1;
-        job.updated_at = now;
-    }
+fn stop(state: &mut State, id: JobId, to: JobState, reason: String) {
+    let now = state.now;
+    let Some(job) = state.jobs.get_mut(&id).filter(|job| job.state == JobState::Active) else { return };
+    job.state = to;
+    job.state_reason = reason;
+    job.revision += 1;
+    job.updated_at = now;
+    let job = job.clone();
+    audit::record_stop(state, &job);
 }
 
 /// Writes the run of one instant down, unless it has been before.

@@ -7,12 +7,13 @@ use chrono::{DateTime, Utc};
 use punctual_scheduler_domain::id::{JobId, ReplicaId, RunId, SessionId, Shard};
 use punctual_scheduler_domain::job::{Job, JobSpec, JobState};
 use punctual_scheduler_domain::name::{JobName, Kind, Namespace, TaskQueue};
+use punctual_scheduler_domain::plan::MissedRange;
 use punctual_scheduler_domain::schedule::{ScheduleError, ScheduleSet};
 
 use super::live::LiveRuns;
 use super::nodes::Node;
 use super::workers::Session;
-use crate::store::{Attempt, LaneId, Run, StoreError};
+use crate::store::{Attempt, LaneId, RecordedEvent, Run, StoreError};
 
 /// One kind of work in one task queue.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,6 +27,8 @@ pub(super) struct Lane {
 #[derive(Debug)]
 pub(super) struct Definition {
     pub(super) spec: JobSpec,
+    pub(super) author: String,
+    pub(super) created_at: DateTime<Utc>,
     pub(super) schedule: Result<ScheduleSet, ScheduleError>,
 }
 
@@ -43,6 +46,10 @@ pub(super) struct State {
 
     pub(super) jobs: BTreeMap<JobId, Job>,
     pub(super) definitions: BTreeMap<(JobId, u32), Arc<Definition>>,
+    /// What was done to jobs, in order.
+    pub(super) events: Vec<RecordedEvent>,
+    /// Instants that became no run, and why.
+    pub(super) missed: Vec<(JobId, MissedRange, String)>,
     /// Method and job of each request id.
     pub(super) job_requests: BTreeMap<String, (&'static str, JobId)>,
     /// What makes an instant one run.
@@ -71,6 +78,8 @@ impl State {
             namespaces: BTreeSet::from([Namespace::default()]),
             jobs: BTreeMap::new(),
             definitions: BTreeMap::new(),
+            events: Vec::new(),
+            missed: Vec::new(),
             job_requests: BTreeMap::new(),
             ledger: BTreeSet::new(),
             lanes: Vec::new(),
@@ -102,9 +111,10 @@ impl State {
     }
 
     /// Keeps a version of a job, compiled.
-    pub(super) fn define(&mut self, job: JobId, version: u32, spec: JobSpec) {
+    pub(super) fn define(&mut self, job: JobId, version: u32, spec: JobSpec, author: &str) {
         let schedule = ScheduleSet::compile(&spec.schedule);
-        self.definitions.insert((job, version), Arc::new(Definition { spec, schedule }));
+        let definition = Definition { spec, author: author.to_owned(), created_at: self.now, schedule };
+        self.definitions.insert((job, version), Arc::new(definition));
     }
 
     /// The lane's number; made when it is new.

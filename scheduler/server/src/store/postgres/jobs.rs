@@ -1,6 +1,7 @@
 //! Jobs and their changes. Every change holds the lock of the job's cursor, which the planner takes too.
 
 use chrono::{DateTime, Utc};
+use punctual_scheduler_domain::audit::JobEventKind;
 use punctual_scheduler_domain::id::JobId;
 use punctual_scheduler_domain::job::{Job, JobState};
 use punctual_scheduler_domain::name::{JobName, Namespace};
@@ -66,6 +67,7 @@ pub(super) async fn create(
             Ok(next) => (next, state_with(&job.spec.schedule, next)),
             Err(_) => (None, JobState::Errored),
         };
+    let events = Events::of(JobEventKind::Created, job.author.clone(), String::new(), state, "");
     sqlx::query_file!(
         "src/store/postgres/insert_job.sql",
         job.id.0,
@@ -75,7 +77,9 @@ pub(super) async fn create(
         now,
         as_json(&job.spec),
         job.author,
-        next
+        next,
+        &events.kinds,
+        &events.actors
     )
     .execute(&mut *tx)
     .await
@@ -96,6 +100,7 @@ pub(super) async fn change(
     change: JobChange,
     revision: Option<Revision>,
     request: Option<RequestId>,
+    by: &str,
 ) -> Result<Job, StoreError> {
     let missing = || StoreError::NoSuchJob { namespace: namespace.clone(), name: name.clone() };
     if let JobChange::Update { spec, .. } = &change {
@@ -122,7 +127,7 @@ pub(super) async fn change(
         planning::plan_job_until(store, &mut tx, &job, now).await?;
     }
     sqlx::query_file!("src/store/postgres/remove_planned_runs.sql", job.id.0, now).execute(&mut *tx).await?;
-    let changed = apply(&mut tx, job, change, now).await?;
+    let changed = apply(&mut tx, job, change, by, now).await?;
     let deleted = changed.state == JobState::Deleted;
     if deleted {
         cancel::begin_clearing(store, &mut tx, changed.id).await?;
@@ -179,9 +184,16 @@ async fn lock_job(
     Ok((live.is_none() || job.state != JobState::Deleted).then_some(job))
 }
 
-async fn apply(tx: &mut Tx, mut job: Job, change: JobChange, now: DateTime<Utc>) -> Result<Job, StoreError> {
+async fn apply(
+    tx: &mut Tx,
+    mut job: Job,
+    change: JobChange,
+    by: &str,
+    now: DateTime<Utc>,
+) -> Result<Job, StoreError> {
+    let (kind, note) = change.event();
     match change {
-        JobChange::Update { spec, author } => {
+        JobChange::Update { spec, back_to: _ } => {
             job.version += 1;
             job.spec = *spec;
             sqlx::query_file!(
@@ -189,7 +201,7 @@ async fn apply(tx: &mut Tx, mut job: Job, change: JobChange, now: DateTime<Utc>)
                 job.id.0,
                 version_number(job.version),
                 as_json(&job.spec),
-                author,
+                by,
                 now
             )
             .execute(&mut **tx)
@@ -216,6 +228,7 @@ async fn apply(tx: &mut Tx, mut job: Job, change: JobChange, now: DateTime<Utc>)
         }
     }
     job.updated_at = now;
+    let events = Events::of(kind, by.to_owned(), note, job.state, &job.state_reason);
     let revision = sqlx::query_file_scalar!(
         "src/store/postgres/update_job.sql",
         job.id.0,
@@ -223,12 +236,35 @@ async fn apply(tx: &mut Tx, mut job: Job, change: JobChange, now: DateTime<Utc>)
         job.state.as_str(),
         job.state_reason,
         now,
-        job.next_due_at
+        job.next_due_at,
+        &events.kinds,
+        &events.actors,
+        &events.notes
     )
     .fetch_one(&mut **tx)
     .await?;
     job.revision = u64::try_from(revision).unwrap_or(0);
     Ok(job)
+}
+
+/// Columns of the events that a change is recorded as.
+struct Events {
+    kinds: Vec<String>,
+    actors: Vec<String>,
+    notes: Vec<String>,
+}
+
+impl Events {
+    /// What was asked for, and what planning then made of the job.
+    fn of(kind: JobEventKind, by: String, note: String, state: JobState, why: &str) -> Self {
+        let mut events = Self { kinds: vec![kind.as_str().to_owned()], actors: vec![by], notes: vec![note] };
+        if let Some(kind) = JobEventKind::of_planning(state) {
+            events.kinds.push(kind.as_str().to_owned());
+            events.actors.push(JobEventKind::SCHEDULER.to_owned());
+            events.notes.push(why.to_owned());
+        }
+        events
+    }
 }
 
 /// Sets the cursor to the first instant after `now` of the definition in force.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use punctual_scheduler_domain::audit::JobEventKind;
 use punctual_scheduler_domain::id::{JobId, RunId, Shard};
 use punctual_scheduler_domain::job::Job;
 use punctual_scheduler_domain::plan::{MissedRange, Plan, PlanInput, plan};
@@ -186,9 +187,16 @@ impl Batch {
             let jobs: Vec<_> = self.stopped.iter().map(|(job, ..)| job.0).collect();
             let states: Vec<_> = self.stopped.iter().map(|(_, state, _)| (*state).to_owned()).collect();
             let reasons: Vec<_> = self.stopped.into_iter().map(|(.., reason)| reason).collect();
-            sqlx::query_file!("src/store/postgres/stop_jobs.sql", &jobs, &states, &reasons, self.now)
-                .execute(&mut **tx)
-                .await?;
+            sqlx::query_file!(
+                "src/store/postgres/stop_jobs.sql",
+                &jobs,
+                &states,
+                &reasons,
+                self.now,
+                JobEventKind::SCHEDULER
+            )
+            .execute(&mut **tx)
+            .await?;
         }
         Ok(outcome)
     }
