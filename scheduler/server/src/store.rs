@@ -29,7 +29,7 @@ use punctual_scheduler_domain::id::{JobId, ReplicaId, RunId, SessionId, Shard};
 use punctual_scheduler_domain::job::JobSpec;
 use punctual_scheduler_domain::name::{JobName, Namespace, TaskQueuePath};
 
-pub use audit::{JobRecord, JobVersion, RecordSelection, RecordedEvent, RecordsOf};
+pub use audit::{InstantRun, JobRecord, JobVersion, RecordSelection, RecordedEvent, RecordsOf};
 pub use backlog::Backlog;
 pub use error::{RequestId, StoreError};
 pub use job::{JobChange, NewJob, PlanOutcome, Revision};
@@ -144,7 +144,8 @@ pub trait Store: Send + Sync + 'static {
         versions: &[(JobId, u32)],
     ) -> Result<HashMap<(JobId, u32), JobSpec>, StoreError>;
     /// The runs that a job's schedule has at an instant.
-    async fn runs_of_instant(&self, job: JobId, due_at: DateTime<Utc>) -> Result<Vec<RunId>, StoreError>;
+    async fn runs_of_instant(&self, job: JobId, due_at: DateTime<Utc>)
+    -> Result<Vec<InstantRun>, StoreError>;
 
     // Runs --------------------------------------------------------------------------------------------------
 

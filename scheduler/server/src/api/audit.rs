@@ -12,14 +12,16 @@ use tonic::{Request, Response, Status};
 
 use super::actor::actor;
 use super::convert::{
-    Explained, JobKey, event_to_proto, explained_to_proto, job_to_proto, read_etag, read_instant,
-    read_job_key, read_request_id, read_window, reconciled_to_proto, version_to_proto,
+    Explained, ExplainedRun, JobKey, event_to_proto, explained_to_proto, job_to_proto, read_etag,
+    read_instant, read_job_key, read_request_id, read_window, reconciled_to_proto, version_to_proto,
 };
 use super::doorbells::Doorbells;
 use super::error::ApiError;
 use super::page;
 use crate::reconciler;
-use crate::store::{JobChange, JobRecord, JobVersion, RecordSelection, RecordsOf, Store, StoreError};
+use crate::store::{
+    InstantRun, JobChange, JobRecord, JobVersion, RecordSelection, RecordsOf, Store, StoreError,
+};
 
 /// Instants that one reconciliation looks at.
 const MOST_INSTANTS: usize = 100_000;
@@ -83,8 +85,9 @@ impl Audit {
             |spec| ScheduleSet::compile(&spec.schedule).map_err(|error| error.to_string()),
         );
         let mut runs = Vec::new();
-        for run in self.store.runs_of_instant(record.id, at).await? {
-            runs.extend(self.store.get_run(run).await?);
+        for InstantRun { run, node } in self.store.runs_of_instant(record.id, at).await? {
+            let found = self.store.get_run(run).await?;
+            runs.extend(found.map(|(run, attempts)| ExplainedRun { run, attempts, node }));
         }
         let facts = InstantFacts {
             at,

@@ -13,7 +13,7 @@ mod time;
 mod worker;
 
 pub(super) use audit::{event_to_proto, read_instant, read_window, reconciled_to_proto, version_to_proto};
-pub(super) use explain::{Explained, explained_to_proto};
+pub(super) use explain::{Explained, ExplainedRun, explained_to_proto};
 pub(super) use fields::Fields;
 pub(super) use job::{
     JobDefinition, JobKey, job_to_proto, read_etag, read_job, read_job_key, read_namespace, read_request_id,

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use punctual_scheduler_domain::audit::JobEvent;
-use punctual_scheduler_domain::id::JobId;
+use punctual_scheduler_domain::id::{JobId, RunId};
 use punctual_scheduler_domain::job::{JobSpec, JobState};
 use punctual_scheduler_domain::name::{JobName, Namespace};
 use punctual_scheduler_domain::plan::MissedRange;
@@ -29,6 +29,15 @@ pub struct RecordedEvent {
     pub job: JobId,
     /// What was done.
     pub event: JobEvent,
+}
+
+/// A run that a job's schedule has at an instant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstantRun {
+    /// Which.
+    pub run: RunId,
+    /// The address of the queue node that it waits at, while it is queued.
+    pub node: Option<String>,
 }
 
 /// Which jobs' records to read.

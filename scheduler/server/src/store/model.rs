@@ -35,10 +35,10 @@ use punctual_scheduler_domain::name::{JobName, Namespace, TaskQueuePath};
 
 use super::{
     AdmitRequest, Admitted, Attempt, Backlog, Beat, BeatAnswer, CreatedRun, Dispatch, DueLane, EndedReplica,
-    FinishAnswer, Fleet, JobChange, JobRecord, JobVersion, NewJob, NewRun, NewSession, NodeId, NodeIdentity,
-    Ownership, PlanOutcome, Reaped, RecordSelection, RecordedEvent, Redispatch, Registered, Release, Replica,
-    Report, RequestId, Revision, Run, RunChanges, RunFilter, RunSelection, Start, StartAnswer, Store,
-    StoreError,
+    FinishAnswer, Fleet, InstantRun, JobChange, JobRecord, JobVersion, NewJob, NewRun, NewSession, NodeId,
+    NodeIdentity, Ownership, PlanOutcome, Reaped, RecordSelection, RecordedEvent, Redispatch, Registered,
+    Release, Replica, Report, RequestId, Revision, Run, RunChanges, RunFilter, RunSelection, Start,
+    StartAnswer, Store, StoreError,
 };
 use state::State;
 
@@ -132,7 +132,11 @@ impl Store for ModelStore {
         Ok(audit::specs(&self.lock(), versions))
     }
 
-    async fn runs_of_instant(&self, job: JobId, due_at: DateTime<Utc>) -> Result<Vec<RunId>, StoreError> {
+    async fn runs_of_instant(
+        &self,
+        job: JobId,
+        due_at: DateTime<Utc>,
+    ) -> Result<Vec<InstantRun>, StoreError> {
         Ok(audit::runs_of_instant(&self.lock(), job, due_at))
     }
 

@@ -46,10 +46,10 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 use super::{
     AdmitRequest, Admitted, Attempt, Backlog, Beat, BeatAnswer, CreatedRun, Dispatch, DueLane, EndedReplica,
-    FinishAnswer, Fleet, JobChange, JobRecord, JobVersion, NewJob, NewRun, NewSession, NodeId, NodeIdentity,
-    Ownership, PlanOutcome, Reaped, RecordSelection, RecordedEvent, Redispatch, Registered, Release, Replica,
-    Report, RequestId, Revision, Run, RunChanges, RunFilter, RunSelection, Start, StartAnswer, Store,
-    StoreError,
+    FinishAnswer, Fleet, InstantRun, JobChange, JobRecord, JobVersion, NewJob, NewRun, NewSession, NodeId,
+    NodeIdentity, Ownership, PlanOutcome, Reaped, RecordSelection, RecordedEvent, Redispatch, Registered,
+    Release, Replica, Report, RequestId, Revision, Run, RunChanges, RunFilter, RunSelection, Start,
+    StartAnswer, Store, StoreError,
 };
 use definitions::Definitions;
 use lanes::Lanes;
@@ -212,7 +212,11 @@ impl Store for PostgresStore {
         audit::specs(self, versions).await
     }
 
-    async fn runs_of_instant(&self, job: JobId, due_at: DateTime<Utc>) -> Result<Vec<RunId>, StoreError> {
+    async fn runs_of_instant(
+        &self,
+        job: JobId,
+        due_at: DateTime<Utc>,
+    ) -> Result<Vec<InstantRun>, StoreError> {
         audit::runs_of_instant(self, job, due_at).await
     }
 

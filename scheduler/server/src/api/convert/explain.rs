@@ -19,7 +19,15 @@ pub(in crate::api) struct Explained<'a> {
     pub(in crate::api) record: &'a JobRecord,
     pub(in crate::api) spec: Option<&'a JobSpec>,
     pub(in crate::api) explanation: Explanation<'a>,
-    pub(in crate::api) runs: Vec<(Run, Vec<Attempt>)>,
+    pub(in crate::api) runs: Vec<ExplainedRun>,
+}
+
+/// A run of the instant.
+pub(in crate::api) struct ExplainedRun {
+    pub(in crate::api) run: Run,
+    pub(in crate::api) attempts: Vec<Attempt>,
+    /// Where it waits.
+    pub(in crate::api) node: Option<String>,
 }
 
 pub(in crate::api) fn explained_to_proto(explained: Explained<'_>) -> v1::ExplainInstantResponse {
@@ -45,7 +53,7 @@ pub(in crate::api) fn explained_to_proto(explained: Explained<'_>) -> v1::Explai
         rules: rules.into_iter().filter_map(|place| u32::try_from(place).ok()).collect(),
         before: before.map(timestamp_to_proto),
         after: after.map(timestamp_to_proto),
-        runs: runs.into_iter().map(|(run, attempts)| run_to_proto(run, attempts)).collect(),
+        runs: runs.into_iter().map(|found| run_to_proto(found.run, found.attempts)).collect(),
         missed: missed.map(|(range, reason)| v1::MissedRange {
             from: Some(timestamp_to_proto(range.from)),
             to: Some(timestamp_to_proto(range.to)),
@@ -77,7 +85,7 @@ fn because(explained: &Explained<'_>) -> String {
     let standing = explanation.standing;
     let state_by = standing.map(|standing| by(standing.state_by)).unwrap_or_default();
     match explanation.verdict {
-        Verdict::Run => runs.iter().map(|(run, _)| run_sentence(run)).collect::<Vec<_>>().join("; "),
+        Verdict::Run => runs.iter().map(run_sentence).collect::<Vec<_>>().join("; "),
         Verdict::Missed => match record.missed.first() {
             Some((range, reason)) => format!(
                 "it was missed ({reason}): one of {} instants from {} to {} that nobody planned in time",
@@ -124,7 +132,7 @@ fn by(event: &JobEvent) -> String {
     words
 }
 
-fn run_sentence(run: &Run) -> String {
+fn run_sentence(ExplainedRun { run, node, .. }: &ExplainedRun) -> String {
     let id = run.id;
     let why = if run.reason.is_empty() { String::new() } else { format!(": {}", run.reason) };
     let tries = match run.attempts {
@@ -137,7 +145,10 @@ fn run_sentence(run: &Run) -> String {
         }
         RunState::Scheduled => format!("its run {id} is planned for {}", text(run.run_at)),
         RunState::Blocked => format!("its run {id} waits for something else to end{why}"),
-        RunState::Queued => format!("its run {id} is queued and waits for a worker"),
+        RunState::Queued => {
+            let at = node.as_ref().map(|node| format!(" at {node}")).unwrap_or_default();
+            format!("its run {id} is queued{at} and waits for a worker")
+        }
         RunState::Running => format!("its run {id} is running, attempt {}", run.attempts),
         RunState::Succeeded => format!("its run {id} succeeded after {tries}"),
         RunState::Failed => format!("its run {id} failed after {tries}{why}"),

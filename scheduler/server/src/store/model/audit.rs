@@ -4,13 +4,16 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use punctual_scheduler_domain::audit::{JobEvent, JobEventKind};
-use punctual_scheduler_domain::id::{JobId, RunId};
+use punctual_scheduler_domain::id::JobId;
 use punctual_scheduler_domain::job::{Job, JobSpec, JobState};
 use punctual_scheduler_domain::name::{JobName, Namespace};
 use punctual_scheduler_domain::run::RunOrigin;
 
+use super::nodes;
 use super::state::State;
-use crate::store::{JobRecord, JobVersion, RecordSelection, RecordedEvent, RecordsOf, StoreError};
+use crate::store::{
+    InstantRun, JobRecord, JobVersion, RecordSelection, RecordedEvent, RecordsOf, StoreError,
+};
 
 /// Writes down what was done to a job, and what planning made of it.
 pub(super) fn record(state: &mut State, job: &Job, kind: JobEventKind, by: &str, note: String) {
@@ -130,19 +133,21 @@ pub(super) fn specs(state: &State, versions: &[(JobId, u32)]) -> HashMap<(JobId,
         .collect()
 }
 
-pub(super) fn runs_of_instant(state: &State, job: JobId, due_at: DateTime<Utc>) -> Vec<RunId> {
-    let live = state
-        .live
-        .of_job(job)
-        .filter(|run| run.origin == RunOrigin::Schedule && run.due_at == due_at)
-        .map(|run| run.id);
+pub(super) fn runs_of_instant(state: &State, job: JobId, due_at: DateTime<Utc>) -> Vec<InstantRun> {
+    let live =
+        state.live.of_job(job).filter(|run| run.origin == RunOrigin::Schedule && run.due_at == due_at).map(
+            |run| {
+                let node = run.dispatch.and_then(|(node, ..)| nodes::address(state, node));
+                InstantRun { run: run.id, node }
+            },
+        );
     let ended = state
         .ended
         .iter()
         .filter(|(_, ended)| ended.job == Some(job))
         .filter(|(_, ended)| ended.run.origin == RunOrigin::Schedule && ended.run.due_at == due_at)
-        .map(|(id, _)| *id);
+        .map(|(id, _)| InstantRun { run: *id, node: None });
     let mut found: Vec<_> = live.chain(ended).collect();
-    found.sort_unstable();
+    found.sort_unstable_by_key(|found| found.run);
     found
 }

@@ -11,7 +11,9 @@ use punctual_scheduler_domain::plan::MissedRange;
 use uuid::Uuid;
 
 use super::{PostgresStore, rows};
-use crate::store::{JobRecord, JobVersion, RecordSelection, RecordedEvent, RecordsOf, StoreError};
+use crate::store::{
+    InstantRun, JobRecord, JobVersion, RecordSelection, RecordedEvent, RecordsOf, StoreError,
+};
 
 pub(super) async fn versions(
     store: &PostgresStore,
@@ -183,20 +185,18 @@ pub(super) async fn runs_of_instant(
     store: &PostgresStore,
     job: JobId,
     due_at: DateTime<Utc>,
-) -> Result<Vec<RunId>, StoreError> {
-    let mut found = sqlx::query_scalar!(
-        "select run_id from punctual.run_ledger where job_id = $1 and due_at = $2 order by shard_index",
-        job.0,
-        due_at
-    )
-    .fetch_all(&store.pool)
-    .await?;
-    if found.is_empty() {
-        found = sqlx::query_file_scalar!("src/store/postgres/ended_runs_of_instant.sql", job.0, due_at)
-            .fetch_all(&store.pool)
-            .await?;
+) -> Result<Vec<InstantRun>, StoreError> {
+    let found = sqlx::query_file!("src/store/postgres/runs_of_instant.sql", job.0, due_at)
+        .fetch_all(&store.pool)
+        .await?;
+    if !found.is_empty() {
+        let known = found.into_iter().map(|row| InstantRun { run: RunId(row.run_id), node: row.node });
+        return Ok(known.collect());
     }
-    Ok(found.into_iter().map(RunId).collect())
+    let ended = sqlx::query_file_scalar!("src/store/postgres/ended_runs_of_instant.sql", job.0, due_at)
+        .fetch_all(&store.pool)
+        .await?;
+    Ok(ended.into_iter().map(|run| InstantRun { run: RunId(run), node: None }).collect())
 }
 
 fn number(version: u32) -> i32 {

@@ -1,7 +1,7 @@
 //! What was done to jobs, and what is on record of them.
 
 use chrono::TimeDelta;
-use punctual_scheduler::store::{JobChange, JobRecord, RecordSelection, RecordsOf, StoreError};
+use punctual_scheduler::store::{InstantRun, JobChange, JobRecord, RecordSelection, RecordsOf, StoreError};
 use punctual_scheduler_domain::audit::{JobEvent, JobEventKind};
 use punctual_scheduler_domain::job::JobSpec;
 use punctual_scheduler_domain::name::Namespace;
@@ -166,9 +166,13 @@ async fn the_runs_of_an_instant_are_found_live_and_ended(world: World) {
     world.plan().await;
     let run = world.runs_of("tick").await.remove(0);
     let found = async |at| world.store.runs_of_instant(tick, at).await.unwrap();
-    assert_eq!(found(run.due_at).await, [run.id]);
+    let there = |node: Option<&str>| [InstantRun { run: run.id, node: node.map(str::to_owned) }];
+    assert_eq!(found(run.due_at).await, there(None));
     assert_eq!(found(run.due_at + TimeDelta::seconds(1)).await, []);
+    world.set_now(run.due_at);
+    world.admit().await;
+    assert_eq!(found(run.due_at).await, there(Some("one:4150")));
     world.store.cancel_run(run.id, "no need").await.unwrap();
     assert_eq!(world.state(run.id).await, RunState::Cancelled);
-    assert_eq!(found(run.due_at).await, [run.id]);
+    assert_eq!(found(run.due_at).await, there(None));
 }

@@ -253,11 +253,10 @@ async fn an_open_transaction_that_enqueues_does_not_keep_others_from_it(pool: Pg
 #[sqlx::test(migrator = "punctual_scheduler::MIGRATOR")]
 async fn the_end_of_a_run_is_written_in_sql_as_schedulers_write_it(pool: PgPool) {
     let of_schedulers = include_str!("../../../src/store/postgres/conclude_runs.sql");
-    let of_functions: String = sqlx::query_scalar(
-        "select prosrc from pg_proc where oid = 'punctual.conclude_runs'::regproc",
-    )
-    .fetch_one(&pool)
-    .await
-    .unwrap();
+    let of_functions: String =
+        sqlx::query_scalar("select prosrc from pg_proc where oid = 'punctual.conclude_runs'::regproc")
+            .fetch_one(&pool)
+            .await
+            .unwrap();
     assert_eq!(of_functions.trim(), of_schedulers.trim());
 }
