@@ -12,7 +12,8 @@ pub use database_url::{DatabaseUrl, DatabaseUrlError};
 /// Flags of `punctual scheduler`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct SchedulerOptions {
-    /// Postgres that holds jobs, runs and history: postgres://USER:PASSWORD@HOST/DATABASE
+    /// Postgres that holds jobs, runs and history: postgres://USER:PASSWORD@HOST/DATABASE, with ?pgbouncer=true behind a
+    /// pooler in transaction mode
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: DatabaseUrl,
 

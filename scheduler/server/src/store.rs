@@ -36,6 +36,7 @@ pub use job::{JobChange, NewJob, PlanOutcome, Revision};
 pub use lease::{EndedReplica, Ownership, Replica};
 pub use model::ModelStore;
 pub use node::{NODE_SILENT_AFTER, NodeId, NodeIdentity};
+pub(crate) use postgres::Address;
 pub use postgres::{MIGRATOR, MigrateError, PostgresStore, migrate};
 pub use run::{
     AdmitRequest, Admitted, Attempt, CreatedRun, Dispatch, DueLane, LaneId, NewRun, OneOffRun, Redispatch,

@@ -24,6 +24,7 @@ mod nodes;
 mod overlap;
 mod partitions;
 mod plan;
+mod pool;
 mod read;
 mod reap;
 mod rows;
@@ -32,7 +33,6 @@ mod start;
 mod workers;
 
 use std::collections::HashMap;
-use std::str::FromStr as _;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ use punctual_scheduler_domain::id::{JobId, ReplicaId, RunId, SessionId, Shard};
 use punctual_scheduler_domain::job::{Job, JobSpec};
 use punctual_scheduler_domain::name::{JobName, Namespace, TaskQueuePath};
 use sqlx::PgExecutor;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::PgPool;
 
 use super::{
     AdmitRequest, Admitted, Attempt, Backlog, Beat, BeatAnswer, CreatedRun, Dispatch, DueLane, EndedReplica,
@@ -53,21 +53,20 @@ use super::{
 };
 use definitions::Definitions;
 use lanes::Lanes;
+use pool::Pool;
 
+pub(crate) use pool::Address;
 pub use schema::{MIGRATOR, MigrateError, migrate};
-
-/// How long a caller waits for a free connection before the database counts as away.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The lease keeper, the admitter, the one that looks at the task queues' windows, and the database clock.
 const STEADY_LOOPS: u32 = 4;
 
 /// The ledger on a Postgres database.
 pub struct PostgresStore {
-    pool: PgPool,
+    pool: Pool,
     /// For what must not wait behind calls: the lease, the clock, and admission. Each of their loops uses one
     /// connection at a time.
-    steady: PgPool,
+    steady: Pool,
     definitions: Definitions,
     lanes: Lanes,
     pinned_now: Mutex<Option<DateTime<Utc>>>,
@@ -75,31 +74,27 @@ pub struct PostgresStore {
 
 impl PostgresStore {
     /// Uses at most `connections`, of which a quarter, up to four, is kept for what must go on whatever the others
-    /// are busy with.
+    /// are busy with. A `url` that leads through a pooler in transaction mode says so: `pgbouncer=true`.
     ///
     /// # Errors
     /// When the URL is malformed or no connection can be made within five seconds.
     pub async fn connect(url: &str, connections: u32) -> Result<Self, StoreError> {
-        let options = PgConnectOptions::from_str(url)?.application_name("punctual-scheduler");
-        let pool = |connections: u32| {
-            PgPoolOptions::new()
-                .max_connections(connections.max(1))
-                .min_connections(1)
-                .acquire_timeout(ACQUIRE_TIMEOUT)
-                // A broken connection shows itself at the first statement, which is then repeated.
-                .test_before_acquire(false)
-                .connect_with(options.clone())
-        };
+        let address = Address::of(url)?;
         let steady = (connections / 4).clamp(1, STEADY_LOOPS);
         let others = connections.saturating_sub(steady);
-        Ok(Self { steady: pool(steady).await?, ..Self::new(pool(others).await?) })
+        Ok(Self::over(address.connect(others).await?, address.connect(steady).await?))
     }
 
     /// On a pool that somebody else made.
     pub fn new(pool: PgPool) -> Self {
+        let pool = Pool::from(pool);
+        Self::over(pool.clone(), pool)
+    }
+
+    fn over(pool: Pool, steady: Pool) -> Self {
         Self {
-            steady: pool.clone(),
             pool,
+            steady,
             definitions: Definitions::default(),
             lanes: Lanes::default(),
             pinned_now: Mutex::new(None),
