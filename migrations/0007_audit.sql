@@ -10,6 +10,8 @@ create table punctual.job_event (
     ),
     -- Who asked for it; `scheduler` for what planning found out.
     actor text not null,
+    -- The first instant that it holds for, where that is not after `at`: of a resume that makes up for the pause.
+    since timestamptz,
     -- The version in force from then on.
     version integer not null,
     -- The reason of a pause or an error, the version that was gone back to.

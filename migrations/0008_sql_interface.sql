@@ -203,7 +203,7 @@ comment on column punctual.missed.job is 'Name of the job.';
 comment on column punctual.missed.from_at is 'The first instant that was missed.';
 comment on column punctual.missed.to_at is 'The last instant that was missed.';
 comment on column punctual.missed.instants is 'How many instants from the first to the last were missed.';
-comment on column punctual.missed.reason is 'Why: misfire, when nobody planned them in time.';
+comment on column punctual.missed.reason is 'Why: misfire, catchup_window or catchup_limit, when nobody planned them in time; calendar, when one excludes them.';
 comment on column punctual.missed.recorded_at is 'When that was found out.';
 comment on column punctual.missed.job_id is 'The job''s identity.';
 
@@ -244,18 +244,19 @@ comment on column punctual.dead_letters.error_kind is 'The kind of error that th
 comment on column punctual.dead_letters.job_id is 'The job''s identity; null for a one-off run.';
 
 create view punctual.job_events as
-select e.at, j.namespace, j.name as job, e.kind as event, e.actor, e.version, e.note, e.job_id, e.id as event_id
+select e.at, j.namespace, j.name as job, e.kind as event, e.actor, e.version, e.note, e.since, e.job_id, e.id as event_id
 from punctual.job_event e
 join punctual.job j on j.id = e.job_id;
 
 comment on view punctual.job_events is 'What was done to each job, and by whom. Deleted jobs stay.';
-comment on column punctual.job_events.at is 'When it was done, by the database''s clock. Instants up to it were planned as before.';
+comment on column punctual.job_events.at is 'When it was done, by the database''s clock. Instants up to it were planned as before, unless since says otherwise.';
 comment on column punctual.job_events.namespace is 'Namespace of the job.';
 comment on column punctual.job_events.job is 'Name of the job.';
 comment on column punctual.job_events.event is 'created, updated, rolled_back, paused, resumed, deleted, errored or exhausted.';
 comment on column punctual.job_events.actor is 'Who did it, as the caller named itself; scheduler for what planning found out; empty where that was not recorded.';
 comment on column punctual.job_events.version is 'Version of the definition in force from then on.';
 comment on column punctual.job_events.note is 'The reason of a pause or an error, or the version that was gone back to.';
+comment on column punctual.job_events.since is 'From which instant on it holds, where that is not after it was done: of a resume that makes up for the pause.';
 comment on column punctual.job_events.job_id is 'The job''s identity: a job made anew under an old name has another.';
 comment on column punctual.job_events.event_id is 'Sorts the events in the order in which they were written.';
 
@@ -520,19 +521,32 @@ with ending as (
         $1::uuid[], $2::text[], $3::integer[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
         $10::text[], $11::integer[]
     ) as e (id, from_state, attempt, to_state, reason, error, error_kind, result, output_tail, outcome, tries_used)
-), gone as (
+), deleted as (
     delete from punctual.run_live r
     using ending e
     where r.id = e.id and r.state = e.from_state and r.attempt = e.attempt
     returning r.*, e.to_state, e.reason, e.error as last_error, e.error_kind, e.result, e.output_tail, e.outcome,
               e.tries_used as tries
+), gone as (
+    -- How long it is kept is the job's to say, else its namespace's.
+    select d.*, l.namespace, l.task_queue, l.kind, j.follows_end,
+           case when d.to_state in ('succeeded', 'skipped') then coalesce(j.keep_success, n.keep_success, 'default')
+                else coalesce(j.keep_failure, n.keep_failure, 'default') end as retention
+    from deleted d
+    join punctual.lane l on l.id = d.lane
+    join punctual.namespace n on n.name = l.namespace
+    left join punctual.job j on j.id = d.job_id
+), ends as (
+    -- What a fixed delay counts from.
+    insert into punctual.run_end (job_id, ended_at)
+    select job_id, coalesce($12::timestamptz, statement_timestamp()) from gone where follows_end and origin = 'schedule'
 ), unspecified as (
     delete from punctual.run_spec s using gone g where s.run_id = g.id and g.origin <> 'schedule'
 ), attempts as (
     insert into punctual.attempt_history (
         run_id, attempt, retention, ended_at, outcome, session, worker, started_at, error, error_kind, output_tail
     )
-    select id, attempt, 'default', coalesce($12::timestamptz, statement_timestamp()), outcome, session, worker, started_at, last_error, error_kind, output_tail
+    select id, attempt, retention, coalesce($12::timestamptz, statement_timestamp()), outcome, session, worker, started_at, last_error, error_kind, output_tail
     from gone
     where outcome is not null
 )
@@ -540,12 +554,11 @@ insert into punctual.run_history (
     id, retention, ended_at, namespace, job_id, job_version, origin, state, reason, task_queue, kind, due_at, shard_index,
     created_at, started_at, attempts, tries_used, error, result
 )
-select g.id, 'default', coalesce($12, statement_timestamp()), l.namespace, g.job_id, g.job_version, g.origin, g.to_state, g.reason, l.task_queue, l.kind,
+select g.id, g.retention, coalesce($12, statement_timestamp()), g.namespace, g.job_id, g.job_version, g.origin, g.to_state, g.reason, g.task_queue, g.kind,
        g.due_at, g.shard_index, g.created_at, g.started_at, g.attempt, g.tries,
        -- What last went wrong stays visible, also on a run that succeeded in the end.
        coalesce(nullif(g.last_error, ''), g.error), g.result
 from gone g
-join punctual.lane l on l.id = g.lane
 $$;
 
 -- The same of one run that the caller has locked, with how its attempt ended, where one was running.

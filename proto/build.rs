@@ -6,10 +6,10 @@ use std::path::PathBuf;
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
     let mut compiler = protox::Compiler::new(["proto"])?;
-    compiler
-        .include_source_info(true)
-        .include_imports(true)
-        .open_files(["audit", "job", "run", "worker"].map(|name| format!("punctual/v1/{name}.proto")))?;
+    compiler.include_source_info(true).include_imports(true).open_files(
+        ["audit", "calendar", "job", "namespace", "run", "worker"]
+            .map(|name| format!("punctual/v1/{name}.proto")),
+    )?;
     // The compiler's own encoding keeps what a plain FileDescriptorSet would drop.
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     std::fs::write(out.join("punctual.bin"), compiler.encode_file_descriptor_set())?;

@@ -11,7 +11,7 @@ mod summary;
 mod versions;
 
 use clap::{Args, Subcommand};
-use punctual_proto::json::to_value;
+use punctual_proto::json::{from_value, to_value};
 use punctual_proto::v1::{
     DeleteJobRequest, GetJobRequest, GetRunRequest, Job, ListJobsRequest, PauseJobRequest, ResumeJobRequest,
     Run, TriggerJobRequest,
@@ -35,7 +35,8 @@ Examples:
   punctual job list
   punctual job get nightly -o yaml         the definition, in the form that apply takes
   punctual job trigger nightly             run it now
-  punctual job pause nightly --reason 'disk full'
+  punctual job pause nightly --reason 'disk full' --until 2026-12-01T06:00:00Z
+  punctual job resume nightly --catch-up   with what fell due meanwhile, as the misfire policy has it
   punctual job explain nightly --at 2026-11-25T03:00:00Z
                                            why it did, or did not, run then
   punctual job rollback nightly --to 3     the definition of version 3 again
@@ -69,8 +70,8 @@ enum JobCommand {
     Trigger(TriggerArgs),
     /// Stop planning runs. Runs already due still run
     Pause(PauseArgs),
-    /// Go on planning, from now
-    Resume(NamesArgs),
+    /// Go on planning, from now or from the pause on
+    Resume(ResumeArgs),
     /// Delete jobs. Runs that have not started are cancelled
     Delete(NamesArgs),
     /// Print definitions as a job file
@@ -112,6 +113,31 @@ struct PauseArgs {
     /// Why, for whoever wonders later
     #[arg(long, default_value = "", hide_default_value = true)]
     reason: String,
+
+    /// Go on by itself at this instant
+    #[arg(long, value_name = "INSTANT")]
+    until: Option<String>,
+
+    /// Who pauses them
+    #[arg(
+        long,
+        env = "USER",
+        hide_env_values = true,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
+    by: String,
+}
+
+#[derive(Debug, Args)]
+struct ResumeArgs {
+    #[command(flatten)]
+    names: NamesArgs,
+
+    /// Plan what fell due since the pause, as the jobs' misfire policies have it
+    #[arg(long)]
+    catch_up: bool,
 }
 
 #[derive(Debug, Args)]
@@ -202,6 +228,9 @@ async fn trigger(client: &Client, args: TriggerArgs) -> Result<(), Failure> {
 }
 
 async fn pause(client: &Client, args: PauseArgs) -> Result<(), Failure> {
+    // In the form of JSON, so that an instant is written the same everywhere.
+    let until: PauseJobRequest = from_value(json!({ "until": args.until }))
+        .map_err(|error| Failure::Usage(format!("--until: {}", error.kind)))?;
     let mut paused = Vec::new();
     for name in args.names.names {
         let request = PauseJobRequest {
@@ -209,17 +238,19 @@ async fn pause(client: &Client, args: PauseArgs) -> Result<(), Failure> {
             name,
             reason: args.reason.clone(),
             request_id: request_id(),
+            until: until.until,
+            by: args.by.clone(),
         };
         paused.push(client.servers.call(async |link| jobs(link).pause_job(request.clone()).await).await?);
     }
     print_changed(client, "paused", &paused)
 }
 
-async fn resume(client: &Client, args: NamesArgs) -> Result<(), Failure> {
+async fn resume(client: &Client, args: ResumeArgs) -> Result<(), Failure> {
     let mut resumed = Vec::new();
-    for name in args.names {
-        let request =
-            ResumeJobRequest { namespace: client.namespace.clone(), name, request_id: request_id() };
+    for name in args.names.names {
+        let (namespace, catch_up) = (client.namespace.clone(), args.catch_up);
+        let request = ResumeJobRequest { namespace, name, request_id: request_id(), catch_up };
         resumed.push(client.servers.call(async |link| jobs(link).resume_job(request.clone()).await).await?);
     }
     print_changed(client, "resumed", &resumed)

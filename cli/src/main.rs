@@ -11,7 +11,9 @@ mod client;
 mod output;
 mod server;
 
+mod calendar;
 mod job;
+mod namespace;
 mod payload;
 mod run;
 mod schedule;

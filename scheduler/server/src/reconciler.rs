@@ -131,28 +131,31 @@ pub(crate) async fn one(
     let timeline = Timeline::new(&record.events);
     let versions: Vec<_> =
         timeline.planned(from, until).iter().map(|span| (record.id, span.version)).collect();
-    let schedules = schedules(store, &versions).await?;
-    let missed: Vec<_> = record.missed.iter().map(|(range, _)| *range).collect();
+    let schedules = schedules(store, record.created_at, &versions).await?;
     let input = ReconcileInput {
         timeline,
         from,
         until,
         ledger: &record.ledger.iter().copied().collect(),
-        missed: &missed,
+        missed: &record.missed,
         limit,
     };
     Ok(Some(reconcile(&input, |version| schedules.get(&version))))
 }
 
-/// The schedules of those versions that can be evaluated.
+/// The schedules of those versions that can be evaluated, and that depend on the clock alone: not on when runs end.
 async fn schedules(
     store: &dyn Store,
+    created_at: DateTime<Utc>,
     versions: &[(JobId, u32)],
 ) -> Result<HashMap<u32, ScheduleSet>, StoreError> {
     let specs = store.job_specs(versions).await?;
     Ok(specs
         .into_iter()
-        .filter_map(|((_, version), spec)| Some((version, ScheduleSet::compile(&spec.schedule).ok()?)))
+        .filter_map(|((_, version), spec)| {
+            Some((version, ScheduleSet::compile_for(&spec.schedule, created_at).ok()?))
+        })
+        .filter(|(_, schedule)| !schedule.is_delay())
         .collect())
 }
 

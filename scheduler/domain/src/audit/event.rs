@@ -1,6 +1,6 @@
 //! One thing that was done to a job.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::job::JobState;
@@ -9,8 +9,10 @@ use crate::word::words;
 /// What was done to a job, when, and by whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobEvent {
-    /// When, by the database's clock. Instants up to this one, inclusive, are as before it.
+    /// When, by the database's clock. Instants up to this one, inclusive, are as before it, unless `since` says otherwise.
     pub at: DateTime<Utc>,
+    /// The first instant that it holds for, where that is not after `at`: of a resume that makes up for the pause.
+    pub since: Option<DateTime<Utc>>,
     /// What.
     pub kind: JobEventKind,
     /// Who, as they named themselves; `scheduler` for what planning found out, empty where it was not recorded.
@@ -54,6 +56,14 @@ words!(
     Errored => "errored",
     Exhausted => "exhausted",
 );
+
+impl JobEvent {
+    /// The first instant, to the microsecond, that it holds for.
+    pub fn holds_from(&self) -> DateTime<Utc> {
+        let after = || self.at.checked_add_signed(TimeDelta::microseconds(1)).unwrap_or(self.at);
+        self.since.unwrap_or_else(after)
+    }
+}
 
 impl JobEventKind {
     /// The actor of what planning finds out.

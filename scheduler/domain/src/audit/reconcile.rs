@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{PlannedSpan, Timeline};
+use crate::job::JobState;
 use crate::plan::MissedRange;
 use crate::schedule::{ScheduleError, ScheduleSet};
 
@@ -112,9 +113,11 @@ fn is_excused(
 ) -> bool {
     let just_changed =
         input.timeline.events().iter().any(|event| event.at < at && at - event.at <= ADMITTED_AHEAD);
+    // What had been planned ahead when the schedule could not be evaluated any more still stands.
+    let errored = input.timeline.at(at).is_some_and(|standing| standing.state == JobState::Errored);
     let of_unreadable =
         spans.iter().any(|span| span.from <= at && at < span.until && unreadable.contains(&span.version));
-    just_changed || of_unreadable || at < input.from || at >= input.until
+    just_changed || errored || of_unreadable || at < input.from || at >= input.until
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ impl<'a> Timeline<'a> {
     /// before: it is planned under the old version, and before a pause.
     pub fn at(&self, instant: DateTime<Utc>) -> Option<Standing<'a>> {
         let mut standing: Option<Standing<'a>> = None;
-        for event in self.events.iter().take_while(|event| event.at < instant) {
+        for event in self.events.iter().filter(|event| event.holds_from() <= instant) {
             standing = Some(after(standing, event));
         }
         standing
@@ -56,19 +56,20 @@ impl<'a> Timeline<'a> {
         self.events
     }
 
-    /// The times within `[from, until)` over which the job was planned. A job whose schedule had ended or could not be
-    /// evaluated counts as planned: what it had been given before still stands.
+    /// The times within `[from, until)` over which the job was planned. A job whose schedule had ended counts as planned: it
+    /// is found out to have ended up to ten seconds ahead.
     pub fn planned(&self, from: DateTime<Utc>, until: DateTime<Utc>) -> Vec<PlannedSpan> {
         let mut spans: Vec<PlannedSpan> = Vec::new();
         let mut standing = None;
         for (place, event) in self.events.iter().enumerate() {
             let now = after(standing, event);
             standing = Some(now);
-            let next = self.events.get(place + 1).map_or(until, |next| just_after(next.at));
-            let (start, end) = (just_after(event.at).max(from), next.min(until));
+            // Until the next that holds; one that makes up for a pause leaves nothing of it.
+            let next = self.events[place + 1..].iter().map(JobEvent::holds_from).min();
+            let (start, end) = (event.holds_from().max(from), next.map_or(until, |next| next.min(until)));
             let is_planned = match now.state {
-                JobState::Active | JobState::Exhausted | JobState::Errored => true,
-                JobState::Paused | JobState::Deleted => false,
+                JobState::Active | JobState::Exhausted => true,
+                JobState::Paused | JobState::Errored | JobState::Deleted => false,
             };
             if is_planned && start < end {
                 match spans.last_mut() {
@@ -81,11 +82,6 @@ impl<'a> Timeline<'a> {
     }
 }
 
-/// The first instant, to the microsecond, that comes after an event.
-fn just_after(at: DateTime<Utc>) -> DateTime<Utc> {
-    at.checked_add_signed(chrono::TimeDelta::microseconds(1)).unwrap_or(at)
-}
-
 fn after<'a>(before: Option<Standing<'a>>, event: &'a JobEvent) -> Standing<'a> {
     let Some(before) = before else {
         // The first on record; of a job older than the record it may be any.
@@ -93,7 +89,9 @@ fn after<'a>(before: Option<Standing<'a>>, event: &'a JobEvent) -> Standing<'a> 
         return Standing { version: event.version, state, defined_by: event, state_by: event };
     };
     let state = event.kind.leads_to(before.state);
-    let state_by = if state == before.state { before.state_by } else { event };
+    // A pause that is renewed may have another reason.
+    let keeps = state == before.state && event.kind != JobEventKind::Paused;
+    let state_by = if keeps { before.state_by } else { event };
     let defines =
         matches!(event.kind, JobEventKind::Created | JobEventKind::Updated | JobEventKind::RolledBack);
     let defined_by = if defines { event } else { before.defined_by };

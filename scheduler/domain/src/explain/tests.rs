@@ -1,5 +1,6 @@
 use super::*;
 use crate::audit::{JobEvent, JobEventKind};
+use crate::misfire::MissedReason;
 use crate::schedule::ScheduleSpec;
 
 fn time(text: &str) -> DateTime<Utc> {
@@ -10,6 +11,7 @@ fn time(text: &str) -> DateTime<Utc> {
 fn a_life() -> Vec<JobEvent> {
     let event = |at: &str, kind, note: &str| JobEvent {
         at: time(at),
+        since: None,
         kind,
         actor: "ann".to_owned(),
         version: 1,
@@ -42,7 +44,12 @@ fn check(case: Case, expect: Verdict) {
         schedule: Ok(&set),
         next_due_at: Some(time("19T09:00:00")),
         runs: case.runs,
-        missed: case.missed.then_some(MissedRange { from: at, to: at, count: 1 }),
+        missed: case.missed.then_some(MissedRange {
+            from: at,
+            to: at,
+            count: 1,
+            reason: MissedReason::Misfire,
+        }),
     });
     assert_eq!(explanation.verdict, expect, "at {}", case.at);
 }

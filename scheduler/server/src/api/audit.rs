@@ -82,7 +82,9 @@ impl Audit {
         let spec = self.store.job_specs(&[(record.id, version)]).await?.remove(&(record.id, version));
         let schedule = spec.as_ref().map_or_else(
             || Err("its definition cannot be read".to_owned()),
-            |spec| ScheduleSet::compile(&spec.schedule).map_err(|error| error.to_string()),
+            |spec| {
+                ScheduleSet::compile_for(&spec.schedule, record.created_at).map_err(|error| error.to_string())
+            },
         );
         let mut runs = Vec::new();
         for InstantRun { run, node } in self.store.runs_of_instant(record.id, at).await? {
@@ -96,7 +98,7 @@ impl Audit {
             schedule: schedule.as_ref().map_err(String::as_str),
             next_due_at: record.next_due_at,
             runs: runs.len(),
-            missed: record.missed.first().map(|(range, _)| *range),
+            missed: record.missed.first().copied(),
         };
         let explanation = explain(&facts);
         Ok(explained_to_proto(Explained { at, record: &record, spec: spec.as_ref(), explanation, runs }))

@@ -73,6 +73,8 @@ pub struct JobRecord {
     pub name: JobName,
     /// Where it stands now.
     pub state: JobState,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
     /// When definition or state last changed: later than its last event where a release without events changed it.
     pub updated_at: DateTime<Utc>,
     /// The first instant not yet planned.
@@ -81,6 +83,6 @@ pub struct JobRecord {
     pub events: Vec<JobEvent>,
     /// The instants within the time that the ledger has, in order, each once.
     pub ledger: Vec<DateTime<Utc>>,
-    /// The missed ranges that reach into the time, in order, and why they were missed.
-    pub missed: Vec<(MissedRange, String)>,
+    /// The missed ranges that reach into the time, in order.
+    pub missed: Vec<MissedRange>,
 }

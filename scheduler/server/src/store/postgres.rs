@@ -9,10 +9,12 @@
 mod admit;
 mod audit;
 mod backlog;
+mod calendars;
 mod cancel;
 mod conclude;
 mod create;
 mod definitions;
+mod delays;
 mod finish;
 mod give_back;
 mod jobs;
@@ -23,6 +25,7 @@ mod namespaces;
 mod nodes;
 mod overlap;
 mod partitions;
+mod pauses;
 mod plan;
 mod pool;
 mod read;
@@ -38,23 +41,27 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use punctual_scheduler_domain::calendar::{CalendarSpec, Calendars};
 use punctual_scheduler_domain::id::{JobId, ReplicaId, RunId, SessionId, Shard};
 use punctual_scheduler_domain::job::{Job, JobSpec};
-use punctual_scheduler_domain::name::{JobName, Namespace, TaskQueuePath};
+use punctual_scheduler_domain::name::{CalendarName, JobName, Namespace, TaskQueuePath};
+use punctual_scheduler_domain::retention::Retention;
 use sqlx::PgExecutor;
 use sqlx::postgres::PgPool;
 
 use super::{
     AdmitRequest, Admitted, Attempt, Backlog, Beat, BeatAnswer, CreatedRun, Dispatch, DueLane, EndedReplica,
-    FinishAnswer, Fleet, InstantRun, JobChange, JobRecord, JobVersion, NewJob, NewRun, NewSession, NodeId,
-    NodeIdentity, Ownership, PlanOutcome, Reaped, RecordSelection, RecordedEvent, Redispatch, Registered,
-    Release, Replica, Report, RequestId, Revision, Run, RunChanges, RunFilter, RunSelection, Start,
-    StartAnswer, Store, StoreError,
+    FinishAnswer, Fleet, InstantRun, JobChange, JobRecord, JobVersion, NamedCalendar, NamespaceRecord,
+    NewJob, NewRun, NewSession, NodeId, NodeIdentity, Ownership, PlanOutcome, Reaped, RecordSelection,
+    RecordedEvent, Redispatch, Registered, Release, Replica, Report, RequestId, Revision, Run, RunChanges,
+    RunFilter, RunSelection, Start, StartAnswer, Store, StoreError,
 };
+use calendars::KnownCalendars;
 use definitions::Definitions;
 use lanes::Lanes;
 use pool::Pool;
 
+pub use partitions::RetentionDays;
 pub(crate) use pool::Address;
 pub use schema::{MIGRATOR, MigrateError, migrate};
 
@@ -68,7 +75,10 @@ pub struct PostgresStore {
     /// connection at a time.
     steady: Pool,
     definitions: Definitions,
+    calendars: KnownCalendars,
+    no_calendars: Calendars,
     lanes: Lanes,
+    retention: RetentionDays,
     pinned_now: Mutex<Option<DateTime<Utc>>>,
 }
 
@@ -96,9 +106,18 @@ impl PostgresStore {
             pool,
             steady,
             definitions: Definitions::default(),
+            calendars: KnownCalendars::default(),
+            no_calendars: Calendars::default(),
+            retention: RetentionDays::default(),
             lanes: Lanes::default(),
             pinned_now: Mutex::new(None),
         }
+    }
+
+    /// The same, keeping history for these days.
+    #[must_use]
+    pub fn keeping(self, retention: RetentionDays) -> Self {
+        Self { retention, ..self }
     }
 
     /// Refuses a database whose schema this release does not work with.
@@ -213,6 +232,48 @@ impl Store for PostgresStore {
         due_at: DateTime<Utc>,
     ) -> Result<Vec<InstantRun>, StoreError> {
         audit::runs_of_instant(self, job, due_at).await
+    }
+
+    async fn create_namespace(&self, namespace: &Namespace, retention: Retention) -> Result<(), StoreError> {
+        let made = namespaces::create(self, namespace, retention).await?;
+        if made { Ok(()) } else { Err(StoreError::NamespaceExists(namespace.clone())) }
+    }
+
+    async fn list_namespaces(&self) -> Result<Vec<NamespaceRecord>, StoreError> {
+        namespaces::list(self).await
+    }
+
+    async fn delete_namespace(&self, namespace: &Namespace) -> Result<(), StoreError> {
+        namespaces::delete(self, namespace).await
+    }
+
+    async fn put_calendar(
+        &self,
+        namespace: &Namespace,
+        name: &CalendarName,
+        spec: &CalendarSpec,
+    ) -> Result<(), StoreError> {
+        calendars::put(self, namespace, name, spec).await
+    }
+
+    async fn list_calendars(
+        &self,
+        namespace: &Namespace,
+        name: Option<&CalendarName>,
+    ) -> Result<Vec<NamedCalendar>, StoreError> {
+        calendars::list(self, namespace, name).await
+    }
+
+    async fn calendars(
+        &self,
+        namespace: &Namespace,
+        names: &[CalendarName],
+    ) -> Result<Calendars, StoreError> {
+        calendars::get(self, namespace, names).await
+    }
+
+    async fn delete_calendar(&self, namespace: &Namespace, name: &CalendarName) -> Result<bool, StoreError> {
+        calendars::delete(self, namespace, name).await
     }
 
     async fn create_runs(

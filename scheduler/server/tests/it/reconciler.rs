@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use punctual_scheduler::publisher::Owned;
 use punctual_scheduler::reconciler::{Reconciler, Totals};
 use punctual_scheduler::store::JobChange;
@@ -15,14 +15,25 @@ async fn look(world: &World) -> Totals {
     Reconciler::new(Arc::clone(&world.store), Owned::default()).look().await.unwrap()
 }
 
+fn pause(until: Option<DateTime<Utc>>) -> JobChange {
+    JobChange::Pause { reason: String::new(), by: String::new(), until }
+}
+
 /// Two jobs over an hour and a half, one of them paused for a while and changed.
 async fn an_hour_and_more(world: &World) {
     world.job("tick", every(seconds(10))).await;
     world.job("tock", every(seconds(60))).await;
     for step in 0..1_080 {
         match step {
-            600 => drop(world.change("tock", JobChange::Pause { reason: String::new() }).await.unwrap()),
-            660 => drop(world.change("tock", JobChange::Resume).await.unwrap()),
+            600 => drop(world.change("tock", pause(None)).await.unwrap()),
+            660 => drop(world.change("tock", JobChange::Resume { catch_up: false }).await.unwrap()),
+            // Two pauses that are made up for: one because somebody asks for it, one that ends by itself.
+            720 => drop(world.change("tick", pause(None)).await.unwrap()),
+            722 => drop(world.change("tick", JobChange::Resume { catch_up: true }).await.unwrap()),
+            760 => {
+                let until = Some(world.now() + TimeDelta::seconds(33));
+                world.change("tick", pause(until)).await.unwrap();
+            }
             700 => {
                 let spec = Box::new(every(seconds(30)));
                 world.change("tock", JobChange::Update { spec, back_to: None }).await.unwrap();

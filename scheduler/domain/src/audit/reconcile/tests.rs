@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::audit::{JobEvent, JobEventKind};
+use crate::misfire::MissedReason;
 use crate::schedule::ScheduleSpec;
 
 fn at(seconds: i64) -> DateTime<Utc> {
@@ -13,7 +14,7 @@ fn every(seconds: u64) -> ScheduleSet {
 }
 
 fn event(seconds: i64, kind: JobEventKind, version: u32) -> JobEvent {
-    JobEvent { at: at(seconds), kind, actor: String::new(), version, note: String::new() }
+    JobEvent { at: at(seconds), since: None, kind, actor: String::new(), version, note: String::new() }
 }
 
 /// Every 10 s, from 40 s on every 20 s, paused from 101 s on.
@@ -29,8 +30,15 @@ fn a_life() -> Vec<JobEvent> {
 fn check(ledger: &[i64], missed: &[(i64, i64)], limit: usize, expect: impl FnOnce(Reconciled)) {
     let (tens, twenties) = (every(10), every(20));
     let events = a_life();
-    let missed: Vec<_> =
-        missed.iter().map(|(from, to)| MissedRange { from: at(*from), to: at(*to), count: 1 }).collect();
+    let missed: Vec<_> = missed
+        .iter()
+        .map(|(from, to)| MissedRange {
+            from: at(*from),
+            to: at(*to),
+            count: 1,
+            reason: MissedReason::Misfire,
+        })
+        .collect();
     let input = ReconcileInput {
         timeline: Timeline::new(&events),
         from: at(0),
@@ -94,4 +102,20 @@ fn too_much_is_cut_off_and_said_to_be() {
         assert_eq!((found.expected, found.found, found.cut_at), (3, 3, Some(at(30))));
         assert!(found.unexpected.is_empty(), "what was not looked at is not judged");
     });
+}
+
+#[test]
+fn a_job_that_is_errored_is_asked_for_nothing_and_keeps_what_it_had() {
+    let tens = every(10);
+    let events = [event(-5, JobEventKind::Created, 1), event(33, JobEventKind::Errored, 1)];
+    let input = ReconcileInput {
+        timeline: Timeline::new(&events),
+        from: at(0),
+        until: at(200),
+        ledger: &[0, 10, 20, 30, 40].map(at).into(),
+        missed: &[],
+        limit: 100,
+    };
+    let found = reconcile(&input, |_| Some(&tens));
+    assert_eq!(found, Reconciled { expected: 4, found: 4, ..Reconciled::default() });
 }

@@ -5,7 +5,7 @@ pub(crate) fn at(seconds: i64) -> DateTime<Utc> {
 }
 
 fn event(seconds: i64, kind: JobEventKind, version: u32) -> JobEvent {
-    JobEvent { at: at(seconds), kind, actor: "me".to_owned(), version, note: String::new() }
+    JobEvent { at: at(seconds), since: None, kind, actor: "me".to_owned(), version, note: String::new() }
 }
 
 fn a_life() -> Vec<JobEvent> {
@@ -70,4 +70,30 @@ fn a_job_is_planned_between_its_pauses_version_by_version() {
         [PlannedSpan { version: 2, from: at(22), until: at(25) }]
     );
     assert_eq!(Timeline::new(&events).planned(at(32), at(40)), []);
+}
+
+#[test]
+fn a_resume_that_catches_up_leaves_nothing_of_the_pause() {
+    let mut events = a_life();
+    // What fell due since the pause is planned after all, under the version of then.
+    events[4].since = Some(at(30) + chrono::TimeDelta::microseconds(1));
+    let timeline = Timeline::new(&events);
+    let standing = timeline.at(at(35)).unwrap();
+    assert_eq!((standing.version, standing.state), (3, JobState::Active));
+    assert_eq!(timeline.at(at(30)).map(|standing| standing.version), Some(2));
+    let versions: Vec<_> = timeline.planned(at(0), at(100)).iter().map(|span| span.version).collect();
+    assert_eq!(versions, [1, 2, 3]);
+    let whole = timeline.planned(at(25), at(65));
+    assert_eq!((whole[0].until, whole[1].from), (whole[1].from, whole[0].until), "without a gap");
+}
+
+#[test]
+fn a_pause_that_ended_by_itself_is_made_up_for_from_its_end_on() {
+    let mut resumed = event(50, JobEventKind::Resumed, 1);
+    resumed.since = Some(at(45));
+    let events = [event(10, JobEventKind::Created, 1), event(30, JobEventKind::Paused, 1), resumed];
+    let timeline = Timeline::new(&events);
+    let state = |seconds| timeline.at(at(seconds)).unwrap().state;
+    assert_eq!((state(44), state(45), state(50)), (JobState::Paused, JobState::Active, JobState::Active));
+    assert_eq!(timeline.planned(at(40), at(60)), [PlannedSpan { version: 1, from: at(45), until: at(60) }]);
 }

@@ -45,6 +45,7 @@ pub(super) fn definition_to_proto(key: &JobKey, spec: &JobSpec) -> v1::Job {
         spec: spec.clone(),
         state: JobState::Active,
         state_reason: String::new(),
+        pause: None,
         created_at: DateTime::UNIX_EPOCH,
         updated_at: DateTime::UNIX_EPOCH,
         next_due_at: None,
@@ -83,6 +84,7 @@ pub(in crate::api) fn event_to_proto(event: &JobEvent) -> v1::JobEvent {
         actor: event.actor.clone(),
         version: event.version,
         note: event.note.clone(),
+        since: event.since.map(timestamp_to_proto),
     }
 }
 

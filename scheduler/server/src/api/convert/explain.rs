@@ -5,6 +5,7 @@ use punctual_proto::v1;
 use punctual_scheduler_domain::audit::JobEvent;
 use punctual_scheduler_domain::explain::{Explanation, Verdict};
 use punctual_scheduler_domain::job::JobSpec;
+use punctual_scheduler_domain::misfire::MissedReason;
 use punctual_scheduler_domain::run::RunState;
 
 use super::audit::{definition_to_proto, event_to_proto};
@@ -54,11 +55,11 @@ pub(in crate::api) fn explained_to_proto(explained: Explained<'_>) -> v1::Explai
         before: before.map(timestamp_to_proto),
         after: after.map(timestamp_to_proto),
         runs: runs.into_iter().map(|found| run_to_proto(found.run, found.attempts)).collect(),
-        missed: missed.map(|(range, reason)| v1::MissedRange {
+        missed: missed.map(|range| v1::MissedRange {
             from: Some(timestamp_to_proto(range.from)),
             to: Some(timestamp_to_proto(range.to)),
             instants: range.count,
-            reason: reason.clone(),
+            reason: range.reason.to_string(),
         }),
         next_due_at: record.next_due_at.map(timestamp_to_proto),
     }
@@ -87,8 +88,9 @@ fn because(explained: &Explained<'_>) -> String {
     match explanation.verdict {
         Verdict::Run => runs.iter().map(run_sentence).collect::<Vec<_>>().join("; "),
         Verdict::Missed => match record.missed.first() {
-            Some((range, reason)) => format!(
-                "it was missed ({reason}): one of {} instants from {} to {} that nobody planned in time",
+            Some(range) => format!(
+                "{}: one of {} instants from {} to {}",
+                missed_words(range.reason),
                 range.count,
                 text(range.from),
                 text(range.to)
@@ -117,6 +119,15 @@ fn because(explained: &Explained<'_>) -> String {
             "a rule gives it and nothing is on record, which should not be: `punctual job reconcile` looks for more"
                 .to_owned()
         }
+    }
+}
+
+fn missed_words(reason: MissedReason) -> &'static str {
+    match reason {
+        MissedReason::Misfire => "nobody planned it in time, and the misfire policy does not make up for it",
+        MissedReason::CatchupWindow => "nobody planned it in time, and it is older than the catch-up window",
+        MissedReason::CatchupLimit => "nobody planned it in time, and later ones took the catch-up limit",
+        MissedReason::Calendar => "a calendar excludes it",
     }
 }
 

@@ -2,11 +2,13 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use punctual_proto::v1;
+use punctual_scheduler_domain::name::{CalendarName, Namespace};
 use punctual_scheduler_domain::schedule::{
-    AtSpec, DstFold, DstGap, Occurrence, Schedule, ScheduleSpec, When,
+    AtSpec, Dialect, DomDow, DstFold, DstGap, Occurrence, Schedule, ScheduleSpec, When,
 };
 
 use super::fields::{Fields, join};
+use super::job::namespace_in;
 use super::time::{duration, duration_to_proto, instant, timestamp_to_proto};
 use crate::api::error::ApiError;
 
@@ -28,8 +30,12 @@ pub(super) fn read_schedule(fields: &mut Fields, at: &str, schedule: &v1::Schedu
             .take(join(at, "every"), duration(every))
             .map(|every| When::Every { every, phase: phase.unwrap_or_default() }),
         Some(Given::At(point)) => fields.take(join(at, "at"), point.parse::<AtSpec>()).map(When::At),
+        Some(Given::Delay(delay)) => fields.take(join(at, "delay"), duration(delay)).map(When::Delay),
+        Some(Given::Rrule(lines)) => {
+            Some(When::Rrule(fields.text(join(at, "rrule"), lines.clone(), 100_000)))
+        }
         None => {
-            fields.refuse(at, "needs one of `cron`, `every` and `at`");
+            fields.refuse(at, "needs one of `cron`, `every`, `at`, `delay` and `rrule`");
             None
         }
     };
@@ -47,8 +53,37 @@ pub(super) fn read_schedule(fields: &mut Fields, at: &str, schedule: &v1::Schedu
         v1::DstFold::Last => DstFold::Last,
         v1::DstFold::Both => DstFold::Both,
     };
+    let dialect = match fields.choice(join(at, "dialect"), schedule.dialect)? {
+        v1::Dialect::Unspecified | v1::Dialect::Standard => Dialect::Standard,
+        v1::Dialect::SecondsFirst => Dialect::SecondsFirst,
+        v1::Dialect::YearLast => Dialect::YearLast,
+        v1::Dialect::Quartz => Dialect::Quartz,
+    };
+    let dom_dow = match fields.choice(join(at, "dom_dow"), schedule.dom_dow)? {
+        v1::DomDow::Unspecified | v1::DomDow::Or => DomDow::Or,
+        v1::DomDow::And => DomDow::And,
+    };
+    let jitter = fields.take(join(at, "jitter"), schedule.jitter.as_ref().map(duration).transpose());
+    let exclude = schedule.exclude.iter().enumerate();
+    let exclude = exclude
+        .filter_map(|(index, name)| {
+            fields.take(join(at, &format!("exclude[{index}]")), CalendarName::new(name))
+        })
+        .collect();
     let zone = fields.text(join(at, "zone"), schedule.zone.clone(), 100);
-    Some(ScheduleSpec { when: when?, zone, start, end, dst_gap, dst_fold })
+    Some(ScheduleSpec {
+        when: when?,
+        zone,
+        start,
+        end,
+        dst_gap,
+        dst_fold,
+        dialect,
+        dom_dow,
+        jitter: jitter?.unwrap_or_default(),
+        max_count: (schedule.max_count > 0).then_some(schedule.max_count),
+        exclude,
+    })
 }
 
 fn optional_instant(
@@ -68,6 +103,8 @@ pub(super) fn schedule_to_proto(spec: &ScheduleSpec) -> v1::Schedule {
             (Given::Every(duration_to_proto(*every)), phase)
         }
         When::At(at) => (Given::At(at.to_string()), None),
+        When::Delay(delay) => (Given::Delay(duration_to_proto(*delay)), None),
+        When::Rrule(lines) => (Given::Rrule(lines.clone()), None),
     };
     let dst_gap = match spec.dst_gap {
         DstGap::Shift => v1::DstGap::Shift,
@@ -78,6 +115,17 @@ pub(super) fn schedule_to_proto(spec: &ScheduleSpec) -> v1::Schedule {
         DstFold::Last => v1::DstFold::Last,
         DstFold::Both => v1::DstFold::Both,
     };
+    // Only cron has dialects, and hardly any expression needs one named.
+    let dialect = match spec.dialect {
+        Dialect::Standard => v1::Dialect::Unspecified,
+        Dialect::SecondsFirst => v1::Dialect::SecondsFirst,
+        Dialect::YearLast => v1::Dialect::YearLast,
+        Dialect::Quartz => v1::Dialect::Quartz,
+    };
+    let dom_dow = match spec.dom_dow {
+        DomDow::Or => v1::DomDow::Unspecified,
+        DomDow::And => v1::DomDow::And,
+    };
     v1::Schedule {
         when: Some(when),
         zone: spec.zone.clone(),
@@ -86,12 +134,19 @@ pub(super) fn schedule_to_proto(spec: &ScheduleSpec) -> v1::Schedule {
         phase,
         dst_gap: dst_gap.into(),
         dst_fold: dst_fold.into(),
+        dialect: dialect.into(),
+        dom_dow: dom_dow.into(),
+        jitter: (!spec.jitter.is_zero()).then(|| duration_to_proto(spec.jitter)),
+        max_count: spec.max_count.unwrap_or(0),
+        exclude: spec.exclude.iter().map(ToString::to_string).collect(),
     }
 }
 
 /// What a preview is asked for.
 #[derive(Debug)]
 pub(in crate::api) struct Preview {
+    /// Where the calendars are.
+    pub(in crate::api) namespace: Namespace,
     pub(in crate::api) schedule: Vec<ScheduleSpec>,
     /// `None`: from now.
     pub(in crate::api) from: Option<DateTime<Utc>>,
@@ -101,6 +156,7 @@ pub(in crate::api) struct Preview {
 
 pub(in crate::api) fn read_preview(request: &v1::PreviewScheduleRequest) -> Result<Preview, ApiError> {
     let mut fields = Fields::new();
+    let namespace = namespace_in(&mut fields, "namespace", &request.namespace);
     if request.schedule.is_empty() || request.schedule.len() > MAX_SCHEDULES {
         fields.refuse("schedule", format!("holds {}: expected 1 to {MAX_SCHEDULES}", request.schedule.len()));
     }
@@ -122,7 +178,8 @@ pub(in crate::api) fn read_preview(request: &v1::PreviewScheduleRequest) -> Resu
             }
         }
     }
-    fields.finish(Some(Preview { schedule, from, until, count: count as usize }))
+    let count = count as usize;
+    fields.finish(namespace.map(|namespace| Preview { namespace, schedule, from, until, count }))
 }
 
 /// Every schedule that can be read.
@@ -138,5 +195,6 @@ pub(in crate::api) fn occurrence_to_proto(
         at: Some(timestamp_to_proto(occurrence.at)),
         local: occurrence.local.to_rfc3339_opts(SecondsFormat::AutoSi, false),
         note: occurrence.note.unwrap_or_default(),
+        excluded: occurrence.excluded,
     }
 }

@@ -7,32 +7,33 @@ use punctual_scheduler_domain::audit::{JobEvent, JobEventKind};
 use punctual_scheduler_domain::id::JobId;
 use punctual_scheduler_domain::job::{Job, JobSpec, JobState};
 use punctual_scheduler_domain::name::{JobName, Namespace};
+use punctual_scheduler_domain::plan::MissedRange;
 use punctual_scheduler_domain::run::RunOrigin;
 
 use super::nodes;
 use super::state::State;
+use crate::store::job::Entry;
 use crate::store::{
     InstantRun, JobRecord, JobVersion, RecordSelection, RecordedEvent, RecordsOf, StoreError,
 };
 
 /// Writes down what was done to a job, and what planning made of it.
-pub(super) fn record(state: &mut State, job: &Job, kind: JobEventKind, by: &str, note: String) {
-    write(state, job, kind, by, note);
-    if let Some(kind) = JobEventKind::of_planning(job.state) {
-        write(state, job, kind, JobEventKind::SCHEDULER, job.state_reason.clone());
-    }
+pub(super) fn record(state: &mut State, job: &Job, entry: Entry) {
+    write(state, job, entry);
+    record_stop(state, job);
 }
 
 /// Writes down what planning found out.
 pub(super) fn record_stop(state: &mut State, job: &Job) {
     if let Some(kind) = JobEventKind::of_planning(job.state) {
-        write(state, job, kind, JobEventKind::SCHEDULER, job.state_reason.clone());
+        write(state, job, Entry::found(kind, &job.state_reason));
     }
 }
 
-fn write(state: &mut State, job: &Job, kind: JobEventKind, actor: &str, note: String) {
-    let event = JobEvent { at: state.now, kind, actor: actor.to_owned(), version: job.version, note };
-    let id = i64::try_from(state.events.len()).unwrap_or(i64::MAX);
+fn write(state: &mut State, job: &Job, entry: Entry) {
+    let Entry { kind, by: actor, note, since } = entry;
+    let event = JobEvent { at: state.now, since, kind, actor, version: job.version, note };
+    let id = state.events.last().map_or(1, |last| last.id + 1);
     state.events.push(RecordedEvent { id, job: job.id, event });
 }
 
@@ -108,18 +109,21 @@ pub(super) fn records(state: &State, selection: &RecordSelection) -> Vec<JobReco
             namespace: job.namespace.clone(),
             name: job.name.clone(),
             state: job.state,
+            created_at: job.created_at,
             updated_at: job.updated_at,
             next_due_at: job.next_due_at,
             events: events_of(state, job.id),
             ledger: state.ledger.range((job.id, *from)..(job.id, *until)).map(|(_, at)| *at).collect(),
-            missed: state
-                .missed
-                .iter()
-                .filter(|(of, range, _)| *of == job.id && range.from < *until && range.to >= *from)
-                .map(|(_, range, reason)| (*range, reason.clone()))
-                .collect(),
+            missed: missed_of(state, job.id, *from, *until),
         })
         .collect()
+}
+
+fn missed_of(state: &State, job: JobId, from: DateTime<Utc>, until: DateTime<Utc>) -> Vec<MissedRange> {
+    let of_job = state.missed.iter().filter(|(of, _)| *of == job).map(|(_, range)| *range);
+    let mut found: Vec<_> = of_job.filter(|range| range.from < until && range.to >= from).collect();
+    found.sort_by_key(|range| range.from);
+    found
 }
 
 fn events_of(state: &State, job: JobId) -> Vec<JobEvent> {

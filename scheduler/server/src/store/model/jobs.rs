@@ -2,14 +2,14 @@
 
 use punctual_scheduler_domain::audit::JobEventKind;
 use punctual_scheduler_domain::id::JobId;
-use punctual_scheduler_domain::job::{Job, JobState};
+use punctual_scheduler_domain::job::{Job, JobState, Pause};
 use punctual_scheduler_domain::name::{JobName, Namespace};
-use punctual_scheduler_domain::plan;
+use punctual_scheduler_domain::plan::{Since, begin};
 use punctual_scheduler_domain::run::{RunOrigin, RunState};
-use punctual_scheduler_domain::schedule::ScheduleSet;
 
 use super::state::{Lane, State};
-use super::{audit, cancel, plan as planning};
+use super::{audit, calendars, cancel, delays, plan as planning};
+use crate::store::job::Entry;
 use crate::store::{JobChange, NewJob, RequestId, Revision, StoreError};
 
 pub(super) fn list(state: &State, namespace: &Namespace, after: Option<&JobName>, limit: u32) -> Vec<Job> {
@@ -37,6 +37,7 @@ pub(super) fn create(
     if state.job_named(&new.namespace, &new.name).is_some() {
         return Err(StoreError::JobExists { namespace: new.namespace, name: new.name });
     }
+    calendars::require(state, &new.namespace, &new.spec)?;
     state.lane(Lane {
         namespace: new.namespace.clone(),
         task_queue: new.spec.task_queue.clone(),
@@ -52,15 +53,17 @@ pub(super) fn create(
         spec: new.spec.clone(),
         state: JobState::Active,
         state_reason: String::new(),
+        pause: None,
         created_at: now,
         updated_at: now,
         next_due_at: None,
     };
-    plan_anew(&mut job, state);
+    state.define(job.id, 1, new.spec, &new.author, now);
+    plan_anew(&mut job, state, Since::After(now));
     job.state_reason = String::new();
-    state.define(job.id, 1, new.spec, &new.author);
     claim(state, request, "create", new.id);
-    audit::record(state, &job, JobEventKind::Created, &new.author, String::new());
+    let made = Entry { kind: JobEventKind::Created, by: new.author, note: String::new(), since: None };
+    audit::record(state, &job, made);
     state.jobs.insert(new.id, job);
     Ok(new.id)
 }
@@ -94,9 +97,13 @@ pub(super) fn change(
     {
         return Err(StoreError::StaleRevision { name: name.clone(), expected, found: job.revision });
     }
-    let (kind, note) = change.event();
+    let nothing = is_no_change(&job, &change);
+    if let (JobChange::Update { spec, .. }, false) = (&change, nothing) {
+        calendars::require(state, namespace, spec)?;
+    }
+    let entry = change.entry(by, job.pause.as_ref());
     claim(state, request, method, job.id);
-    if is_no_change(&job, &change) {
+    if nothing {
         return Ok(job);
     }
     // What is due by now is due under the old version.
@@ -104,9 +111,7 @@ pub(super) fn change(
         planning::plan_job_until_now(state, &job);
     }
     unplan(state, job.id);
-    let changed = apply(state, job.id, change, by);
-    audit::record(state, &changed, kind, by, note);
-    Ok(changed)
+    Ok(apply(state, job.id, change, entry))
 }
 
 /// The job of that name; to a repeat of the request that deleted it, the deleted one.
@@ -135,58 +140,78 @@ fn unplan(state: &mut State, job: JobId) {
     }
 }
 
-fn apply(state: &mut State, id: JobId, change: JobChange, by: &str) -> Job {
+fn apply(state: &mut State, id: JobId, change: JobChange, entry: Entry) -> Job {
     let mut job = state.jobs[&id].clone();
     match change {
         JobChange::Update { spec, back_to: _ } => {
             job.version += 1;
             job.spec = *spec;
-            state.define(id, job.version, job.spec.clone(), by);
-            if job.state != JobState::Paused {
-                plan_anew(&mut job, state);
+            state.define(id, job.version, job.spec.clone(), &entry.by, job.created_at);
+            if job.state == JobState::Paused {
+                state.delayed.remove(&id);
+            } else {
+                let since = Since::After(state.now);
+                plan_anew(&mut job, state, since);
             }
         }
-        JobChange::Pause { reason } => {
+        JobChange::Pause { reason, by, until } => {
+            let at = job.pause.map_or(state.now, |pause| pause.at);
             job.state = JobState::Paused;
             job.state_reason = reason;
+            job.pause = Some(Pause { at, by, until });
             job.next_due_at = None;
+            state.delayed.remove(&id);
         }
-        JobChange::Resume => plan_anew(&mut job, state),
+        JobChange::Resume { catch_up } => {
+            let since = job.pause.as_ref().filter(|_| catch_up).map_or(state.now, |pause| pause.at);
+            return resume(state, id, Since::After(since), entry);
+        }
         JobChange::Delete => {
             job.state = JobState::Deleted;
             job.state_reason = String::new();
+            job.pause = None;
             job.next_due_at = None;
+            state.delayed.remove(&id);
             cancel::cancel_unstarted(state, id, "job deleted");
         }
     }
+    write(state, job, entry)
+}
+
+/// Goes on planning a job from `since` on.
+pub(super) fn resume(state: &mut State, id: JobId, since: Since, entry: Entry) -> Job {
+    let mut job = state.jobs[&id].clone();
+    job.pause = None;
+    plan_anew(&mut job, state, since);
+    write(state, job, entry)
+}
+
+fn write(state: &mut State, mut job: Job, entry: Entry) -> Job {
     job.revision += 1;
     job.updated_at = state.now;
-    state.jobs.insert(id, job.clone());
+    audit::record(state, &job, entry);
+    state.jobs.insert(job.id, job.clone());
     job
 }
 
-/// Sets the cursor to the first instant from now on of the definition in force.
-fn plan_anew(job: &mut Job, state: &State) {
-    match ScheduleSet::compile(&job.spec.schedule).and_then(|set| plan::first_after(&set, state.now)) {
-        Ok(next) => {
-            let is_over = next.is_none() && !job.spec.schedule.is_empty();
-            job.next_due_at = next;
-            job.state = if is_over { JobState::Exhausted } else { JobState::Active };
-            job.state_reason = String::new();
-        }
-        Err(error) => {
-            job.next_due_at = None;
-            job.state = JobState::Errored;
-            job.state_reason = error.to_string();
-        }
-    }
+/// Sets the cursor to where the definition in force begins.
+fn plan_anew(job: &mut Job, state: &mut State, since: Since) {
+    let definition = &state.definitions[&(job.id, job.version)];
+    let has_unfinished = delays::has_unfinished(state, job.id);
+    let begun = begin(&definition.schedule, since, state.now, has_unfinished);
+    (job.next_due_at, job.state, job.state_reason) = (begun.next, begun.state, begun.reason);
+    state.delayed.remove(&job.id);
+    state.delayed.extend(begun.delayed.map(|delayed| (job.id, delayed)));
 }
 
 fn is_no_change(job: &Job, change: &JobChange) -> bool {
     match change {
         JobChange::Update { spec, .. } => **spec == job.spec,
-        JobChange::Pause { .. } => job.state == JobState::Paused,
-        JobChange::Resume => job.state != JobState::Paused && job.state != JobState::Errored,
+        JobChange::Pause { reason, until, .. } => {
+            let is_the_same = |pause: &Pause| pause.until == *until && job.state_reason == *reason;
+            job.state == JobState::Paused && job.pause.as_ref().is_some_and(is_the_same)
+        }
+        JobChange::Resume { .. } => job.state != JobState::Paused && job.state != JobState::Errored,
         JobChange::Delete => job.state == JobState::Deleted,
     }
 }
@@ -195,7 +220,7 @@ fn method(change: &JobChange) -> &'static str {
     match change {
         JobChange::Update { .. } => "update",
         JobChange::Pause { .. } => "pause",
-        JobChange::Resume => "resume",
+        JobChange::Resume { .. } => "resume",
         JobChange::Delete => "delete",
     }
 }

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use punctual_scheduler_domain::id::{JobId, ReplicaId, RunId, SessionId, Shard};
 use punctual_scheduler_domain::job::{Job, JobSpec, JobState};
-use punctual_scheduler_domain::name::{JobName, Kind, Namespace, TaskQueue};
+use punctual_scheduler_domain::name::{CalendarName, JobName, Kind, Namespace, TaskQueue};
 use punctual_scheduler_domain::plan::MissedRange;
+use punctual_scheduler_domain::retention::Retention;
 use punctual_scheduler_domain::schedule::{ScheduleError, ScheduleSet};
 
 use super::live::LiveRuns;
 use super::nodes::Node;
 use super::workers::Session;
-use crate::store::{Attempt, LaneId, RecordedEvent, Run, StoreError};
+use crate::store::{Attempt, LaneId, NamedCalendar, NamespaceRecord, RecordedEvent, Run, StoreError};
 
 /// One kind of work in one task queue.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,14 +43,19 @@ pub(super) struct EndedRun {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) now: DateTime<Utc>,
-    pub(super) namespaces: BTreeSet<Namespace>,
+    pub(super) namespaces: BTreeMap<Namespace, NamespaceRecord>,
+    pub(super) calendars: BTreeMap<(Namespace, CalendarName), NamedCalendar>,
 
     pub(super) jobs: BTreeMap<JobId, Job>,
     pub(super) definitions: BTreeMap<(JobId, u32), Arc<Definition>>,
     /// What was done to jobs, in order.
     pub(super) events: Vec<RecordedEvent>,
     /// Instants that became no run, and why.
-    pub(super) missed: Vec<(JobId, MissedRange, String)>,
+    pub(super) missed: Vec<(JobId, MissedRange)>,
+    /// Where the end of a job's last run has put its next instant.
+    pub(super) delayed: BTreeMap<JobId, DateTime<Utc>>,
+    /// Ends of runs that the planner has not taken into account yet.
+    pub(super) run_ends: Vec<(JobId, DateTime<Utc>)>,
     /// Method and job of each request id.
     pub(super) job_requests: BTreeMap<String, (&'static str, JobId)>,
     /// What makes an instant one run.
@@ -71,15 +77,22 @@ pub(super) struct State {
     pub(super) nodes: Vec<Node>,
 }
 
+fn default_namespace(now: DateTime<Utc>) -> NamespaceRecord {
+    NamespaceRecord { name: Namespace::default(), created_at: now, retention: Retention::default() }
+}
+
 impl State {
     pub(super) fn new(now: DateTime<Utc>) -> Self {
         Self {
             now,
-            namespaces: BTreeSet::from([Namespace::default()]),
+            namespaces: BTreeMap::from([(Namespace::default(), default_namespace(now))]),
+            calendars: BTreeMap::new(),
             jobs: BTreeMap::new(),
             definitions: BTreeMap::new(),
             events: Vec::new(),
             missed: Vec::new(),
+            delayed: BTreeMap::new(),
+            run_ends: Vec::new(),
             job_requests: BTreeMap::new(),
             ledger: BTreeSet::new(),
             lanes: Vec::new(),
@@ -97,7 +110,7 @@ impl State {
 
     /// Fails when nobody made the namespace.
     pub(super) fn require(&self, namespace: &Namespace) -> Result<(), StoreError> {
-        if self.namespaces.contains(namespace) {
+        if self.namespaces.contains_key(namespace) {
             return Ok(());
         }
         Err(StoreError::UnknownNamespace(namespace.clone()))
@@ -111,8 +124,15 @@ impl State {
     }
 
     /// Keeps a version of a job, compiled.
-    pub(super) fn define(&mut self, job: JobId, version: u32, spec: JobSpec, author: &str) {
-        let schedule = ScheduleSet::compile(&spec.schedule);
+    pub(super) fn define(
+        &mut self,
+        job: JobId,
+        version: u32,
+        spec: JobSpec,
+        author: &str,
+        job_created_at: DateTime<Utc>,
+    ) {
+        let schedule = ScheduleSet::compile_for(&spec.schedule, job_created_at);
         let definition = Definition { spec, author: author.to_owned(), created_at: self.now, schedule };
         self.definitions.insert((job, version), Arc::new(definition));
     }

@@ -61,7 +61,7 @@ pub(super) async fn events(
     found
         .into_iter()
         .map(|row| {
-            let event = event(row.at, &row.kind, row.actor, row.version, row.note)?;
+            let event = event((row.at, row.since), &row.kind, row.actor, row.version, row.note)?;
             Ok(RecordedEvent { id: row.id, job: JobId(row.job_id), event })
         })
         .collect()
@@ -85,14 +85,14 @@ async fn latest_of_name(
 }
 
 fn event(
-    at: DateTime<Utc>,
+    (at, since): (DateTime<Utc>, Option<DateTime<Utc>>),
     kind: &str,
     actor: String,
     version: i32,
     note: String,
 ) -> Result<JobEvent, StoreError> {
     let kind = rows::parsed("event of a job", kind)?;
-    Ok(JobEvent { at, kind, actor, version: rows::count(version), note })
+    Ok(JobEvent { at, since, kind, actor, version: rows::count(version), note })
 }
 
 pub(super) async fn records(
@@ -108,14 +108,15 @@ pub(super) async fn records(
     let RecordSelection { from, until, .. } = selection;
     for row in sqlx::query_file!("src/store/postgres/events_of_jobs.sql", &ids).fetch_all(&store.pool).await?
     {
-        let event = event(row.at, &row.kind, row.actor, row.version, row.note)?;
+        let event = event((row.at, row.since), &row.kind, row.actor, row.version, row.note)?;
         records[places[&row.job_id]].events.push(event);
     }
     let missed = sqlx::query_file!("src/store/postgres/missed_of_jobs.sql", &ids, from, until);
     for row in missed.fetch_all(&store.pool).await? {
         let count = u64::try_from(row.instants).unwrap_or(0);
-        let range = MissedRange { from: row.from_at, to: row.to_at, count };
-        records[places[&row.job_id]].missed.push((range, row.reason));
+        let reason = rows::parsed("reason of a missed range", &row.reason)?;
+        let range = MissedRange { from: row.from_at, to: row.to_at, count, reason };
+        records[places[&row.job_id]].missed.push(range);
     }
     // Last, so that what was planned between the statements is there rather than missing.
     let ledger = sqlx::query_file!("src/store/postgres/ledger_of_jobs.sql", &ids, from, until);
@@ -132,6 +133,7 @@ struct Row {
     name: String,
     state: String,
     updated_at: DateTime<Utc>,
+    created_at: DateTime<Utc>,
     next_due_at: Option<DateTime<Utc>>,
 }
 
@@ -159,6 +161,7 @@ async fn jobs(store: &PostgresStore, selection: &RecordSelection) -> Result<Vec<
                 namespace: rows::parsed("namespace", &row.namespace)?,
                 name: rows::parsed("job name", &row.name)?,
                 state: rows::parsed("job state", &row.state)?,
+                created_at: row.created_at,
                 updated_at: row.updated_at,
                 next_due_at: row.next_due_at,
                 events: Vec::new(),

@@ -136,7 +136,9 @@ async fn insert(
         interval(redelivery_after(1))
     )
     .fetch_all(executor)
-    .await?;
+    .await
+    .map_err(StoreError::from)
+    .inspect_err(|error| store.lanes.heed(error))?;
     Ok(made.into_iter().map(|row| (RunId(row.id), row.created_at)).collect())
 }
 

@@ -1,4 +1,4 @@
-//! Numbers of lanes, remembered for good: a lane is never changed or removed.
+//! Numbers of lanes, remembered: a lane is never changed, and only removed with its namespace.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -56,6 +56,21 @@ impl Lanes {
     fn remember(&self, key: Key, id: LaneId) -> LaneId {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(key, id);
         id
+    }
+
+    /// Forgets them all, since some are no more.
+    pub(super) fn forget(&self) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Forgets them where a statement failed for a lane that is no more: its namespace was deleted, and whatever was made
+    /// anew under its name has another number.
+    pub(super) fn heed(&self, error: &StoreError) {
+        if let StoreError::Database(sqlx::Error::Database(error)) = error
+            && error.constraint() == Some("run_live_lane_fkey")
+        {
+            self.forget();
+        }
     }
 
     fn known(&self, key: &Key) -> Option<LaneId> {

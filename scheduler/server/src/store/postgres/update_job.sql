@@ -10,9 +10,9 @@ with job as (
     from job
     where c.job_id = job.id
 ), event as (
-    insert into punctual.job_event (job_id, at, kind, actor, version, note)
-    select job.id, $5, e.kind, e.actor, $2, e.note
-    from job, unnest($7::text[], $8::text[], $9::text[]) with ordinality as e (kind, actor, note, place)
+    insert into punctual.job_event (job_id, at, since, kind, actor, version, note)
+    select job.id, $5, e.since, e.kind, e.actor, $2, e.note
+    from job, unnest($7::text[], $8::text[], $9::text[], $10::timestamptz[]) with ordinality as e (kind, actor, note, since, place)
     order by e.place
 )
 select revision from job

@@ -32,6 +32,7 @@ async fn world(pool: &PgPool) -> World {
     let world = World::postgres(pool.clone()).await;
     let now = sqlx::query_scalar("select now() + interval '1 second'").fetch_one(pool).await.unwrap();
     world.set_now(now);
+    world.store.maintain_partitions().await.unwrap();
     world
 }
 

@@ -33,6 +33,7 @@ async fn some_history(pool: &PgPool) {
     let world = World::postgres(pool.clone()).await;
     let now = sqlx::query_scalar("select now() - interval '5 hours'").fetch_one(pool).await.unwrap();
     world.set_now(now);
+    world.store.maintain_partitions().await.unwrap();
     world.job("report", a_job()).await;
     world.job("nightly", every(seconds(60))).await;
     for (took, outcome) in [(1, AttemptOutcome::Succeeded), (2, AttemptOutcome::Failed)] {
@@ -44,7 +45,13 @@ async fn some_history(pool: &PgPool) {
         world.advance(seconds(9_000));
     }
     world.plan().await;
-    world.change("nightly", JobChange::Pause { reason: "disk full".to_owned() }).await.unwrap();
+    world
+        .change(
+            "nightly",
+            JobChange::Pause { reason: "disk full".to_owned(), by: String::new(), until: None },
+        )
+        .await
+        .unwrap();
 }
 
 #[sqlx::test(migrator = "punctual_scheduler::MIGRATOR")]

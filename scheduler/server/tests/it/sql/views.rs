@@ -9,11 +9,15 @@ use sqlx::{PgPool, Row};
 use super::execute;
 use crate::conformance::world::{World, a_job, every, seconds};
 
-/// A day that is half past on the database's own clock, which the views go by.
+/// Some hours ago, by the database's own clock, which the views go by; half past, so that a few minutes are one hour's.
 async fn world(pool: &PgPool) -> World {
     let world = World::postgres(pool.clone()).await;
-    let now = sqlx::query_scalar("select now() - interval '3 hours'").fetch_one(pool).await.unwrap();
+    let now = sqlx::query_scalar("select date_trunc('hour', now()) - interval '150 minutes'")
+        .fetch_one(pool)
+        .await
+        .unwrap();
     world.set_now(now);
+    world.store.maintain_partitions().await.unwrap();
     world
 }
 
@@ -96,7 +100,10 @@ async fn missed_instants_and_what_was_done_to_a_job_are_shown(pool: PgPool) {
     world.job("tick", every(seconds(60))).await;
     world.advance(seconds(9_000));
     world.plan().await;
-    world.change("tick", JobChange::Pause { reason: "disk full".to_owned() }).await.unwrap();
+    world
+        .change("tick", JobChange::Pause { reason: "disk full".to_owned(), by: String::new(), until: None })
+        .await
+        .unwrap();
     assert_eq!(
         texts(&pool, "select job || ' ' || (instants > 100)::text || ' ' || reason from punctual.missed")
             .await,

@@ -9,7 +9,7 @@ use punctual_scheduler::store::{
 };
 use punctual_scheduler_domain::attempt::{AttemptOutcome, AttemptReport};
 use punctual_scheduler_domain::id::{AttemptNumber, ReplicaId, RunId, SessionId, Shard};
-use punctual_scheduler_domain::job::{JobSpec, Overlap};
+use punctual_scheduler_domain::job::{CatchUp, JobSpec, Misfire, Overlap};
 use punctual_scheduler_domain::name::{Kind, Namespace, TaskQueue};
 use punctual_scheduler_domain::retry::RetryPolicy;
 use punctual_scheduler_domain::schedule::{ScheduleSpec, When};
@@ -68,12 +68,20 @@ fn some_retry(pair: &mut Pair) -> RetryPolicy {
 
 fn some_spec(pair: &mut Pair) -> JobSpec {
     let schedules = pair.random.random_range(0..3);
-    let schedule = (0..schedules).map(|_| some_schedule(pair)).collect();
+    let schedule = if pair.random.random_bool(0.15) {
+        vec![ScheduleSpec::delay(seconds(pair.random.random_range(1..20)))]
+    } else {
+        (0..schedules).map(|_| some_schedule(pair)).collect()
+    };
+    let window = pair.random.random_range(60..600);
+    let (window, limit) = (seconds(window), pair.random.random_range(1..20));
     JobSpec {
         schedule,
         task: a_task(KINDS.choose(&mut pair.random).unwrap()),
         task_queue: a_queue(pair),
         overlap: *Overlap::ALL.choose(&mut pair.random).unwrap(),
+        misfire: *Misfire::ALL.choose(&mut pair.random).unwrap(),
+        catchup: CatchUp { window, limit, ..CatchUp::default() },
         retry: some_retry(pair),
         timeouts: some_timeouts(pair),
         ..a_job()
@@ -89,6 +97,10 @@ fn some_schedule(pair: &mut Pair) -> ScheduleSpec {
     }
     let mut schedule = ScheduleSpec::every(seconds(1));
     schedule.when = When::Every { every: seconds(pair.random.random_range(2..20)), phase };
+    if pair.random.random_bool(0.2) {
+        schedule.jitter = seconds(pair.random.random_range(1..30));
+    }
+    schedule.max_count = pair.random.random_bool(0.2).then(|| pair.random.random_range(1..20));
     schedule.end = (end < 10).then(|| pair.now() + TimeDelta::seconds(end + 1));
     schedule
 }
@@ -107,8 +119,12 @@ async fn change_job(pair: &mut Pair) {
     let name = job_name(JOBS.choose(&mut pair.random).unwrap());
     let change = match pair.random.random_range(0..10) {
         0..4 => JobChange::Update { spec: Box::new(some_spec(pair)), back_to: None },
-        4..6 => JobChange::Pause { reason: "why not".to_owned() },
-        6..9 => JobChange::Resume,
+        4..6 => {
+            let seconds = pair.random.random_range(1..60);
+            let until = pair.random.random_bool(0.5).then(|| pair.now() + TimeDelta::seconds(seconds));
+            JobChange::Pause { reason: "why not".to_owned(), by: "me".to_owned(), until }
+        }
+        6..9 => JobChange::Resume { catch_up: pair.random.random_bool(0.4) },
         _ => JobChange::Delete,
     };
     let request = request_id(pair);

@@ -2,9 +2,12 @@
 
 use std::collections::HashMap;
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use punctual_scheduler::publisher::Owned;
+use punctual_scheduler::reconciler::Reconciler;
 use punctual_scheduler::store::{NodeId, RecordSelection, RecordsOf, RunFilter, RunSelection, Store};
 use punctual_scheduler_domain::id::{RunId, SessionId};
 use punctual_scheduler_domain::name::Namespace;
@@ -195,6 +198,17 @@ impl Pair {
             told
         })
         .await;
+    }
+
+    /// Whatever was done, all that the jobs' versions asked for is on record.
+    pub(super) async fn reconcile(&mut self) {
+        let found = self
+            .call("reconcile".to_owned(), async |side| {
+                Reconciler::new(Arc::clone(&side.world.store), Owned::default()).look().await.unwrap()
+            })
+            .await;
+        let (seed, log) = (self.seed, self.log.join("\n"));
+        assert_eq!((found.absent, found.unexpected), (0, 0), "seed {seed}: {found:?}\n{log}");
     }
 
     pub(super) async fn compare_every_run(&mut self) {
