@@ -17,7 +17,7 @@ async fn fill(pool: &PgPool) -> u64 {
         pool,
         "insert into punctual.job (id, namespace, name, version, state, created_at, updated_at)
          select ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'default', 'job-' || n, 1, 'paused', now(), now()
-         from generate_series(0, 99) n",
+         from generate_series(0, 100) n",
     )
     .await;
     let fill = "with made as (
@@ -30,7 +30,8 @@ async fn fill(pool: &PgPool) -> u64 {
             -- Ids of version 7, as schedulers make them.
             select encode(substring(int8send((extract(epoch from at) * 1000)::bigint) from 3) || '\\x7000'::bytea || int8send(n), 'hex')::uuid,
                    'default', at + interval '1 second', 'default',
-                   ('00000000-0000-7000-8000-' || lpad(to_hex(n % 100), 12, '0'))::uuid, 1, 'schedule',
+                   -- A hundred jobs that run all the time, and one that does so once a day or two.
+                   ('00000000-0000-7000-8000-' || lpad(to_hex(case when n % 50000 = 77 then 100 else n % 100 end), 12, '0'))::uuid, 1, 'schedule',
                    case when n % 50 = 0 then 'failed' else 'succeeded' end, 'default', 'work', at, 0, at, at + interval '10 ms', 1, 0
             from made
             returning id, ended_at, state, started_at
@@ -132,22 +133,23 @@ async fn the_usual_questions_read_no_large_table_whole(pool: PgPool) {
 
     // What the API asks: a page of a job's runs, and the page after it.
     let ended = include_str!("../../../src/store/postgres/ended_runs.sql");
-    let of_job = runs / 100.0;
     for before in [None, Some(run)] {
-        let plan = listing(&pool, ended, before).await;
-        plan.reads_no_large_table_whole(&pool).await.reads_at_most(of_job * 2.0 + 2_000.0);
+        for job in ["job-7", "job-100"] {
+            let plan = listing(&pool, ended, job, before).await;
+            plan.reads_no_large_table_whole(&pool).await.reads_at_most(2_000.0);
+        }
     }
 }
 
 /// The statement of a listing with its parameters filled in, as Postgres plans it.
-async fn listing(pool: &PgPool, statement: &str, before: Option<Uuid>) -> Plan {
+async fn listing(pool: &PgPool, statement: &str, job: &str, before: Option<Uuid>) -> Plan {
     let before = before.map_or("null".to_owned(), |before| format!("'{before}'"));
+    // Names as sqlx wants them.
     let filled = statement
-        .replace(" as \"job!\"", " as job")
-        .replace(" as \"job_version!\"", " as version")
+        .replace("!\"", "\"")
         .replace("$1", "null")
         .replace("$2", "'default'")
-        .replace("$3", "'job-7'")
+        .replace("$3", &format!("'{job}'"))
         .replace("$4", "'{}'")
         .replace("$5", &before)
         .replace("$6", "101")
