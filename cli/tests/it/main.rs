@@ -12,5 +12,6 @@ mod files;
 mod jobs;
 mod nsq_daemons;
 mod nsq_tools;
+mod places;
 mod queue_files;
 mod runs;
