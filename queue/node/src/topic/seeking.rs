@@ -8,7 +8,6 @@ use tokio::sync::oneshot;
 use super::record::Change;
 use super::{ChannelHandle, Receipt, Topic, received};
 use crate::error::TopicError;
-use crate::message::Sequence;
 
 /// Somebody wants a channel to go back.
 #[derive(Debug)]
@@ -48,7 +47,8 @@ impl Topic {
         let mut core = self.core.lock();
         for Seek { handle, to_ns, done } in std::mem::take(&mut core.seeks) {
             let is_younger = core.last_published_ns > to_ns;
-            let first = core.waypoints.iter().next().map_or(Sequence::FIRST, |(first, _)| first);
+            // Without one, the log holds no message.
+            let first = core.waypoints.iter().next().map_or(core.committed_end, |(first, _)| first);
             let to = match core.waypoints.older_than(to_ns) {
                 _ if !is_younger => core.committed_end,
                 Some(before) => before,
