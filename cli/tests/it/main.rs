@@ -13,5 +13,6 @@ mod files;
 mod jobs;
 mod nsq_daemons;
 mod nsq_tools;
+mod places;
 mod queue_files;
 mod runs;

@@ -37,8 +37,15 @@ pub(super) async fn plan_due_jobs(
     look_ahead: Duration,
     limit: u32,
 ) -> Result<PlanOutcome, StoreError> {
-    pauses::end_those_that_are_over(store).await?;
-    delays::take_run_ends(store).await?;
+    let chores = sqlx::query_file!("src/store/postgres/planner_chores.sql", store.now())
+        .fetch_one(&store.pool)
+        .await?;
+    if chores.pauses {
+        pauses::end_those_that_are_over(store).await?;
+    }
+    if chores.run_ends {
+        delays::take_run_ends(store).await?;
+    }
     let mut tx = store.pool.begin().await?;
     // Cursors are claimed when half of what was planned is used up, so that a job that is due every second is
     // planned every few seconds and not every second.
