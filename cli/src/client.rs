@@ -1,3 +1,4 @@
+use punctual_proto::v1::audit_service_client::AuditServiceClient;
 use punctual_proto::v1::job_service_client::JobServiceClient;
 use punctual_proto::v1::run_service_client::RunServiceClient;
 use punctual_proto::v1::task_queue_service_client::TaskQueueServiceClient;
@@ -61,6 +62,11 @@ impl Client {
         let output = Output::people();
         Ok(Self { servers: Servers::local(server)?, output, namespace: String::new() })
     }
+}
+
+/// What was done to jobs, at one server.
+pub(crate) fn audit(link: Link) -> AuditServiceClient<Link> {
+    AuditServiceClient::new(link).max_decoding_message_size(MAX_ANSWER_BYTES)
 }
 
 /// The jobs at one server.

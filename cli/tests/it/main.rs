@@ -6,12 +6,14 @@ mod command;
 mod fake;
 mod nsq;
 
+mod audit;
 mod dev;
 mod failover;
 mod files;
 mod jobs;
 mod nsq_daemons;
 mod nsq_tools;
+mod places;
 mod queue_files;
 mod runs;
 mod task_queues;

@@ -4,6 +4,7 @@
 
 mod admission;
 mod attempts;
+mod audit;
 mod backlog;
 mod calendars;
 mod changes;
