@@ -115,9 +115,8 @@ fn parts(text: &str) -> Result<Vec<Part>, TemplateError> {
     let mut plain = String::new();
     let mut chars = text.chars().zip(1..).peekable();
     while let Some((char, position)) = chars.next() {
-        if !matches!(char, '{' | '}') {
-            plain.push(char);
-        } else if chars.next_if(|(next, _)| *next == char).is_some() {
+        // A brace written twice is one brace.
+        if !matches!(char, '{' | '}') || chars.next_if(|(next, _)| *next == char).is_some() {
             plain.push(char);
         } else if char == '}' {
             return Err(TemplateError::Unpaired { brace: '}', position });

@@ -151,12 +151,14 @@ struct Runs {
     key_limits: Vec<Option<i32>>,
 }
 
+/// A job's next instant, and the one that its last run's end has put.
+type Moved = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
+
 /// What one transaction writes: runs, cursors, missed ranges, and jobs that have come to an end.
 struct Batch {
     now: DateTime<Utc>,
     runs: Runs,
-    /// The next instant of each job, and the one that its last run's end has put.
-    cursors: HashMap<JobId, (Option<DateTime<Utc>>, Option<DateTime<Utc>>)>,
+    cursors: HashMap<JobId, Moved>,
     missed: Vec<(JobId, MissedRange)>,
     stopped: Vec<(JobId, &'static str, String)>,
 }

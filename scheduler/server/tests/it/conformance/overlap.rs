@@ -263,7 +263,7 @@ async fn a_blocked_run_expires_at_its_deadline(world: World) {
 }
 
 fn update(spec: JobSpec) -> JobChange {
-    JobChange::Update { spec: Box::new(spec), author: "somebody".to_owned() }
+    JobChange::Update { spec: Box::new(spec), back_to: None }
 }
 
 async fn a_deleted_job_leaves_nothing_blocked(world: World) {
