@@ -118,6 +118,6 @@ async fn resume(client: &Client, args: NamesArgs) -> Result<(), Failure> {
 
 fn print_changed(client: &Client, done: &str, changed: &[TaskQueue]) -> Result<(), Failure> {
     let objects: Vec<Value> = changed.iter().map(to_value).collect();
-    let lines = || changed.iter().map(|queue| format!("{done} {}\n", queue.name)).collect();
-    Ok(client.output.print(&objects, |_| lines())?)
+    let lines: String = changed.iter().map(|queue| format!("{done} {}\n", queue.name)).collect();
+    Ok(client.output.print(&objects, |_| lines)?)
 }
