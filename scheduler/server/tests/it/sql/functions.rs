@@ -27,10 +27,10 @@ async fn id(pool: &PgPool, statement: &str) -> RunId {
     RunId(sqlx::query_scalar(statement).fetch_one(pool).await.unwrap())
 }
 
-/// A world on this database, at the database's own time.
+/// A world on this database, a little ahead of the database's own time: what is enqueued meanwhile is due in it.
 async fn world(pool: &PgPool) -> World {
     let world = World::postgres(pool.clone()).await;
-    let now = sqlx::query_scalar("select now() + interval '1 second'").fetch_one(pool).await.unwrap();
+    let now = sqlx::query_scalar("select now() + interval '1 minute'").fetch_one(pool).await.unwrap();
     world.set_now(now);
     world.store.maintain_partitions().await.unwrap();
     world
