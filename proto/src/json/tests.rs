@@ -167,9 +167,13 @@ prop_compose! {
             a_duration().prop_map(|every| v1::schedule::When::Every(every.unwrap_or_default())),
         ],
         zone in ".*", start in an_instant(), end in an_instant(), phase in a_duration(),
-        dst_gap in 0..4_i32, dst_fold in 0..5_i32,
+        dst_gap in 0..4_i32, dst_fold in 0..5_i32, dialect in 0..6_i32, dom_dow in 0..4_i32,
+        exclude in prop::collection::vec(".*", 0..3), jitter in a_duration(), max_count: u32,
     ) -> v1::Schedule {
-        v1::Schedule { when: Some(when), zone, start, end, phase, dst_gap, dst_fold }
+        let when = Some(when);
+        v1::Schedule {
+            when, zone, start, end, phase, dst_gap, dst_fold, dialect, dom_dow, exclude, jitter, max_count,
+        }
     }
 }
 
