@@ -42,7 +42,7 @@ async fn every_kind_of_schedule_is_previewed_with_its_notes(pool: PgPool) {
         v1::Schedule { dialect: v1::Dialect::SecondsFirst.into(), max_count: 3, ..cron("*/20 * * * * *") };
     assert_eq!(
         preview(&front, seconds, "2026-01-01T00:00:00Z", 10).await,
-        ["2026-01-01T00:00:20+00:00", "2026-01-01T00:00:40+00:00", "2026-01-01T00:01:00+00:00"]
+        ["2026-01-01T00:00:00+00:00", "2026-01-01T00:00:20+00:00", "2026-01-01T00:00:40+00:00"]
     );
     let rule = "DTSTART:20260105T013000 RRULE:FREQ=WEEKLY;BYDAY=SU".to_owned();
     let sundays = v1::Schedule {
