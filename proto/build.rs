@@ -7,7 +7,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
     let mut compiler = protox::Compiler::new(["proto"])?;
     compiler.include_source_info(true).include_imports(true).open_files(
-        ["calendar", "job", "namespace", "run", "worker"].map(|name| format!("punctual/v1/{name}.proto")),
+        ["audit", "calendar", "job", "namespace", "run", "task_queue", "worker"]
+            .map(|name| format!("punctual/v1/{name}.proto")),
     )?;
     // The compiler's own encoding keeps what a plain FileDescriptorSet would drop.
     let out = PathBuf::from(std::env::var("OUT_DIR")?);

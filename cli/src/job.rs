@@ -1,22 +1,32 @@
 //! `punctual job`: definitions.
 
 mod apply;
+mod events;
+mod explain;
 mod export;
 mod file;
+mod reconcile;
 mod show;
 mod summary;
+mod versions;
+
+use std::str::FromStr;
 
 use clap::{Args, Subcommand};
 use punctual_proto::json::{from_value, to_value};
 use punctual_proto::v1::{
-    DeleteJobRequest, GetJobRequest, GetRunRequest, Job, ListJobsRequest, PauseJobRequest, ResumeJobRequest,
-    Run, TriggerJobRequest,
+    DeleteJobRequest, GetJobRequest, GetRunRequest, Job, ListJobsRequest, Overlap, PauseJobRequest,
+    ResumeJobRequest, Run, TriggerJobRequest,
 };
 use serde_json::{Value, json};
 
 use self::apply::ApplyArgs;
 pub(crate) use self::apply::apply;
+use self::events::EventsArgs;
+use self::explain::ExplainArgs;
 pub(crate) use self::file::{FileErrors, JobFile};
+use self::reconcile::ReconcileArgs;
+use self::versions::{RollbackArgs, VersionsArgs};
 use crate::client::{Client, ClientArgs, jobs, request_id, runs};
 use crate::failure::Failure;
 use crate::payload::Payload;
@@ -29,6 +39,9 @@ Examples:
   punctual job trigger nightly             run it now
   punctual job pause nightly --reason 'disk full' --until 2026-12-01T06:00:00Z
   punctual job resume nightly --catch-up   with what fell due meanwhile, as the misfire policy has it
+  punctual job explain nightly --at 2026-11-25T03:00:00Z
+                                           why it did, or did not, run then
+  punctual job rollback nightly --to 3     the definition of version 3 again
 
 A job file:
   jobs:
@@ -65,6 +78,16 @@ enum JobCommand {
     Delete(NamesArgs),
     /// Print definitions as a job file
     Export(ExportArgs),
+    /// Show how the definition of a job has changed, version by version
+    Versions(VersionsArgs),
+    /// Make an earlier definition of a job its newest version
+    Rollback(RollbackArgs),
+    /// Show what was done to a job, when and by whom
+    Audit(EventsArgs),
+    /// Say why a job did, or did not, run at an instant
+    Explain(ExplainArgs),
+    /// Compare the instants that a job's versions ask for with those on record
+    Reconcile(ReconcileArgs),
 }
 
 #[derive(Debug, Args)]
@@ -82,6 +105,15 @@ struct TriggerArgs {
     /// Payload for this run in place of the job's: JSON
     #[arg(long, value_name = "JSON")]
     payload: Option<Payload>,
+
+    /// What this run does while earlier ones are unfinished, in place of the job's overlap policy: allow, skip,
+    /// queue_one, queue_all, cancel_running or kill_running
+    #[arg(long, value_name = "POLICY")]
+    overlap: Option<OverlapName>,
+
+    /// Priority of this run in place of the job's: 0 to 9, the higher goes first
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=9))]
+    priority: Option<u32>,
 }
 
 #[derive(Debug, Args)]
@@ -126,6 +158,22 @@ struct ExportArgs {
     names: Vec<String>,
 }
 
+/// An overlap policy by its name.
+#[derive(Debug, Clone, Copy)]
+struct OverlapName(i32);
+
+impl FromStr for OverlapName {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let job: Job = from_value(json!({ "overlap": name })).map_err(|error| error.kind.to_string())?;
+        if job.overlap() == Overlap::Unspecified {
+            return Err("that is no overlap policy".to_owned());
+        }
+        Ok(Self(job.overlap))
+    }
+}
+
 impl JobArgs {
     /// Does what the command line says.
     ///
@@ -142,6 +190,11 @@ impl JobArgs {
             JobCommand::Resume(args) => resume(&client, args).await,
             JobCommand::Delete(args) => delete(&client, args).await,
             JobCommand::Export(args) => export(&client, args).await,
+            JobCommand::Versions(args) => args.run(&client).await,
+            JobCommand::Rollback(args) => args.run(&client).await,
+            JobCommand::Audit(args) => args.run(&client).await,
+            JobCommand::Explain(args) => args.run(&client).await,
+            JobCommand::Reconcile(args) => args.run(&client).await,
         }
     }
 }
@@ -189,6 +242,8 @@ async fn trigger(client: &Client, args: TriggerArgs) -> Result<(), Failure> {
         name: args.name.clone(),
         request_id: request_id(),
         payload: args.payload.map(|payload| payload.text()),
+        overlap: args.overlap.map_or(0, |overlap| overlap.0),
+        priority: args.priority,
     };
     let answer = client.servers.call(async |link| jobs(link).trigger_job(request.clone()).await).await?;
     let id = answer.run_id;

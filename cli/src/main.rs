@@ -17,6 +17,7 @@ mod namespace;
 mod payload;
 mod run;
 mod schedule;
+mod task_queue;
 
 mod dev;
 mod nsq;

@@ -47,7 +47,10 @@ pub(super) fn one(job: &Job, style: Style) -> String {
     for (name, field) in [
         ("Payload", "payload"),
         ("Labels", "labels"),
+        ("Priority", "priority"),
         ("Overlap", "overlap"),
+        ("Max running", "max_running"),
+        ("Concurrency", "concurrency"),
         ("Misfire", "misfire"),
         ("Misfire after", "misfire_after"),
         ("Catch-up window", "catchup_window"),
@@ -67,6 +70,7 @@ pub(super) fn one(job: &Job, style: Style) -> String {
     details(style, rows)
 }
 
+/// The job's state as people write it.
 fn state(job: &Job) -> String {
     match JobState::try_from(job.state) {
         Ok(state) => state.as_str_name().trim_start_matches("JOB_STATE_").to_lowercase(),

@@ -53,7 +53,7 @@ pub(super) fn line(run: &Run) -> String {
 }
 
 /// Everything about one run.
-pub(super) fn one(run: &Run, style: Style) -> String {
+pub(crate) fn one(run: &Run, style: Style) -> String {
     let mut rows = vec![
         ("Id", Cell::new(&run.id)),
         ("Namespace", Cell::new(&run.namespace)),
@@ -64,6 +64,8 @@ pub(super) fn one(run: &Run, style: Style) -> String {
         ("Reason", Cell::new(&run.reason)),
         ("Kind", Cell::new(&run.kind)),
         ("Task queue", Cell::new(&run.task_queue)),
+        ("Priority", Cell::new(some(run.priority))),
+        ("Concurrency key", Cell::new(&run.concurrency_key)),
         ("Due", Cell::new(instant(run.due_at.as_ref()))),
         (
             "Run at",

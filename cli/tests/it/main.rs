@@ -6,6 +6,7 @@ mod command;
 mod fake;
 mod nsq;
 
+mod audit;
 mod dev;
 mod failover;
 mod files;
@@ -15,3 +16,4 @@ mod nsq_tools;
 mod places;
 mod queue_files;
 mod runs;
+mod task_queues;

@@ -333,3 +333,11 @@ pub(crate) async fn received(receipt: Receipt) -> Result<(), TopicError> {
     // Every append is completed; one that is not was dropped with a committer that is gone.
     receipt.await.unwrap_or(Err(TopicError::Exiting))
 }
+
+/// The same, where there may be nothing to wait for.
+async fn received_if_any(receipt: Option<Receipt>) -> Result<(), TopicError> {
+    match receipt {
+        Some(receipt) => received(receipt).await,
+        None => Ok(()),
+    }
+}

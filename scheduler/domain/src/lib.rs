@@ -14,14 +14,19 @@ pub mod schedule;
 
 pub mod calendar;
 
+pub mod concurrency;
 pub mod field;
 pub mod job;
 pub mod misfire;
+pub mod priority;
 pub mod retention;
 pub mod retry;
 pub mod timeouts;
 
 pub mod plan;
+
+pub mod audit;
+pub mod explain;
 
 pub mod run;
 

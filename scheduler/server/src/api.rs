@@ -1,5 +1,7 @@
 //! The port of a scheduler: gRPC with health and reflection, `/v1` as JSON, and `/metrics`, `/livez`, `/readyz`.
 
+mod actor;
+mod audit;
 mod auth;
 mod batch;
 mod batched;
@@ -16,6 +18,7 @@ mod namespaces;
 mod page;
 mod runs;
 mod status;
+mod task_queues;
 mod watch;
 mod workers;
 
@@ -24,10 +27,12 @@ use std::time::Duration;
 
 use axum::{Router, middleware};
 use futures::future::BoxFuture;
+use punctual_proto::v1::audit_service_server::AuditServiceServer;
 use punctual_proto::v1::calendar_service_server::CalendarServiceServer;
 use punctual_proto::v1::job_service_server::JobServiceServer;
 use punctual_proto::v1::namespace_service_server::NamespaceServiceServer;
 use punctual_proto::v1::run_service_server::RunServiceServer;
+use punctual_proto::v1::task_queue_service_server::TaskQueueServiceServer;
 use punctual_proto::v1::worker_service_server::WorkerServiceServer;
 use punctual_scheduler_domain::id::ReplicaId;
 use punctual_service::health::{self, Health};
@@ -41,12 +46,14 @@ use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
+use self::audit::Audit;
 use self::batched::{Backend, Batched};
 use self::calendars::CalendarApi;
 pub use self::doorbells::Doorbells;
 use self::jobs::Jobs;
 use self::namespaces::Namespaces;
 use self::runs::Runs;
+use self::task_queues::TaskQueues;
 use self::workers::Workers;
 use crate::database_clock::DatabaseClock;
 use crate::store::Store;
@@ -58,12 +65,14 @@ const MAX_MESSAGE_BYTES: usize = 4 << 20;
 const HEALTH_EVERY: Duration = Duration::from_millis(200);
 
 /// The services gRPC's health knows; the empty name is the server as a whole.
-const HEALTH_NAMES: [&str; 6] = [
+const HEALTH_NAMES: [&str; 8] = [
     "",
+    "punctual.v1.AuditService",
     "punctual.v1.CalendarService",
     "punctual.v1.JobService",
     "punctual.v1.NamespaceService",
     "punctual.v1.RunService",
+    "punctual.v1.TaskQueueService",
     "punctual.v1.WorkerService",
 ];
 
@@ -124,6 +133,8 @@ impl Api {
         let calendars = CalendarApi { store: Arc::clone(&self.store) };
         let namespaces = Namespaces { store: Arc::clone(&self.store) };
         let (store, doorbells) = (Arc::clone(&self.store), Arc::clone(&self.doorbells));
+        let task_queues = TaskQueues { store: Arc::clone(&store), doorbells: Arc::clone(&doorbells) };
+        let audit = Audit { store: Arc::clone(&store), doorbells: Arc::clone(&doorbells) };
         let jobs = Jobs { store, doorbells, batched: batched.clone(), clock: self.clock };
         let runs = Runs::new(self.store, self.doorbells, batched.clone(), shutdown);
         let workers = Workers { backend, batched };
@@ -136,10 +147,14 @@ impl Api {
             .expect("the build wrote valid descriptor sets");
         let grpc = Routes::new(grpc_health)
             .add_service(reflection)
+            .add_service(AuditServiceServer::new(audit).max_decoding_message_size(MAX_MESSAGE_BYTES))
             .add_service(CalendarServiceServer::new(calendars).max_decoding_message_size(MAX_MESSAGE_BYTES))
             .add_service(NamespaceServiceServer::new(namespaces).max_decoding_message_size(MAX_MESSAGE_BYTES))
             .add_service(JobServiceServer::new(jobs.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES))
             .add_service(RunServiceServer::new(runs.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES))
+            .add_service(
+                TaskQueueServiceServer::new(task_queues).max_decoding_message_size(MAX_MESSAGE_BYTES),
+            )
             .add_service(WorkerServiceServer::new(workers).max_decoding_message_size(MAX_MESSAGE_BYTES));
 
         let app = grpc

@@ -9,15 +9,18 @@
 //! database's clock; a call that failed may have happened, in whole or in part, and can be repeated. Calls that read
 //! may see one part later than another.
 
+mod audit;
 mod backlog;
 mod calendar;
 mod error;
 mod job;
+mod lanes;
 mod lease;
 mod model;
 mod node;
 mod postgres;
 mod run;
+mod task_queue;
 mod worker;
 
 use std::collections::HashMap;
@@ -27,9 +30,11 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use punctual_scheduler_domain::calendar::{CalendarSpec, Calendars};
 use punctual_scheduler_domain::id::{JobId, ReplicaId, RunId, SessionId, Shard};
+use punctual_scheduler_domain::job::JobSpec;
 use punctual_scheduler_domain::name::{CalendarName, JobName, Namespace, TaskQueuePath};
 use punctual_scheduler_domain::retention::Retention;
 
+pub use audit::{InstantRun, JobRecord, JobVersion, RecordSelection, RecordedEvent, RecordsOf};
 pub use backlog::Backlog;
 pub use calendar::{NamedCalendar, NamespaceRecord};
 pub use error::{RequestId, StoreError};
@@ -41,8 +46,9 @@ pub(crate) use postgres::Address;
 pub use postgres::{MIGRATOR, MigrateError, PostgresStore, RetentionDays, migrate};
 pub use run::{
     AdmitRequest, Admitted, Attempt, CreatedRun, Dispatch, DueLane, LaneId, NewRun, OneOffRun, Redispatch,
-    Run, RunChanges, RunFilter, RunSelection,
+    Run, RunChanges, RunFilter, RunSelection, TriggerOptions,
 };
+pub use task_queue::{TaskQueue, TaskQueueChange};
 pub use worker::{
     Beat, BeatAnswer, FinishAnswer, Fleet, GoneReason, Grant, HeldAttempt, NewSession, Reaped, Registered,
     Release, Report, Start, StartAnswer,
@@ -82,7 +88,8 @@ pub trait Store: Send + Sync + 'static {
     /// in transactions that follow; one that fails in between has deleted the job, and leaves the others to
     /// [`Store::clear_deleted`].
     ///
-    /// `revision`, when given, must be the job's. A change that changes nothing makes no version.
+    /// `revision`, when given, must be the job's. A change that changes nothing makes no version. `by` is who asks for it,
+    /// for the record.
     ///
     /// # Errors
     /// [`StoreError::NoSuchJob`], [`StoreError::StaleRevision`], [`StoreError::NoSuchCalendar`].
@@ -93,6 +100,7 @@ pub trait Store: Send + Sync + 'static {
         change: JobChange,
         revision: Option<Revision>,
         request: Option<RequestId>,
+        by: &str,
     ) -> Result<punctual_scheduler_domain::job::Job, StoreError>;
     /// One job that is not deleted.
     async fn get_job(
@@ -110,6 +118,42 @@ pub trait Store: Send + Sync + 'static {
         after: Option<&JobName>,
         limit: u32,
     ) -> Result<Vec<punctual_scheduler_domain::job::Job>, StoreError>;
+
+    // What was done to jobs ---------------------------------------------------------------------------------
+
+    /// The versions of a job, newest first, those before `before`; at most `limit`. Of a name that no job bears, those of
+    /// the job that bore it last.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchJob`].
+    async fn job_versions(
+        &self,
+        namespace: &Namespace,
+        name: &JobName,
+        before: Option<u32>,
+        limit: u32,
+    ) -> Result<Vec<JobVersion>, StoreError>;
+    /// What was done to the jobs that bear or bore a name, newest first, before the event `before`; at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchJob`].
+    async fn job_events(
+        &self,
+        namespace: &Namespace,
+        name: &JobName,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<RecordedEvent>, StoreError>;
+    /// What is on record of jobs for a stretch of time.
+    async fn job_records(&self, selection: &RecordSelection) -> Result<Vec<JobRecord>, StoreError>;
+    /// The definitions of these versions; those that cannot be read are left out.
+    async fn job_specs(
+        &self,
+        versions: &[(JobId, u32)],
+    ) -> Result<HashMap<(JobId, u32), JobSpec>, StoreError>;
+    /// The runs that a job's schedule has at an instant.
+    async fn runs_of_instant(&self, job: JobId, due_at: DateTime<Utc>)
+    -> Result<Vec<InstantRun>, StoreError>;
 
     // Namespaces and calendars ------------------------------------------------------------------------------
 
@@ -188,6 +232,23 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::RunIsFinal`].
     async fn cancel_run(&self, run: RunId, reason: &str) -> Result<Option<Run>, StoreError>;
 
+    // Task queues -------------------------------------------------------------------------------------------
+
+    /// Pauses a task queue, or lets it go on. One that nobody used can be paused too.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownNamespace`].
+    async fn change_task_queue(
+        &self,
+        task_queue: &TaskQueuePath,
+        change: &TaskQueueChange,
+    ) -> Result<TaskQueue, StoreError>;
+    /// All task queues of a namespace that ever had work or were paused, by name.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownNamespace`].
+    async fn list_task_queues(&self, namespace: &Namespace) -> Result<Vec<TaskQueue>, StoreError>;
+
     // Planner -----------------------------------------------------------------------------------------------
 
     /// Resumes jobs whose pause is over, and puts the next instants of fixed delays where runs have ended; then
@@ -216,7 +277,8 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Vec<Dispatch>, StoreError>;
     /// For each lane with scheduled runs in these shards, when its first may be queued.
     async fn due_lanes(&self, shards: &[Shard]) -> Result<Vec<DueLane>, StoreError>;
-    /// Admits due runs: judges overlap, windows and kinds, and moves each to `queued` or `skipped`.
+    /// Admits due runs: judges overlap, keys, pauses, windows and kinds, and moves each to `queued`, `blocked` or
+    /// `skipped`, or ends what has to give way to it.
     async fn admit_due_runs(&self, request: &AdmitRequest) -> Result<Admitted, StoreError>;
     /// Stores another node for runs whose publish was refused or unknown, with the next dispatch number. Runs that
     /// moved on meanwhile are left out of the answer. Repeated after its answer was lost, it answers the same numbers.
@@ -271,6 +333,9 @@ pub trait Store: Send + Sync + 'static {
     async fn reap_runs(&self, limit: u32) -> Result<Reaped, StoreError>;
     /// Cancels runs that a delete of their job was kept from cancelling, at most `limit`.
     async fn clear_deleted(&self, limit: u32) -> Result<Reaped, StoreError>;
+    /// Schedules blocked runs that nothing stands in the way of any more, which whatever ended last may have left behind:
+    /// those of at most `limit` jobs, as many keys, and as many of resumed task queues. Goes on from there next time.
+    async fn unblock(&self, limit: u32) -> Result<Reaped, StoreError>;
     /// Schedules again the runs queued on lost nodes, and those of these shards that are queued on nodes which the
     /// caller cannot reach; at most `limit`.
     async fn requeue_lost(

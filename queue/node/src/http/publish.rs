@@ -106,8 +106,18 @@ fn refuse_announced(body: &Body, max_bytes: u32, too_big: &'static str) -> Resul
 
 async fn read(body: Body, max_bytes: u32, too_big: &'static str) -> Result<Bytes, HttpError> {
     refuse_announced(&body, max_bytes, too_big)?;
-    // A body that breaks off is reported like one that is too long: nobody is left to read the answer.
-    axum::body::to_bytes(body, max_bytes as usize).await.map_err(|_| HttpError::new(413, too_big))
+    axum::body::to_bytes(body, max_bytes as usize).await.map_err(|error| match is_late(&error) {
+        true => HttpError::new(408, "BODY_TOO_SLOW"),
+        // One that breaks off is reported like one that is too long: nobody is left to read the answer.
+        false => HttpError::new(413, too_big),
+    })
+}
+
+/// Whether nothing more came of a body, for so long that it was given up.
+fn is_late(error: &axum::Error) -> bool {
+    let chain = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+    let mut causes = chain.filter_map(|error| error.downcast_ref::<std::io::Error>());
+    causes.any(|cause| cause.kind() == std::io::ErrorKind::TimedOut)
 }
 
 fn text_bodies(body: &[u8], max_bytes: usize) -> Result<Bodies, HttpError> {

@@ -116,7 +116,7 @@ impl Transport {
             output.clear();
         }
         let sent = self.socket.poll_send(cx, &mut layer.packed);
-        if layer.packed.is_empty() && layer.packed.try_reclaim(KEPT_BYTES + 1) {
+        if layer.packed.is_empty() && layer.packed.capacity() > KEPT_BYTES {
             layer.packed = BytesMut::new();
         }
         sent

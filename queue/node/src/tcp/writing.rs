@@ -66,13 +66,11 @@ impl Connection {
 
     fn all_was_sent(&mut self) {
         self.answers.were_sent();
-        let was_behind = self.behind_since.take().is_some();
-        if was_behind {
-            // It could not know of a heartbeat it should have answered.
-            self.listen_anew();
+        if self.behind_since.take().is_some() {
+            self.listen_anew(); // it could not know of a heartbeat it should have answered
         }
-        // A connection that is idle keeps no room for answers it gave. A buffer that was sent in pieces says too little.
-        if was_behind || self.output.capacity() > WRITTEN_BYTES || self.read_bytes == MIN_READ_BYTES {
+        // A connection that is idle keeps no room for answers it gave.
+        if self.output.capacity() > WRITTEN_BYTES || self.read_bytes == MIN_READ_BYTES {
             self.output = BytesMut::new();
         }
         self.tell_what_was_written();

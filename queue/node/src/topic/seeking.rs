@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::record::Change;
-use super::{ChannelHandle, Receipt, Topic, received};
+use super::{ChannelHandle, Receipt, Topic, received_if_any};
 use crate::error::TopicError;
 
 /// Somebody wants a channel to go back.
@@ -15,7 +15,7 @@ pub(super) struct Seek {
     handle: Arc<ChannelHandle>,
     /// Nanoseconds since the Unix epoch.
     to_ns: i64,
-    done: oneshot::Sender<Receipt>,
+    done: oneshot::Sender<Option<Receipt>>,
 }
 
 impl Topic {
@@ -33,7 +33,7 @@ impl Topic {
         }
         self.keeper.notify_one();
         match sought.await {
-            Ok(receipt) => received(receipt).await,
+            Ok(receipt) => received_if_any(receipt).await,
             Err(_) => Err(TopicError::Exiting), // the keeper ended before it came to this
         }
     }
@@ -56,7 +56,7 @@ impl Topic {
             };
             handle.with_for_keeper(|channel, _| channel.seek(to, |number| core.waypoints.before(number)));
             let sought = Change::ChannelSought { channel: handle.number, to: to.0 };
-            let _gone = done.send(self.record(&sought)); // whoever gave up does not want to know
+            let _gone = done.send(self.record_of(&handle, &sought)); // whoever gave up does not want to know
         }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use punctual_scheduler_domain::field::FieldError;
 use punctual_scheduler_domain::id::{AttemptNumber, RunId, SessionId};
+use punctual_scheduler_domain::name::JobName;
 
 use super::batch::BatcherStopped;
 use crate::store::StoreError;
@@ -17,6 +18,14 @@ pub(crate) enum ApiError {
     /// The store said no. Shared, since one statement serves many callers.
     #[error(transparent)]
     Store(Arc<StoreError>),
+    /// The job has no version of that number.
+    #[error("job {job} has no version {version}")]
+    NoSuchVersion { job: JobName, version: u32 },
+    /// Its events do not tell all that was done to it.
+    #[error(
+        "job {0} was last changed by a release that kept no record of it: change it again, and ask for what comes after"
+    )]
+    NoWholeRecord(JobName),
     /// No such run, or it ended longer ago than history is kept.
     #[error("run {0} does not exist")]
     NoSuchRun(RunId),

@@ -26,6 +26,8 @@ impl From<ApiError> for Status {
                 Self::with_error_details(Code::InvalidArgument, text, details)
             }
             ApiError::Store(error) => of_store(&error),
+            ApiError::NoSuchVersion { .. } => with_reason(Code::NotFound, "VERSION_NOT_FOUND", text),
+            ApiError::NoWholeRecord(_) => with_reason(Code::FailedPrecondition, "NO_WHOLE_RECORD", text),
             ApiError::NoSuchRun(_) => with_reason(Code::NotFound, "RUN_NOT_FOUND", text),
             ApiError::StaleAttempt { .. } => with_reason(Code::FailedPrecondition, "STALE_ATTEMPT", text),
             ApiError::SessionLost(_) => with_reason(Code::NotFound, "SESSION_LOST", text),

@@ -5,6 +5,7 @@
 //! transactions seem to. Its time stands still until [`ModelStore::set_now`] moves it.
 
 mod admit;
+mod audit;
 mod backlog;
 mod calendars;
 mod cancel;
@@ -20,8 +21,11 @@ mod nodes;
 mod plan;
 mod read;
 mod reap;
+mod standings;
 mod start;
 mod state;
+mod task_queues;
+mod unblock;
 mod workers;
 
 use std::collections::HashMap;
@@ -32,15 +36,16 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use punctual_scheduler_domain::calendar::{CalendarSpec, Calendars};
 use punctual_scheduler_domain::id::{JobId, ReplicaId, RunId, SessionId, Shard};
-use punctual_scheduler_domain::job::Job;
+use punctual_scheduler_domain::job::{Job, JobSpec};
 use punctual_scheduler_domain::name::{CalendarName, JobName, Namespace, TaskQueuePath};
 use punctual_scheduler_domain::retention::Retention;
 
 use super::{
     AdmitRequest, Admitted, Attempt, Backlog, Beat, BeatAnswer, CreatedRun, Dispatch, DueLane, EndedReplica,
-    FinishAnswer, Fleet, JobChange, NamedCalendar, NamespaceRecord, NewJob, NewRun, NewSession, NodeId,
-    NodeIdentity, Ownership, PlanOutcome, Reaped, Redispatch, Registered, Release, Replica, Report,
-    RequestId, Revision, Run, RunChanges, RunFilter, RunSelection, Start, StartAnswer, Store, StoreError,
+    FinishAnswer, Fleet, InstantRun, JobChange, JobRecord, JobVersion, NamedCalendar, NamespaceRecord,
+    NewJob, NewRun, NewSession, NodeId, NodeIdentity, Ownership, PlanOutcome, Reaped, RecordSelection,
+    RecordedEvent, Redispatch, Registered, Release, Replica, Report, RequestId, Revision, Run, RunChanges,
+    RunFilter, RunSelection, Start, StartAnswer, Store, StoreError, TaskQueue, TaskQueueChange,
 };
 use state::State;
 
@@ -83,8 +88,9 @@ impl Store for ModelStore {
         change: JobChange,
         revision: Option<Revision>,
         request: Option<RequestId>,
+        by: &str,
     ) -> Result<Job, StoreError> {
-        jobs::change(&mut self.lock(), namespace, name, change, revision, request.as_ref())
+        jobs::change(&mut self.lock(), namespace, name, change, revision, request.as_ref(), by)
     }
 
     async fn get_job(&self, namespace: &Namespace, name: &JobName) -> Result<Option<Job>, StoreError> {
@@ -100,6 +106,45 @@ impl Store for ModelStore {
         let state = self.lock();
         state.require(namespace)?;
         Ok(jobs::list(&state, namespace, after, limit))
+    }
+
+    async fn job_versions(
+        &self,
+        namespace: &Namespace,
+        name: &JobName,
+        before: Option<u32>,
+        limit: u32,
+    ) -> Result<Vec<JobVersion>, StoreError> {
+        audit::versions(&self.lock(), namespace, name, before, limit)
+    }
+
+    async fn job_events(
+        &self,
+        namespace: &Namespace,
+        name: &JobName,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<RecordedEvent>, StoreError> {
+        audit::events(&self.lock(), namespace, name, before, limit)
+    }
+
+    async fn job_records(&self, selection: &RecordSelection) -> Result<Vec<JobRecord>, StoreError> {
+        Ok(audit::records(&self.lock(), selection))
+    }
+
+    async fn job_specs(
+        &self,
+        versions: &[(JobId, u32)],
+    ) -> Result<HashMap<(JobId, u32), JobSpec>, StoreError> {
+        Ok(audit::specs(&self.lock(), versions))
+    }
+
+    async fn runs_of_instant(
+        &self,
+        job: JobId,
+        due_at: DateTime<Utc>,
+    ) -> Result<Vec<InstantRun>, StoreError> {
+        Ok(audit::runs_of_instant(&self.lock(), job, due_at))
     }
 
     async fn create_namespace(&self, namespace: &Namespace, retention: Retention) -> Result<(), StoreError> {
@@ -283,6 +328,22 @@ impl Store for ModelStore {
     async fn clear_deleted(&self, _limit: u32) -> Result<Reaped, StoreError> {
         // A delete is one call, whatever it finds.
         Ok(Reaped::default())
+    }
+
+    async fn unblock(&self, _limit: u32) -> Result<Reaped, StoreError> {
+        Ok(unblock::sweep(&mut self.lock()))
+    }
+
+    async fn change_task_queue(
+        &self,
+        task_queue: &TaskQueuePath,
+        change: &TaskQueueChange,
+    ) -> Result<TaskQueue, StoreError> {
+        task_queues::change(&mut self.lock(), task_queue, change)
+    }
+
+    async fn list_task_queues(&self, namespace: &Namespace) -> Result<Vec<TaskQueue>, StoreError> {
+        task_queues::list(&self.lock(), namespace)
     }
 
     async fn requeue_lost(

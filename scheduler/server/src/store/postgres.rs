@@ -7,6 +7,7 @@
 //! is decided by `statement_timestamp()`, which tests may pin.
 
 mod admit;
+mod audit;
 mod backlog;
 mod calendars;
 mod cancel;
@@ -17,6 +18,7 @@ mod delays;
 mod finish;
 mod give_back;
 mod jobs;
+mod keys;
 mod lanes;
 mod lease;
 mod live;
@@ -32,6 +34,9 @@ mod reap;
 mod rows;
 mod schema;
 mod start;
+mod task_queues;
+mod unblock;
+mod verdicts;
 mod workers;
 
 use std::collections::HashMap;
@@ -42,7 +47,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use punctual_scheduler_domain::calendar::{CalendarSpec, Calendars};
 use punctual_scheduler_domain::id::{JobId, ReplicaId, RunId, SessionId, Shard};
-use punctual_scheduler_domain::job::Job;
+use punctual_scheduler_domain::job::{Job, JobSpec};
 use punctual_scheduler_domain::name::{CalendarName, JobName, Namespace, TaskQueuePath};
 use punctual_scheduler_domain::retention::Retention;
 use sqlx::PgExecutor;
@@ -50,14 +55,16 @@ use sqlx::postgres::PgPool;
 
 use super::{
     AdmitRequest, Admitted, Attempt, Backlog, Beat, BeatAnswer, CreatedRun, Dispatch, DueLane, EndedReplica,
-    FinishAnswer, Fleet, JobChange, NamedCalendar, NamespaceRecord, NewJob, NewRun, NewSession, NodeId,
-    NodeIdentity, Ownership, PlanOutcome, Reaped, Redispatch, Registered, Release, Replica, Report,
-    RequestId, Revision, Run, RunChanges, RunFilter, RunSelection, Start, StartAnswer, Store, StoreError,
+    FinishAnswer, Fleet, InstantRun, JobChange, JobRecord, JobVersion, NamedCalendar, NamespaceRecord,
+    NewJob, NewRun, NewSession, NodeId, NodeIdentity, Ownership, PlanOutcome, Reaped, RecordSelection,
+    RecordedEvent, Redispatch, Registered, Release, Replica, Report, RequestId, Revision, Run, RunChanges,
+    RunFilter, RunSelection, Start, StartAnswer, Store, StoreError, TaskQueue, TaskQueueChange,
 };
 use calendars::KnownCalendars;
 use definitions::Definitions;
 use lanes::Lanes;
 use pool::Pool;
+use unblock::Sweep;
 
 pub use partitions::RetentionDays;
 pub(crate) use pool::Address;
@@ -76,6 +83,7 @@ pub struct PostgresStore {
     calendars: KnownCalendars,
     no_calendars: Calendars,
     lanes: Lanes,
+    sweep: Sweep,
     retention: RetentionDays,
     pinned_now: Mutex<Option<DateTime<Utc>>>,
 }
@@ -108,6 +116,7 @@ impl PostgresStore {
             no_calendars: Calendars::default(),
             retention: RetentionDays::default(),
             lanes: Lanes::default(),
+            sweep: Sweep::default(),
             pinned_now: Mutex::new(None),
         }
     }
@@ -154,6 +163,10 @@ fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
+fn count(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
 fn shard_numbers(shards: &[Shard]) -> Vec<i16> {
     shards.iter().map(|shard| i16::from(shard.get())).collect()
 }
@@ -175,8 +188,9 @@ impl Store for PostgresStore {
         change: JobChange,
         revision: Option<Revision>,
         request: Option<RequestId>,
+        by: &str,
     ) -> Result<Job, StoreError> {
-        jobs::change(self, namespace, name, change, revision, request).await
+        jobs::change(self, namespace, name, change, revision, request, by).await
     }
 
     async fn get_job(&self, namespace: &Namespace, name: &JobName) -> Result<Option<Job>, StoreError> {
@@ -190,6 +204,45 @@ impl Store for PostgresStore {
         limit: u32,
     ) -> Result<Vec<Job>, StoreError> {
         jobs::list(self, namespace, after, limit).await
+    }
+
+    async fn job_versions(
+        &self,
+        namespace: &Namespace,
+        name: &JobName,
+        before: Option<u32>,
+        limit: u32,
+    ) -> Result<Vec<JobVersion>, StoreError> {
+        audit::versions(self, namespace, name, before, limit).await
+    }
+
+    async fn job_events(
+        &self,
+        namespace: &Namespace,
+        name: &JobName,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<RecordedEvent>, StoreError> {
+        audit::events(self, namespace, name, before, limit).await
+    }
+
+    async fn job_records(&self, selection: &RecordSelection) -> Result<Vec<JobRecord>, StoreError> {
+        audit::records(self, selection).await
+    }
+
+    async fn job_specs(
+        &self,
+        versions: &[(JobId, u32)],
+    ) -> Result<HashMap<(JobId, u32), JobSpec>, StoreError> {
+        audit::specs(self, versions).await
+    }
+
+    async fn runs_of_instant(
+        &self,
+        job: JobId,
+        due_at: DateTime<Utc>,
+    ) -> Result<Vec<InstantRun>, StoreError> {
+        audit::runs_of_instant(self, job, due_at).await
     }
 
     async fn create_namespace(&self, namespace: &Namespace, retention: Retention) -> Result<(), StoreError> {
@@ -367,6 +420,22 @@ impl Store for PostgresStore {
 
     async fn clear_deleted(&self, limit: u32) -> Result<Reaped, StoreError> {
         Ok(Reaped { sessions: 0, runs: cancel::clear_any(self, limit).await? })
+    }
+
+    async fn unblock(&self, limit: u32) -> Result<Reaped, StoreError> {
+        unblock::sweep(self, limit).await
+    }
+
+    async fn change_task_queue(
+        &self,
+        task_queue: &TaskQueuePath,
+        change: &TaskQueueChange,
+    ) -> Result<TaskQueue, StoreError> {
+        task_queues::change(self, task_queue, change).await
+    }
+
+    async fn list_task_queues(&self, namespace: &Namespace) -> Result<Vec<TaskQueue>, StoreError> {
+        task_queues::list(self, namespace).await
     }
 
     async fn requeue_lost(

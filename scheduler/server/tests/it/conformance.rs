@@ -4,20 +4,26 @@
 
 mod admission;
 mod attempts;
+mod audit;
 mod backlog;
 mod calendars;
 mod changes;
+mod concurrency_keys;
 mod delays;
 mod deletes;
 mod doorbells;
 mod locks;
 mod misfires;
+mod overlap;
 mod owners;
 mod pauses;
 mod planning;
+mod priorities;
+mod races;
 mod random;
 mod runs;
 mod sessions;
+mod task_queues;
 mod transitions;
 mod triggers;
 pub(crate) mod world;

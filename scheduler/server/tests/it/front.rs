@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use punctual_proto::v1;
+use punctual_proto::v1::audit_service_client::AuditServiceClient;
 use punctual_proto::v1::calendar_service_client::CalendarServiceClient;
 use punctual_proto::v1::job_service_client::JobServiceClient;
 use punctual_proto::v1::namespace_service_client::NamespaceServiceClient;
 use punctual_proto::v1::run_service_client::RunServiceClient;
+use punctual_proto::v1::task_queue_service_client::TaskQueueServiceClient;
 use punctual_proto::v1::worker_service_client::WorkerServiceClient;
 use punctual_scheduler::{Scheduler, SchedulerOptions};
 use sqlx::{ConnectOptions, PgPool};
@@ -58,6 +60,10 @@ impl Front {
         self.channel.clone().expect("the scheduler was not stopped")
     }
 
+    pub(crate) fn audit(&self) -> AuditServiceClient<Channel> {
+        AuditServiceClient::new(self.channel())
+    }
+
     pub(crate) fn jobs(&self) -> JobServiceClient<Channel> {
         JobServiceClient::new(self.channel())
     }
@@ -72,6 +78,10 @@ impl Front {
 
     pub(crate) fn runs(&self) -> RunServiceClient<Channel> {
         RunServiceClient::new(self.channel())
+    }
+
+    pub(crate) fn task_queues(&self) -> TaskQueueServiceClient<Channel> {
+        TaskQueueServiceClient::new(self.channel())
     }
 
     pub(crate) fn workers(&self) -> WorkerServiceClient<Channel> {

@@ -39,8 +39,11 @@ impl Socket {
         }
         match ready!(self.poll_write(cx, output))? {
             0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-            // Rather than moved on to its end, the buffer begins anew.
-            written if written == output.len() => output.clear(),
+            written if written == output.len() => {
+                output.clear();
+                // One that was sent in pieces gets back the room that these took.
+                let _is_whole = output.try_reclaim(output.capacity() + 1);
+            }
             written => output.advance(written),
         }
         Poll::Ready(Ok(()))

@@ -9,7 +9,7 @@ use punctual_scheduler_domain::run::{RunEvent, RunOrigin, RunState, Transition};
 
 use super::live::{LiveRun, span};
 use super::state::{EndedRun, State};
-use super::{delays, read};
+use super::{delays, read, unblock};
 use crate::store::{Attempt, FinishAnswer, Release, Report};
 
 /// How a run comes to its end.
@@ -38,6 +38,7 @@ pub(super) fn conclude(state: &mut State, id: RunId, end: Conclusion) -> bool {
     if !end.report.error.is_empty() {
         live.error = end.report.error;
     }
+    live.block = None;
     if let Some(job) = live.job().filter(|_| live.origin == RunOrigin::Schedule)
         && state.jobs.get(&job).is_some_and(|job| delays::follows_end(&job.spec))
     {
@@ -45,6 +46,7 @@ pub(super) fn conclude(state: &mut State, id: RunId, end: Conclusion) -> bool {
     }
     let run = read::ended(state, &live, to, end.reason, end.report.result);
     state.ended.insert(id, EndedRun { job: live.job(), run });
+    unblock::after_end(state, live.job(), live.key.as_ref().map(|key| &key.path));
     true
 }
 

@@ -10,7 +10,8 @@ use punctual_scheduler_domain::plan::{Plan, PlanInput, plan};
 use punctual_scheduler_domain::run::{RunOrigin, RunState};
 use uuid::Uuid;
 
-use super::live::{LiveRun, first, span};
+use super::audit;
+use super::live::{HeldKey, LiveRun, first, span};
 use super::state::{Definition, Lane, State};
 use super::{calendars, delays};
 use crate::store::PlanOutcome;
@@ -86,10 +87,11 @@ fn plan_job(state: &mut State, id: JobId, cursor: DateTime<Utc>, horizon: DateTi
             state.delayed.extend(delayed.map(|delayed| (id, delayed)));
             if let Some(job) = state.jobs.get_mut(&id) {
                 job.next_due_at = next;
-                // A fixed delay waits for the end of a run.
-                if next.is_none() && !is_delay {
-                    stop(job, JobState::Exhausted, String::new(), now);
-                }
+            }
+            state.missed.extend(missed.iter().map(|range| (id, *range)));
+            // A fixed delay waits for the end of a run.
+            if next.is_none() && !is_delay {
+                stop(state, id, JobState::Exhausted, String::new());
             }
             let mut outcome = PlanOutcome { jobs: 1, runs, ..PlanOutcome::default() };
             missed.iter().for_each(|range| outcome.record(range));
@@ -99,20 +101,22 @@ fn plan_job(state: &mut State, id: JobId, cursor: DateTime<Utc>, horizon: DateTi
             state.delayed.remove(&id);
             if let Some(job) = state.jobs.get_mut(&id) {
                 job.next_due_at = None;
-                stop(job, JobState::Errored, error.to_string(), now);
             }
+            stop(state, id, JobState::Errored, error.to_string());
             PlanOutcome { jobs: 1, ..PlanOutcome::default() }
         }
     }
 }
 
-pub(super) fn stop(job: &mut Job, state: JobState, reason: String, now: DateTime<Utc>) {
-    if job.state == JobState::Active {
-        job.state = state;
-        job.state_reason = reason;
-        job.revision += 1;
-        job.updated_at = now;
-    }
+pub(super) fn stop(state: &mut State, id: JobId, to: JobState, reason: String) {
+    let now = state.now;
+    let Some(job) = state.jobs.get_mut(&id).filter(|job| job.state == JobState::Active) else { return };
+    job.state = to;
+    job.state_reason = reason;
+    job.revision += 1;
+    job.updated_at = now;
+    let job = job.clone();
+    audit::record_stop(state, &job);
 }
 
 /// Writes the run of one instant down, unless it has been before.
@@ -129,17 +133,21 @@ fn materialise(
     }
     let spec = &definition.spec;
     let namespace = state.jobs[&job].namespace.clone();
-    let lane = Lane { namespace, task_queue: spec.task_queue.clone(), kind: spec.task.kind() };
+    let lane = state.lane(Lane::of_job(&namespace, spec));
+    let key = spec.key_claim(&spec.task.payload()).map(|claim| HeldKey::of(&namespace, claim));
     let (start_deadline, close_deadline) =
         (spec.timeouts.start_deadline(due_at), spec.timeouts.close_deadline(due_at));
     let run = LiveRun {
         id: RunId(Uuid::now_v7()),
         state: RunState::Scheduled,
-        lane: state.lane(lane),
+        lane,
         shard: Shard::of_job(job),
         version: Some((job, version)),
         origin: RunOrigin::Schedule,
         overlap: spec.overlap,
+        max_running: spec.max_running,
+        key,
+        block: None,
         due_at,
         run_at,
         created_at: state.now,

@@ -6,27 +6,48 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use punctual_scheduler_domain::id::{JobId, ReplicaId, RunId, SessionId, Shard};
 use punctual_scheduler_domain::job::{Job, JobSpec, JobState};
-use punctual_scheduler_domain::name::{CalendarName, JobName, Kind, Namespace, TaskQueue};
+use punctual_scheduler_domain::name::{CalendarName, JobName, Kind, Namespace, TaskQueue, TaskQueuePath};
+use punctual_scheduler_domain::plan::MissedRange;
+use punctual_scheduler_domain::priority::Priority;
 use punctual_scheduler_domain::retention::Retention;
 use punctual_scheduler_domain::schedule::{ScheduleError, ScheduleSet};
 
 use super::live::LiveRuns;
 use super::nodes::Node;
 use super::workers::Session;
-use crate::store::{Attempt, LaneId, NamedCalendar, NamespaceRecord, Run, StoreError};
+use crate::store::{Attempt, LaneId, NamedCalendar, NamespaceRecord, RecordedEvent, Run, StoreError};
 
-/// One kind of work in one task queue.
+/// One kind of work of one priority in one task queue.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Lane {
     pub(super) namespace: Namespace,
     pub(super) task_queue: TaskQueue,
     pub(super) kind: Kind,
+    pub(super) priority: Priority,
+}
+
+impl Lane {
+    /// The lane of a job's runs.
+    pub(super) fn of_job(namespace: &Namespace, spec: &JobSpec) -> Self {
+        Self {
+            namespace: namespace.clone(),
+            task_queue: spec.task_queue.clone(),
+            kind: spec.task.kind(),
+            priority: spec.priority,
+        }
+    }
+
+    pub(super) fn queue(&self) -> TaskQueuePath {
+        TaskQueuePath { namespace: self.namespace.clone(), task_queue: self.task_queue.clone() }
+    }
 }
 
 /// One version of a job, which never changes.
 #[derive(Debug)]
 pub(super) struct Definition {
     pub(super) spec: JobSpec,
+    pub(super) author: String,
+    pub(super) created_at: DateTime<Utc>,
     pub(super) schedule: Result<ScheduleSet, ScheduleError>,
 }
 
@@ -45,6 +66,10 @@ pub(super) struct State {
 
     pub(super) jobs: BTreeMap<JobId, Job>,
     pub(super) definitions: BTreeMap<(JobId, u32), Arc<Definition>>,
+    /// What was done to jobs, in order.
+    pub(super) events: Vec<RecordedEvent>,
+    /// Instants that became no run, and why.
+    pub(super) missed: Vec<(JobId, MissedRange)>,
     /// Where the end of a job's last run has put its next instant.
     pub(super) delayed: BTreeMap<JobId, DateTime<Utc>>,
     /// Ends of runs that the planner has not taken into account yet.
@@ -55,6 +80,10 @@ pub(super) struct State {
     pub(super) ledger: BTreeSet<(JobId, DateTime<Utc>)>,
 
     pub(super) lanes: Vec<Lane>,
+    /// Since when those are paused that are, and why.
+    pub(super) paused: BTreeMap<TaskQueuePath, (DateTime<Utc>, String)>,
+    /// Those that were ever paused.
+    pub(super) known_queues: BTreeSet<TaskQueuePath>,
     pub(super) live: LiveRuns,
     pub(super) ended: BTreeMap<RunId, EndedRun>,
     pub(super) attempts: BTreeMap<RunId, Vec<Attempt>>,
@@ -82,11 +111,15 @@ impl State {
             calendars: BTreeMap::new(),
             jobs: BTreeMap::new(),
             definitions: BTreeMap::new(),
+            events: Vec::new(),
+            missed: Vec::new(),
             delayed: BTreeMap::new(),
             run_ends: Vec::new(),
             job_requests: BTreeMap::new(),
             ledger: BTreeSet::new(),
             lanes: Vec::new(),
+            paused: BTreeMap::new(),
+            known_queues: BTreeSet::new(),
             live: LiveRuns::default(),
             ended: BTreeMap::new(),
             attempts: BTreeMap::new(),
@@ -115,9 +148,17 @@ impl State {
     }
 
     /// Keeps a version of a job, compiled.
-    pub(super) fn define(&mut self, job: JobId, version: u32, spec: JobSpec, created_at: DateTime<Utc>) {
-        let schedule = ScheduleSet::compile_for(&spec.schedule, created_at);
-        self.definitions.insert((job, version), Arc::new(Definition { spec, schedule }));
+    pub(super) fn define(
+        &mut self,
+        job: JobId,
+        version: u32,
+        spec: JobSpec,
+        author: &str,
+        job_created_at: DateTime<Utc>,
+    ) {
+        let schedule = ScheduleSet::compile_for(&spec.schedule, job_created_at);
+        let definition = Definition { spec, author: author.to_owned(), created_at: self.now, schedule };
+        self.definitions.insert((job, version), Arc::new(definition));
     }
 
     /// The lane's number; made when it is new.
