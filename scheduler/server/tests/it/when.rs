@@ -166,6 +166,9 @@ async fn a_namespace_is_made_listed_and_deleted_when_it_is_empty(pool: PgPool) {
         ..Default::default()
     };
     jobs.delete_job(gone).await.unwrap();
+    // What is known of its task queues keeps nothing.
+    let queue = "insert into punctual.task_queue (namespace, name) values ('tenant-7', 'default')";
+    sqlx::query(queue).execute(&pool).await.unwrap();
     namespaces.delete_namespace(delete).await.unwrap();
     let unknown = (Code::NotFound, "NAMESPACE_NOT_FOUND".to_owned());
     assert_eq!(refused(jobs.create_job(create(job)).await), unknown);
