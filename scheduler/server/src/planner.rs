@@ -72,6 +72,9 @@ impl Planner {
                 metrics::counter!("punctual_instants_missed_total").increment(planned.missed);
                 tracing::warn!(instants = planned.missed, "recorded instants that nobody planned in time");
             }
+            if planned.excluded > 0 {
+                metrics::counter!("punctual_instants_excluded_total").increment(planned.excluded);
+            }
             // A job with more instants than one transaction takes is claimed again, so only an empty look ends it.
             if planned.jobs == 0 {
                 return Ok(());

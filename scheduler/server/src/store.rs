@@ -255,7 +255,8 @@ pub trait Store: Send + Sync + 'static {
     /// claims up to `limit` jobs whose cursor lies within the look-ahead, writes their runs down and moves their
     /// cursors on; ends early after [`PlanOutcome::MOST_RUNS`]. To be repeated until no cursor moves.
     async fn plan_due_jobs(&self, look_ahead: Duration, limit: u32) -> Result<PlanOutcome, StoreError>;
-    /// Makes the partitions of the days to come and drops those whose retention has passed.
+    /// Makes the partitions of the days to come and drops those whose retention has passed. Also goes on with fixed
+    /// delays whose last run was ended by a scheduler that left no note of it.
     async fn maintain_partitions(&self) -> Result<(), StoreError>;
 
     // Publisher ---------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 //! What a schedule will do, for people, before anything is saved.
 
-use chrono::{DateTime, FixedOffset, Utc};
+use chrono::{DateTime, FixedOffset, TimeDelta, Utc};
 
 use super::local::{ClockChange, LocalRule, Missing};
 use super::spec::{DstFold, DstGap, ScheduleSpec};
@@ -32,7 +32,9 @@ pub fn preview(
     until: Option<DateTime<Utc>>,
     count: usize,
 ) -> Result<Vec<Occurrence>, ScheduleError> {
-    let compile = |spec| Schedule::compile(spec)?.counted_from(from);
+    // A job counts from right after its creation, a preview shows its first instant too.
+    let before = from.checked_sub_signed(TimeDelta::microseconds(1)).unwrap_or(from);
+    let compile = |spec| Schedule::compile(spec)?.counted_from(before);
     let schedules = specs.iter().map(compile).collect::<Result<Vec<_>, _>>()?;
     let mut upcoming = Vec::with_capacity(schedules.len());
     for schedule in &schedules {

@@ -64,7 +64,7 @@ impl Recurrence {
         Ok(recurrence)
     }
 
-    /// A single date and what repeats it.
+    /// A single date.
     pub(crate) fn once(start: NaiveDateTime) -> Self {
         Self { rule: None, start, added: vec![start], removed: Vec::new(), known: Arc::default() }
     }

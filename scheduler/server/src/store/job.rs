@@ -4,7 +4,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use punctual_scheduler_domain::audit::JobEventKind;
 use punctual_scheduler_domain::id::JobId;
 use punctual_scheduler_domain::job::{JobSpec, Pause};
+use punctual_scheduler_domain::misfire::MissedReason;
 use punctual_scheduler_domain::name::{JobName, Namespace};
+use punctual_scheduler_domain::plan::MissedRange;
 
 /// Counts every change of a job's definition or state; people see it as the etag.
 pub type Revision = u64;
@@ -105,9 +107,21 @@ pub struct PlanOutcome {
     pub runs: u32,
     /// Instants recorded as missed.
     pub missed: u64,
+    /// Instants recorded as excluded by calendars.
+    pub excluded: u64,
 }
 
 impl PlanOutcome {
+    /// Adds what was recorded of one range.
+    pub(super) fn record(&mut self, range: &MissedRange) {
+        match range.reason {
+            MissedReason::Calendar => self.excluded += range.count,
+            MissedReason::Misfire | MissedReason::CatchupWindow | MissedReason::CatchupLimit => {
+                self.missed += range.count;
+            }
+        }
+    }
+
     /// Once it has written this many runs, a call takes no further job: some tens of milliseconds of work. The last
     /// job may bring it past that.
     pub const MOST_RUNS: usize = 5_000;

@@ -320,7 +320,8 @@ impl Store for PostgresStore {
     }
 
     async fn maintain_partitions(&self) -> Result<(), StoreError> {
-        partitions::maintain(self).await
+        partitions::maintain(self).await?;
+        delays::restart_stalled(self).await
     }
 
     async fn renew_lease(&self, replica: &Replica) -> Result<Ownership, StoreError> {

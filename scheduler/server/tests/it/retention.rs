@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use punctual_scheduler_domain::attempt::AttemptOutcome;
 use punctual_scheduler_domain::job::{CatchUp, JobSpec, Misfire};
 use punctual_scheduler_domain::retention::{Retention, RetentionClass};
+use punctual_scheduler_domain::schedule::ScheduleSpec;
 use sqlx::PgPool;
 
 use crate::conformance::world::{World, a_job, every, seconds};
@@ -66,4 +67,23 @@ async fn what_was_missed_is_recorded_with_its_reason(pool: PgPool) {
             (minute(21), minute(24), 4, "catchup_limit".to_owned()),
         ]
     );
+}
+
+#[sqlx::test(migrator = "punctual_scheduler::MIGRATOR")]
+async fn a_fixed_delay_goes_on_though_the_end_of_its_run_was_not_noted(pool: PgPool) {
+    let world = World::postgres(pool.clone()).await;
+    world.job("pause", JobSpec { schedule: vec![ScheduleSpec::delay(seconds(2))], ..a_job() }).await;
+    world.plan().await;
+    world.advance(seconds(2));
+    let session = world.worker(5).await;
+    let dispatch = world.admit_one().await;
+    let grant = world.granted(session, &dispatch).await;
+    world.finish(session, &grant, AttemptOutcome::Succeeded).await;
+    // As the release before ends runs.
+    sqlx::query("delete from punctual.run_end").execute(&pool).await.unwrap();
+    world.plan().await;
+    assert_eq!(world.get_job("pause").await.unwrap().next_due_at, None);
+    world.store.maintain_partitions().await.unwrap();
+    world.plan().await;
+    assert_eq!(world.runs_of("pause").await.len(), 2);
 }

@@ -42,7 +42,7 @@ async fn every_kind_of_schedule_is_previewed_with_its_notes(pool: PgPool) {
         v1::Schedule { dialect: v1::Dialect::SecondsFirst.into(), max_count: 3, ..cron("*/20 * * * * *") };
     assert_eq!(
         preview(&front, seconds, "2026-01-01T00:00:00Z", 10).await,
-        ["2026-01-01T00:00:20+00:00", "2026-01-01T00:00:40+00:00", "2026-01-01T00:01:00+00:00"]
+        ["2026-01-01T00:00:00+00:00", "2026-01-01T00:00:20+00:00", "2026-01-01T00:00:40+00:00"]
     );
     let rule = "DTSTART:20260105T013000 RRULE:FREQ=WEEKLY;BYDAY=SU".to_owned();
     let sundays = v1::Schedule {
@@ -166,6 +166,9 @@ async fn a_namespace_is_made_listed_and_deleted_when_it_is_empty(pool: PgPool) {
         ..Default::default()
     };
     jobs.delete_job(gone).await.unwrap();
+    // What is known of its task queues keeps nothing.
+    let queue = "insert into punctual.task_queue (namespace, name) values ('tenant-7', 'default')";
+    sqlx::query(queue).execute(&pool).await.unwrap();
     namespaces.delete_namespace(delete).await.unwrap();
     let unknown = (Code::NotFound, "NAMESPACE_NOT_FOUND".to_owned());
     assert_eq!(refused(jobs.create_job(create(job)).await), unknown);

@@ -44,6 +44,7 @@ pub(super) fn plan_due_jobs(state: &mut State, look_ahead: Duration, limit: u32)
         outcome.jobs += 1;
         outcome.runs += planned.runs;
         outcome.missed += planned.missed;
+        outcome.excluded += planned.excluded;
     }
     outcome
 }
@@ -92,7 +93,9 @@ fn plan_job(state: &mut State, id: JobId, cursor: DateTime<Utc>, horizon: DateTi
             if next.is_none() && !is_delay {
                 stop(state, id, JobState::Exhausted, String::new());
             }
-            PlanOutcome { jobs: 1, runs, missed: missed.iter().map(|range| range.count).sum() }
+            let mut outcome = PlanOutcome { jobs: 1, runs, ..PlanOutcome::default() };
+            missed.iter().for_each(|range| outcome.record(range));
+            outcome
         }
         Err(error) => {
             state.delayed.remove(&id);

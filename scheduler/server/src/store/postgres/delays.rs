@@ -30,6 +30,20 @@ pub(super) async fn take_run_ends(store: &PostgresStore) -> Result<(), StoreErro
     Ok(())
 }
 
+/// Goes on with those that wait for an end which has come without a row.
+pub(super) async fn restart_stalled(store: &PostgresStore) -> Result<(), StoreError> {
+    let restarted = sqlx::query_file!("src/store/postgres/restart_stalled_delays.sql", store.now())
+        .execute(&store.pool)
+        .await?;
+    if restarted.rows_affected() > 0 {
+        tracing::warn!(
+            jobs = restarted.rows_affected(),
+            "fixed delays whose last run's end was not noted go on"
+        );
+    }
+    Ok(())
+}
+
 /// The instant that was put and is not planned yet.
 pub(super) async fn delayed_at(tx: &mut Tx, job: JobId) -> Result<Option<DateTime<Utc>>, StoreError> {
     Ok(sqlx::query_scalar!("select delayed_at from punctual.job_cursor where job_id = $1", job.0)

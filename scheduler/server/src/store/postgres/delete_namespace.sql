@@ -11,6 +11,8 @@ with jobs as (
     delete from punctual.calendar_use where job_id in (select id from jobs)
 ), ends as (
     delete from punctual.run_end where job_id in (select id from jobs)
+), queues as (
+    delete from punctual.task_queue where namespace = $1
 ), missed as (
     delete from punctual.missed_range where job_id in (select id from jobs)
 )

@@ -219,7 +219,8 @@ impl Batch {
             PlanOutcome { jobs: u32::try_from(self.cursors.len()).unwrap_or(0), ..Default::default() };
         outcome.runs = self.runs.insert(tx, self.now).await?;
         if !self.missed.is_empty() {
-            outcome.missed = insert_missed(tx, &self.missed, self.now).await?;
+            insert_missed(tx, &self.missed, self.now).await?;
+            self.missed.iter().for_each(|(_, range)| outcome.record(range));
         }
         let jobs: Vec<_> = self.cursors.keys().map(|job| job.0).collect();
         let (next, delayed): (Vec<_>, Vec<_>) = self.cursors.values().copied().unzip();
@@ -310,7 +311,7 @@ async fn insert_missed(
     tx: &mut Tx,
     missed: &[(JobId, MissedRange)],
     now: DateTime<Utc>,
-) -> Result<u64, StoreError> {
+) -> Result<(), StoreError> {
     let jobs: Vec<_> = missed.iter().map(|(job, _)| job.0).collect();
     let from: Vec<_> = missed.iter().map(|(_, range)| range.from).collect();
     let to: Vec<_> = missed.iter().map(|(_, range)| range.to).collect();
@@ -328,5 +329,5 @@ async fn insert_missed(
     )
     .execute(&mut **tx)
     .await?;
-    Ok(missed.iter().map(|(_, range)| range.count).sum())
+    Ok(())
 }

@@ -40,12 +40,12 @@ async fn an_excluded_instant_is_counted_and_makes_no_run(world: World) {
     world.store.put_calendar(&default, &holidays(), &day("2031-03-03")).await.unwrap();
     world.job("tick", excluding()).await;
     let planned = world.plan().await;
-    assert_eq!((planned.runs, planned.missed), (0, 2));
+    assert_eq!((planned.runs, planned.missed, planned.excluded), (0, 0, 2));
     // A change counts from the next plan on.
     world.store.put_calendar(&default, &holidays(), &day("2031-03-04")).await.unwrap();
     world.advance(seconds(10));
     let planned = world.plan().await;
-    assert_eq!((planned.runs, planned.missed), (2, 0));
+    assert_eq!((planned.runs, planned.missed, planned.excluded), (2, 0, 0));
 }
 
 async fn a_calendar_that_is_named_must_be_there_and_stays(world: World) {

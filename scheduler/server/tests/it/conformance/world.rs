@@ -149,6 +149,7 @@ impl World {
             total.jobs += planned.jobs;
             total.runs += planned.runs;
             total.missed += planned.missed;
+            total.excluded += planned.excluded;
         }
     }
 

@@ -72,7 +72,10 @@ fn some_retry(pair: &mut Pair) -> RetryPolicy {
 fn some_spec(pair: &mut Pair) -> JobSpec {
     let schedules = pair.random.random_range(0..3);
     let schedule = if pair.random.random_bool(0.15) {
-        vec![ScheduleSpec::delay(seconds(pair.random.random_range(1..20)))]
+        // No two are as long, so that of runs that end together none is followed at the same instant.
+        pair.phases += 1;
+        let delay = seconds(pair.random.random_range(1..20)) + Duration::from_millis(pair.phases % 1_000);
+        vec![ScheduleSpec::delay(delay)]
     } else {
         (0..schedules).map(|_| some_schedule(pair)).collect()
     };
@@ -125,9 +128,6 @@ fn some_schedule(pair: &mut Pair) -> ScheduleSpec {
     }
     let mut schedule = ScheduleSpec::every(seconds(1));
     schedule.when = When::Every { every: seconds(pair.random.random_range(2..20)), phase };
-    if pair.random.random_bool(0.2) {
-        schedule.jitter = seconds(pair.random.random_range(1..30));
-    }
     schedule.max_count = pair.random.random_bool(0.2).then(|| pair.random.random_range(1..20));
     schedule.end = (end < 10).then(|| pair.now() + TimeDelta::seconds(end + 1));
     schedule
