@@ -1,6 +1,6 @@
 //! Jobs in few words.
 
-use punctual_proto::v1::{ExecTask, Job, Schedule, job, schedule};
+use punctual_proto::v1::{After, AfterOn, ExecTask, Job, Schedule, job, schedule};
 
 use crate::output::instant;
 
@@ -15,6 +15,7 @@ fn schedule_text(schedule: &Schedule) -> String {
         Some(schedule::When::Cron(cron)) => vec![format!("cron {cron}")],
         Some(schedule::When::Every(every)) => vec![format!("every {}", duration(every))],
         Some(schedule::When::At(at)) => vec![format!("at {at}")],
+        Some(schedule::When::After(after)) => vec![format!("after {}{}", after.jobs.join(", "), ends(after))],
         None => vec!["?".to_owned()],
     };
     if !schedule.zone.is_empty() && schedule.zone != "UTC" {
@@ -27,6 +28,15 @@ fn schedule_text(schedule: &Schedule) -> String {
         words.push(format!("until {}", instant(Some(end))));
     }
     words.join(" ")
+}
+
+/// Which ends, unless it is the usual ones.
+fn ends(after: &After) -> &'static str {
+    match after.on() {
+        AfterOn::Unspecified | AfterOn::Success => "",
+        AfterOn::Failure => " (on failure)",
+        AfterOn::Any => " (on any end)",
+    }
 }
 
 fn duration(duration: &prost_types::Duration) -> String {

@@ -17,6 +17,8 @@ pub mod job;
 pub mod retry;
 pub mod timeouts;
 
+pub mod after;
+pub mod backfill;
 pub mod plan;
 
 pub mod run;

@@ -5,6 +5,7 @@
 //! linear. So the instants of an expression are found span by span, which cannot go backwards, and everything that
 //! clocks going forward or back do to a schedule happens at the border of two spans.
 
+mod after;
 mod at;
 mod cron;
 mod error;
@@ -42,6 +43,8 @@ enum Rule {
     Cron(LocalCron),
     Every(Interval),
     At(At),
+    /// No instants of its own: the ends of others' runs are its starts.
+    After,
 }
 
 impl Schedule {
@@ -62,6 +65,10 @@ impl Schedule {
             }
             When::Every { every, phase } => Rule::Every(Interval::new(*every, *phase)?),
             When::At(at) => Rule::At(At::resolve(at, &zone, spec.dst_gap, spec.dst_fold)?),
+            When::After { jobs, .. } => {
+                after::check(jobs)?;
+                Rule::After
+            }
         };
         Ok(Self { rule, zone, start: spec.start, end: spec.end })
     }
@@ -87,8 +94,17 @@ impl Schedule {
             Rule::Cron(cron) => cron.next_from(from)?,
             Rule::Every(interval) => interval.next_from(from),
             Rule::At(at) => at.next_from(from),
+            Rule::After => None,
         };
         Ok(next.filter(|next| self.end.is_none_or(|end| *next < end)))
+    }
+
+    /// Whether it has no end that a clock could tell: it may start a run as long as its job is there.
+    pub fn is_open_ended(&self) -> bool {
+        match &self.rule {
+            Rule::After => true,
+            Rule::Cron(_) | Rule::Every(_) | Rule::At(_) => false,
+        }
     }
 
     /// The instants in `[from, until)`, in order. After an error it ends.

@@ -1,6 +1,7 @@
 //! The port of a scheduler: gRPC with health and reflection, `/v1` as JSON, and `/metrics`, `/livez`, `/readyz`.
 
 mod auth;
+mod backfills;
 mod batch;
 mod batched;
 mod convert;
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 use axum::{Router, middleware};
 use futures::future::BoxFuture;
+use punctual_proto::v1::backfill_service_server::BackfillServiceServer;
 use punctual_proto::v1::job_service_server::JobServiceServer;
 use punctual_proto::v1::run_service_server::RunServiceServer;
 use punctual_proto::v1::worker_service_server::WorkerServiceServer;
@@ -37,6 +39,7 @@ use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
+use self::backfills::Backfills;
 use self::batched::{Backend, Batched};
 pub use self::doorbells::Doorbells;
 use self::jobs::Jobs;
@@ -52,8 +55,13 @@ const MAX_MESSAGE_BYTES: usize = 4 << 20;
 const HEALTH_EVERY: Duration = Duration::from_millis(200);
 
 /// The services gRPC's health knows; the empty name is the server as a whole.
-const HEALTH_NAMES: [&str; 4] =
-    ["", "punctual.v1.JobService", "punctual.v1.RunService", "punctual.v1.WorkerService"];
+const HEALTH_NAMES: [&str; 5] = [
+    "",
+    "punctual.v1.BackfillService",
+    "punctual.v1.JobService",
+    "punctual.v1.RunService",
+    "punctual.v1.WorkerService",
+];
 
 /// What the API answers with.
 pub struct Api {
@@ -110,6 +118,7 @@ impl Api {
         };
         let (batched, loops) = Batched::new(&backend);
         let (store, doorbells) = (Arc::clone(&self.store), Arc::clone(&self.doorbells));
+        let backfills = Backfills { store: Arc::clone(&store), doorbells: Arc::clone(&doorbells) };
         let jobs = Jobs { store, doorbells, batched: batched.clone(), clock: self.clock };
         let runs = Runs::new(self.store, self.doorbells, batched.clone(), shutdown);
         let workers = Workers { backend, batched };
@@ -122,6 +131,7 @@ impl Api {
             .expect("the build wrote valid descriptor sets");
         let grpc = Routes::new(grpc_health)
             .add_service(reflection)
+            .add_service(BackfillServiceServer::new(backfills).max_decoding_message_size(MAX_MESSAGE_BYTES))
             .add_service(JobServiceServer::new(jobs.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES))
             .add_service(RunServiceServer::new(runs.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES))
             .add_service(WorkerServiceServer::new(workers).max_decoding_message_size(MAX_MESSAGE_BYTES));

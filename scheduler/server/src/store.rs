@@ -9,10 +9,12 @@
 //! database's clock; a call that failed may have happened, in whole or in part, and can be repeated. Calls that read
 //! may see one part later than another.
 
+mod backfill;
 mod backlog;
 mod error;
 mod job;
 mod lease;
+mod links;
 mod model;
 mod node;
 mod postgres;
@@ -27,10 +29,12 @@ use chrono::{DateTime, Utc};
 use punctual_scheduler_domain::id::{JobId, ReplicaId, RunId, SessionId, Shard};
 use punctual_scheduler_domain::name::{JobName, Namespace, TaskQueuePath};
 
+pub use backfill::{Backfill, BackfillPlanned, BackfillSelection, BackfillStore, NewBackfill};
 pub use backlog::Backlog;
 pub use error::{RequestId, StoreError};
 pub use job::{JobChange, NewJob, PlanOutcome, Revision};
 pub use lease::{EndedReplica, Ownership, Replica};
+pub use links::RunLinks;
 pub use model::ModelStore;
 pub use node::{NODE_SILENT_AFTER, NodeId, NodeIdentity};
 pub use postgres::{MIGRATOR, MigrateError, PostgresStore, migrate};
@@ -59,7 +63,7 @@ pub const LOOK_AHEAD: Duration = Duration::from_secs(10);
 
 /// What the schedulers' parts and the API ask of the database. See the module's rules.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: BackfillStore {
     /// The database's clock, which alone decides what is due.
     async fn database_time(&self) -> Result<DateTime<Utc>, StoreError>;
 

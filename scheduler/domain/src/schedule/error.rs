@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 
+use crate::after::MOST_UPSTREAMS;
+use crate::name::JobName;
+
 /// Why a schedule cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ScheduleError {
@@ -82,6 +85,18 @@ pub enum ScheduleError {
         /// The zone that skips it.
         zone: String,
     },
+    /// It names no job to run after, or too many.
+    #[error("names {given} jobs: expected 1 to {MOST_UPSTREAMS}")]
+    UpstreamCount {
+        /// How many.
+        given: usize,
+    },
+    /// It names a job twice.
+    #[error("names job {job} twice")]
+    UpstreamTwice {
+        /// Which.
+        job: JobName,
+    },
     /// It ends before it starts.
     #[error("the end {} is not after the start {}", .end.to_rfc3339(), .start.to_rfc3339())]
     EmptyBounds {
@@ -111,6 +126,7 @@ impl ScheduleError {
             Self::TooOften { .. } | Self::TooSeldom { .. } | Self::TooFine { .. } => "every",
             Self::BadPhase { .. } => "phase",
             Self::BadInstant { .. } | Self::InstantOutOfRange { .. } | Self::LocalTimeSkipped { .. } => "at",
+            Self::UpstreamCount { .. } | Self::UpstreamTwice { .. } => "after.jobs",
             Self::EmptyBounds { .. } => "end",
         }
     }

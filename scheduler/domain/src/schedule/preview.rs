@@ -66,7 +66,7 @@ impl Schedule {
     pub fn note(&self, at: DateTime<Utc>) -> Result<Option<String>, ScheduleError> {
         match &self.rule {
             Rule::Cron(cron) => Ok(cron.clock_change(at)?.map(|change| note(cron, &change))),
-            Rule::Every(_) => Ok(None),
+            Rule::Every(_) | Rule::After => Ok(None),
             Rule::At(at) => Ok(at.note().map(str::to_owned)),
         }
     }
@@ -76,7 +76,7 @@ impl Schedule {
             Rule::Cron(cron) => {
                 Ok(cron.coming_changes(now)?.iter().map(|change| warning(cron, change)).collect())
             }
-            Rule::Every(_) => Ok(Vec::new()),
+            Rule::Every(_) | Rule::After => Ok(Vec::new()),
             Rule::At(at) => Ok(at.note().map(str::to_owned).into_iter().collect()),
         }
     }

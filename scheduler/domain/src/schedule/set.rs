@@ -25,6 +25,12 @@ impl ScheduleSet {
         self.schedules.is_empty()
     }
 
+    /// Whether a job with no instant after this one has come to its end: none that is only triggered has, and none that
+    /// waits for others.
+    pub fn is_over(&self, next: Option<DateTime<Utc>>) -> bool {
+        next.is_none() && !self.is_empty() && !self.schedules.iter().any(Schedule::is_open_ended)
+    }
+
     /// The schedules, in the order given.
     pub fn schedules(&self) -> &[Schedule] {
         &self.schedules

@@ -6,6 +6,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::at::AtSpec;
+use crate::after::AfterOn;
+use crate::name::JobName;
 
 /// Says when. [`super::Schedule::compile`] checks it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +47,14 @@ pub enum When {
     },
     /// Once.
     At(AtSpec),
+    /// When a run of another job ends, each such end once.
+    After {
+        /// Jobs of the same namespace.
+        jobs: Vec<JobName>,
+        /// Which of their ends.
+        #[serde(default)]
+        on: AfterOn,
+    },
 }
 
 /// What a fixed local time does in the hour that is skipped when clocks go forward.
@@ -85,6 +95,11 @@ impl ScheduleSpec {
     /// One instant.
     pub fn at(instant: DateTime<Utc>) -> Self {
         Self::of(When::At(AtSpec::Instant(instant)), "")
+    }
+
+    /// The ends of other jobs' runs.
+    pub fn after(jobs: impl IntoIterator<Item = JobName>, on: AfterOn) -> Self {
+        Self::of(When::After { jobs: jobs.into_iter().collect(), on }, "")
     }
 
     fn of(when: When, zone: impl Into<String>) -> Self {

@@ -1,6 +1,7 @@
 //! Between the generated types and our own. Generated types stop here: what comes in is checked, and has its defaults
 //! filled in; what goes out is complete.
 
+mod backfill;
 mod fields;
 mod job;
 mod policy;
@@ -10,13 +11,14 @@ mod task;
 mod time;
 mod worker;
 
+pub(super) use backfill::{backfill_to_proto, read_backfill, read_backfill_id, read_backfills};
 pub(super) use fields::Fields;
 pub(super) use job::{
     JobDefinition, JobKey, job_to_proto, read_etag, read_job, read_job_key, read_namespace, read_request_id,
 };
 pub(super) use run::{MAX_REASON, read_new_run, read_run_filter, read_run_id, read_selection, run_to_proto};
 pub(super) use schedule::{occurrence_to_proto, read_preview};
-pub(super) use time::duration_to_proto;
+pub(super) use time::{duration_to_proto, timestamp_to_proto};
 pub(super) use worker::{
     answer_to_proto, check_batch, read_beat, read_registration, read_release, read_report, read_session,
     read_start, read_starts, refs_to_proto,

@@ -111,6 +111,7 @@ fn is_race(error: &StoreError, definition: &JobDefinition, existed: bool) -> boo
         StoreError::NoSuchJob { .. } => existed,
         StoreError::StaleRevision { .. } => definition.revision.is_none(),
         StoreError::UnknownNamespace(_)
+        | StoreError::InvalidDefinition(_)
         | StoreError::RequestReused(_)
         | StoreError::RequestOfAnotherRun { .. }
         | StoreError::RunIsFinal { .. }

@@ -5,6 +5,8 @@
 //! transactions seem to. Its time stands still until [`ModelStore::set_now`] moves it.
 
 mod admit;
+mod after;
+mod backfill;
 mod backlog;
 mod cancel;
 mod create;
@@ -18,6 +20,7 @@ mod nodes;
 mod plan;
 mod read;
 mod reap;
+mod requests;
 mod start;
 mod state;
 mod workers;

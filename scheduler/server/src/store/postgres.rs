@@ -7,6 +7,8 @@
 //! is decided by `statement_timestamp()`, which tests may pin.
 
 mod admit;
+mod after;
+mod backfill;
 mod backlog;
 mod cancel;
 mod conclude;
@@ -15,6 +17,7 @@ mod definitions;
 mod finish;
 mod give_back;
 mod jobs;
+mod kept;
 mod lanes;
 mod lease;
 mod live;
@@ -25,6 +28,7 @@ mod partitions;
 mod plan;
 mod read;
 mod reap;
+mod requests;
 mod rows;
 mod schema;
 mod start;

@@ -8,8 +8,8 @@ use punctual_scheduler_domain::retry::RetryPolicy;
 use punctual_scheduler_domain::run::{RunEvent, RunState, Transition};
 
 use super::live::{LiveRun, span};
-use super::read;
 use super::state::{EndedRun, State};
+use super::{after, backfill, read};
 use crate::store::{Attempt, FinishAnswer, Release, Report};
 
 /// How a run comes to its end.
@@ -39,6 +39,8 @@ pub(super) fn conclude(state: &mut State, id: RunId, end: Conclusion) -> bool {
         live.error = end.report.error;
     }
     let run = read::ended(state, &live, to, end.reason, end.report.result);
+    backfill::ended(state, &live, to);
+    after::start_downstream(state, &live, to);
     state.ended.insert(id, EndedRun { job: live.job(), run });
     true
 }

@@ -1,14 +1,15 @@
 //! Jobs and their changes.
 
+use chrono::{DateTime, Utc};
 use punctual_scheduler_domain::id::JobId;
 use punctual_scheduler_domain::job::{Job, JobState};
 use punctual_scheduler_domain::name::{JobName, Namespace};
 use punctual_scheduler_domain::plan;
 use punctual_scheduler_domain::run::{RunOrigin, RunState};
-use punctual_scheduler_domain::schedule::ScheduleSet;
+use punctual_scheduler_domain::schedule::{ScheduleError, ScheduleSet, ScheduleSpec};
 
 use super::state::{Lane, State};
-use super::{cancel, plan as planning};
+use super::{after, backfill, cancel, plan as planning};
 use crate::store::{JobChange, NewJob, RequestId, Revision, StoreError};
 
 pub(super) fn list(state: &State, namespace: &Namespace, after: Option<&JobName>, limit: u32) -> Vec<Job> {
@@ -36,6 +37,7 @@ pub(super) fn create(
     if state.job_named(&new.namespace, &new.name).is_some() {
         return Err(StoreError::JobExists { namespace: new.namespace, name: new.name });
     }
+    after::check(state, &new.namespace, &new.name, &new.spec)?;
     state.lane(Lane {
         namespace: new.namespace.clone(),
         task_queue: new.spec.task_queue.clone(),
@@ -91,10 +93,14 @@ pub(super) fn change(
     {
         return Err(StoreError::StaleRevision { name: name.clone(), expected, found: job.revision });
     }
-    claim(state, request, method, job.id);
     if is_no_change(&job, &change) {
+        claim(state, request, method, job.id);
         return Ok(job);
     }
+    if let JobChange::Update { spec, .. } = &change {
+        after::check(state, namespace, name, spec)?;
+    }
+    claim(state, request, method, job.id);
     // What is due by now is due under the old version.
     if job.state == JobState::Active {
         planning::plan_job_until_now(state, &job);
@@ -151,7 +157,8 @@ fn apply(state: &mut State, id: JobId, change: JobChange) -> Job {
             job.state = JobState::Deleted;
             job.state_reason = String::new();
             job.next_due_at = None;
-            cancel::cancel_unstarted(state, id, "job deleted");
+            backfill::cancel_of_job(state, id, cancel::DELETED);
+            cancel::cancel_unstarted(state, id, cancel::DELETED);
         }
     }
     job.revision += 1;
@@ -160,11 +167,20 @@ fn apply(state: &mut State, id: JobId, change: JobChange) -> Job {
     job
 }
 
+/// The first instant from now on, and whether there will never be one.
+fn start_of(
+    schedule: &[ScheduleSpec],
+    now: DateTime<Utc>,
+) -> Result<(Option<DateTime<Utc>>, bool), ScheduleError> {
+    let set = ScheduleSet::compile(schedule)?;
+    let next = plan::first_after(&set, now)?;
+    Ok((next, set.is_over(next)))
+}
+
 /// Sets the cursor to the first instant from now on of the definition in force.
 fn plan_anew(job: &mut Job, state: &State) {
-    match ScheduleSet::compile(&job.spec.schedule).and_then(|set| plan::first_after(&set, state.now)) {
-        Ok(next) => {
-            let is_over = next.is_none() && !job.spec.schedule.is_empty();
+    match start_of(&job.spec.schedule, state.now) {
+        Ok((next, is_over)) => {
             job.next_due_at = next;
             job.state = if is_over { JobState::Exhausted } else { JobState::Active };
             job.state_reason = String::new();

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::live::{LiveRun, first, span};
 use super::state::{Definition, Lane, State};
-use crate::store::PlanOutcome;
+use crate::store::{PlanOutcome, RunLinks};
 
 /// Instants of one job in one call, as in the real store.
 const MOST_DUE: usize = 500;
@@ -72,7 +72,8 @@ fn plan_job(state: &mut State, id: JobId, cursor: DateTime<Utc>, horizon: DateTi
             let runs = u32::try_from(runs.filter(|new| *new).count()).unwrap_or(u32::MAX);
             if let Some(job) = state.jobs.get_mut(&id) {
                 job.next_due_at = next;
-                if next.is_none() {
+                let schedule = definition.schedule.as_ref();
+                if schedule.is_ok_and(|schedule| schedule.is_over(next)) {
                     stop(job, JobState::Exhausted, String::new(), now);
                 }
             }
@@ -142,6 +143,7 @@ fn materialise(
         cancel_reason: String::new(),
         error: String::new(),
         reap_at: first([start_deadline, close_deadline]),
+        links: RunLinks::default(),
     };
     state.live.insert(run);
     true

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use punctual_scheduler_domain::id::{JobId, ReplicaId, RunId, SessionId, Shard};
+use punctual_scheduler_domain::id::{BackfillId, JobId, ReplicaId, RunId, SessionId, Shard};
 use punctual_scheduler_domain::job::{Job, JobSpec, JobState};
 use punctual_scheduler_domain::name::{JobName, Kind, Namespace, TaskQueue};
 use punctual_scheduler_domain::schedule::{ScheduleError, ScheduleSet};
 
+use super::backfill::BackfillRecord;
 use super::live::LiveRuns;
 use super::nodes::Node;
 use super::workers::Session;
@@ -45,8 +46,12 @@ pub(super) struct State {
     pub(super) definitions: BTreeMap<(JobId, u32), Arc<Definition>>,
     /// Method and job of each request id.
     pub(super) job_requests: BTreeMap<String, (&'static str, JobId)>,
+    /// Method and answer of each request id of the other calls.
+    pub(super) call_requests: BTreeMap<String, (&'static str, String)>,
     /// What makes an instant one run.
     pub(super) ledger: BTreeSet<(JobId, DateTime<Utc>)>,
+
+    pub(super) backfills: BTreeMap<BackfillId, BackfillRecord>,
 
     pub(super) lanes: Vec<Lane>,
     pub(super) live: LiveRuns,
@@ -72,7 +77,9 @@ impl State {
             jobs: BTreeMap::new(),
             definitions: BTreeMap::new(),
             job_requests: BTreeMap::new(),
+            call_requests: BTreeMap::new(),
             ledger: BTreeSet::new(),
+            backfills: BTreeMap::new(),
             lanes: Vec::new(),
             live: LiveRuns::default(),
             ended: BTreeMap::new(),

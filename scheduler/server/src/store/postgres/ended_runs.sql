@@ -1,6 +1,6 @@
 select r.id, r.namespace, coalesce(j.name, '') as "job!", coalesce(r.job_version, 0) as "job_version!", r.origin, r.state,
        r.reason, r.due_at, r.task_queue, r.kind, r.attempts, r.tries_used, r.created_at, r.started_at, r.ended_at,
-       r.error, r.result
+       r.error, r.result, r.backfill, r.upstream_run, r.retry_of
 from punctual.run_history r
 left join punctual.job j on j.id = r.job_id
 where ($1::uuid is null or r.id = $1)

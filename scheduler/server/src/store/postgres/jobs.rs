@@ -5,11 +5,12 @@ use punctual_scheduler_domain::id::JobId;
 use punctual_scheduler_domain::job::{Job, JobState};
 use punctual_scheduler_domain::name::{JobName, Namespace};
 use punctual_scheduler_domain::plan;
-use punctual_scheduler_domain::schedule::ScheduleSet;
+use punctual_scheduler_domain::schedule::{ScheduleError, ScheduleSet, ScheduleSpec};
 use sqlx::{Postgres, Transaction};
 
+use super::after::Downstream;
 use super::rows::JobRow;
-use super::{PostgresStore, cancel, namespaces, plan as planning};
+use super::{PostgresStore, after, backfill, cancel, namespaces, plan as planning};
 use crate::store::{JobChange, NewJob, RequestId, Revision, StoreError};
 
 type Tx = Transaction<'static, Postgres>;
@@ -61,11 +62,10 @@ pub(super) async fn create(
     if let Some(earlier) = claim_request(&mut tx, request.as_ref(), "create", job.id, now).await? {
         return Ok(earlier);
     }
-    let (next, state) =
-        match ScheduleSet::compile(&job.spec.schedule).and_then(|set| plan::first_after(&set, now)) {
-            Ok(next) => (next, state_with(&job.spec.schedule, next)),
-            Err(_) => (None, JobState::Errored),
-        };
+    let (next, state) = match start_of(&job.spec.schedule, now) {
+        Ok(start) => start,
+        Err(_) => (None, JobState::Errored),
+    };
     sqlx::query_file!(
         "src/store/postgres/insert_job.sql",
         job.id.0,
@@ -85,6 +85,9 @@ pub(super) async fn create(
         }
         _ => error.into(),
     })?;
+    let NewJob { id, namespace, name, spec, .. } = &job;
+    after::save(store, &mut tx, &Downstream { job: *id, namespace, name, version: 1, spec }).await?;
+    after::link(&mut tx, *id, namespace, name).await?;
     tx.commit().await?;
     Ok(job.id)
 }
@@ -122,10 +125,19 @@ pub(super) async fn change(
         planning::plan_job_until(store, &mut tx, &job, now).await?;
     }
     sqlx::query_file!("src/store/postgres/remove_planned_runs.sql", job.id.0, now).execute(&mut *tx).await?;
+    let updated = matches!(change, JobChange::Update { .. });
     let changed = apply(&mut tx, job, change, now).await?;
+    if updated {
+        after::save(store, &mut tx, &Downstream::of(&changed)).await?;
+    }
     let deleted = changed.state == JobState::Deleted;
     if deleted {
-        cancel::begin_clearing(store, &mut tx, changed.id).await?;
+        backfill::cancel_of_job(&mut tx, changed.id, cancel::DELETED, now).await?;
+        if after::forget(&mut tx, changed.id).await? {
+            cancel::leave_clearing(&mut tx, changed.id).await?;
+        } else {
+            cancel::begin_clearing(store, &mut tx, changed.id).await?;
+        }
     }
     tx.commit().await?;
     if deleted && let Err(error) = cancel::clear_deleted_job(store, changed.id).await {
@@ -233,10 +245,10 @@ async fn apply(tx: &mut Tx, mut job: Job, change: JobChange, now: DateTime<Utc>)
 
 /// Sets the cursor to the first instant after `now` of the definition in force.
 fn plan_anew(job: &mut Job, now: DateTime<Utc>) {
-    match ScheduleSet::compile(&job.spec.schedule).and_then(|set| plan::first_after(&set, now)) {
-        Ok(next) => {
+    match start_of(&job.spec.schedule, now) {
+        Ok((next, state)) => {
             job.next_due_at = next;
-            job.state = state_with(&job.spec.schedule, next);
+            job.state = state;
             job.state_reason = String::new();
         }
         Err(error) => {
@@ -247,9 +259,14 @@ fn plan_anew(job: &mut Job, now: DateTime<Utc>) {
     }
 }
 
-/// A job without a schedule is only ever triggered and stays active; one whose schedule has ended is exhausted.
-fn state_with<T>(schedule: &[T], next: Option<DateTime<Utc>>) -> JobState {
-    if next.is_none() && !schedule.is_empty() { JobState::Exhausted } else { JobState::Active }
+/// The first instant after `now`, and where a job stands with it: one whose schedule has ended is exhausted.
+fn start_of(
+    schedule: &[ScheduleSpec],
+    now: DateTime<Utc>,
+) -> Result<(Option<DateTime<Utc>>, JobState), ScheduleError> {
+    let set = ScheduleSet::compile(schedule)?;
+    let next = plan::first_after(&set, now)?;
+    Ok((next, if set.is_over(next) { JobState::Exhausted } else { JobState::Active }))
 }
 
 fn is_no_change(job: &Job, change: &JobChange) -> bool {

@@ -1,6 +1,6 @@
 //! Partitions of the ledger and the history: made ahead of their day, dropped when their retention has passed.
 
-use super::PostgresStore;
+use super::{PostgresStore, kept, requests};
 use crate::store::StoreError;
 
 /// Days made ahead, from yesterday on.
@@ -52,5 +52,7 @@ pub(super) async fn maintain(store: &PostgresStore) -> Result<(), StoreError> {
     )
     .execute(&store.pool)
     .await?;
+    requests::forget(store).await?;
+    kept::forget(store).await?;
     Ok(())
 }

@@ -155,7 +155,7 @@ impl Batch {
                     self.runs.push(cursor, definition, lane, instant);
                 }
                 self.missed.extend(missed.map(|range| (cursor.job, range)));
-                if next.is_none() {
+                if definition.schedule.as_ref().is_ok_and(|schedule| schedule.is_over(next)) {
                     self.stopped.push((cursor.job, "exhausted", String::new()));
                 }
                 self.cursors.insert(cursor.job, next);
