@@ -31,14 +31,19 @@ alter table punctual.run_history add column upstream_run uuid;
 -- One run of each job for each end. An end happens once, so this only ever shows a mistake.
 create unique index run_live_upstream on punctual.run_live (upstream_run, job_id) where upstream_run is not null;
 
--- An id as schedulers make them, version 7, for runs that are made within a statement: sorts by the time of its making.
+-- An id as schedulers make them, version 7, for runs that are made within a statement: sorts by the microsecond of its
+-- making.
 create function punctual.new_run_id() returns uuid
 language sql volatile as $$
     select encode(
-        set_bit(set_bit(
-            overlay(
-                uuid_send(gen_random_uuid())
-                placing substring(int8send((extract(epoch from clock_timestamp()) * 1000)::bigint) from 3) from 1 for 6
-            ), 52, 1), 53, 1),
-        'hex')::uuid
+        overlay(
+            uuid_send(gen_random_uuid())
+            placing (
+                substring(int8send(t.micros / 1000) from 3)
+                || substring(int4send((28672 + (t.micros % 1000) * 4096 / 1000)::integer) from 3)
+            ) from 1 for 8
+        ),
+        'hex'
+    )::uuid
+    from (select (extract(epoch from clock_timestamp()) * 1000000)::bigint as micros) t
 $$;

@@ -3,9 +3,12 @@ use punctual_queue_lookup::options::LookupOptions;
 use punctual_scheduler::SchedulerOptions;
 use punctual_worker::WorkerOptions;
 
+use crate::calendar::CalendarArgs;
+use crate::backfill::BackfillArgs;
 use crate::dev::DevArgs;
 use crate::failure::Failure;
 use crate::job::JobArgs;
+use crate::namespace::NamespaceArgs;
 use crate::queue::QueueArgs;
 use crate::role::{MigrateArgs, RoleArgs};
 use crate::run::RunArgs;
@@ -16,7 +19,7 @@ Exit codes:
   0  done
   1  the server refused, or something failed
   2  the command line, or a file named on it, is wrong
-  3  there is no such job or run
+  3  there is no such job, run, calendar or namespace
   4  no server could be reached in time
   5  not allowed: the token is missing, wrong or not enough
   6  the run that was watched did not succeed
@@ -50,8 +53,14 @@ enum Command {
     Job(JobArgs),
     /// Look at runs, follow them, create one-off runs, cancel
     Run(RunArgs),
+    /// Look at past instants that are being run again, and stop that
+    Backfill(BackfillArgs),
     /// Ask when a schedule would run, before anything is saved
-    Schedule(ScheduleArgs),
+    Schedule(Box<ScheduleArgs>),
+    /// Keep calendars of days and hours in which schedules do not run
+    Calendar(CalendarArgs),
+    /// Make, list and delete namespaces
+    Namespace(NamespaceArgs),
 }
 
 impl Cli {
@@ -69,7 +78,10 @@ impl Cli {
             Command::Migrate(args) => args.run().await,
             Command::Job(args) => args.run().await,
             Command::Run(args) => args.run().await,
+            Command::Backfill(args) => args.run().await,
             Command::Schedule(args) => args.run().await,
+            Command::Calendar(args) => args.run().await,
+            Command::Namespace(args) => args.run().await,
         }
     }
 }

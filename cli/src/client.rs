@@ -1,3 +1,4 @@
+use punctual_proto::v1::backfill_service_client::BackfillServiceClient;
 use punctual_proto::v1::job_service_client::JobServiceClient;
 use punctual_proto::v1::run_service_client::RunServiceClient;
 
@@ -60,6 +61,11 @@ impl Client {
         let output = Output::people();
         Ok(Self { servers: Servers::local(server)?, output, namespace: String::new() })
     }
+}
+
+/// The backfills at one server.
+pub(crate) fn backfills(link: Link) -> BackfillServiceClient<Link> {
+    BackfillServiceClient::new(link).max_decoding_message_size(MAX_ANSWER_BYTES)
 }
 
 /// The jobs at one server.

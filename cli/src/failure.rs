@@ -42,7 +42,7 @@ pub(crate) enum ExitStatus {
     Failed = 1,
     /// 2: the command line, or a file named on it, is wrong.
     Usage = 2,
-    /// 3: there is no such job or run.
+    /// 3: there is no such job, run, calendar or namespace.
     NotFound = 3,
     /// 4: no server could be reached in time.
     Unreachable = 4,

@@ -7,7 +7,7 @@ mod show;
 mod summary;
 
 use clap::{Args, Subcommand};
-use punctual_proto::json::to_value;
+use punctual_proto::json::{from_value, to_value};
 use punctual_proto::v1::{
     DeleteJobRequest, GetJobRequest, GetRunRequest, Job, ListJobsRequest, PauseJobRequest, ResumeJobRequest,
     Run, TriggerJobRequest,
@@ -27,7 +27,8 @@ Examples:
   punctual job list
   punctual job get nightly -o yaml         the definition, in the form that apply takes
   punctual job trigger nightly             run it now
-  punctual job pause nightly --reason 'disk full'
+  punctual job pause nightly --reason 'disk full' --until 2026-12-01T06:00:00Z
+  punctual job resume nightly --catch-up   with what fell due meanwhile, as the misfire policy has it
 
 A job file:
   jobs:
@@ -56,10 +57,12 @@ enum JobCommand {
     Get(NamesArgs),
     /// Run a job now, besides its schedule
     Trigger(TriggerArgs),
+    /// Run the instants of a past range again
+    Backfill(crate::backfill::CreateArgs),
     /// Stop planning runs. Runs already due still run
     Pause(PauseArgs),
-    /// Go on planning, from now
-    Resume(NamesArgs),
+    /// Go on planning, from now or from the pause on
+    Resume(ResumeArgs),
     /// Delete jobs. Runs that have not started are cancelled
     Delete(NamesArgs),
     /// Print definitions as a job file
@@ -91,6 +94,31 @@ struct PauseArgs {
     /// Why, for whoever wonders later
     #[arg(long, default_value = "", hide_default_value = true)]
     reason: String,
+
+    /// Go on by itself at this instant
+    #[arg(long, value_name = "INSTANT")]
+    until: Option<String>,
+
+    /// Who pauses them
+    #[arg(
+        long,
+        env = "USER",
+        hide_env_values = true,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
+    by: String,
+}
+
+#[derive(Debug, Args)]
+struct ResumeArgs {
+    #[command(flatten)]
+    names: NamesArgs,
+
+    /// Plan what fell due since the pause, as the jobs' misfire policies have it
+    #[arg(long)]
+    catch_up: bool,
 }
 
 #[derive(Debug, Args)]
@@ -112,6 +140,7 @@ impl JobArgs {
             JobCommand::List => list(&client).await,
             JobCommand::Get(args) => get(&client, args).await,
             JobCommand::Trigger(args) => trigger(&client, args).await,
+            JobCommand::Backfill(args) => args.run(&client).await,
             JobCommand::Pause(args) => pause(&client, args).await,
             JobCommand::Resume(args) => resume(&client, args).await,
             JobCommand::Delete(args) => delete(&client, args).await,
@@ -176,6 +205,9 @@ async fn trigger(client: &Client, args: TriggerArgs) -> Result<(), Failure> {
 }
 
 async fn pause(client: &Client, args: PauseArgs) -> Result<(), Failure> {
+    // In the form of JSON, so that an instant is written the same everywhere.
+    let until: PauseJobRequest = from_value(json!({ "until": args.until }))
+        .map_err(|error| Failure::Usage(format!("--until: {}", error.kind)))?;
     let mut paused = Vec::new();
     for name in args.names.names {
         let request = PauseJobRequest {
@@ -183,17 +215,19 @@ async fn pause(client: &Client, args: PauseArgs) -> Result<(), Failure> {
             name,
             reason: args.reason.clone(),
             request_id: request_id(),
+            until: until.until,
+            by: args.by.clone(),
         };
         paused.push(client.servers.call(async |link| jobs(link).pause_job(request.clone()).await).await?);
     }
     print_changed(client, "paused", &paused)
 }
 
-async fn resume(client: &Client, args: NamesArgs) -> Result<(), Failure> {
+async fn resume(client: &Client, args: ResumeArgs) -> Result<(), Failure> {
     let mut resumed = Vec::new();
-    for name in args.names {
-        let request =
-            ResumeJobRequest { namespace: client.namespace.clone(), name, request_id: request_id() };
+    for name in args.names.names {
+        let (namespace, catch_up) = (client.namespace.clone(), args.catch_up);
+        let request = ResumeJobRequest { namespace, name, request_id: request_id(), catch_up };
         resumed.push(client.servers.call(async |link| jobs(link).resume_job(request.clone()).await).await?);
     }
     print_changed(client, "resumed", &resumed)

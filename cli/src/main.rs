@@ -11,7 +11,10 @@ mod client;
 mod output;
 mod server;
 
+mod calendar;
+mod backfill;
 mod job;
+mod namespace;
 mod payload;
 mod run;
 mod schedule;

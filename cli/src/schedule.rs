@@ -21,7 +21,9 @@ Examples:
   punctual schedule preview --cron '0 9 * * MON-FRI' --zone Europe/Berlin
   punctual schedule preview --cron '30 2 * * *' --zone America/New_York \\
       --from 2026-03-07T00:00:00Z --until 2026-03-10T00:00:00Z -o json
-  punctual schedule preview --every 90m --phase 5m --count 3";
+  punctual schedule preview --every 90m --phase 5m --count 3
+  punctual schedule preview --cron '0 0 12 ? * 6L' --dialect quartz
+  punctual schedule preview --rrule 'DTSTART:20260105T090000 RRULE:FREQ=WEEKLY;INTERVAL=2;BYDAY=MO' --exclude holidays";
 
 /// `punctual schedule`.
 #[derive(Debug, Args)]
@@ -41,11 +43,19 @@ enum ScheduleCommand {
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-#[command(group = ArgGroup::new("when").required(true).args(["cron", "every", "at"]))]
+#[command(group = ArgGroup::new("when").required(true).args(["cron", "every", "at", "delay", "rrule"]))]
 struct PreviewArgs {
-    /// Five fields: minute, hour, day of month, month, day of week
+    /// Five fields: minute, hour, day of month, month, day of week; with --dialect others
     #[arg(long)]
     cron: Option<String>,
+
+    /// How --cron is written; standard when not given
+    #[arg(long, value_parser = ["standard", "seconds_first", "year_last", "quartz"])]
+    dialect: Option<String>,
+
+    /// Which days match when both day fields of --cron are restricted; or when not given
+    #[arg(long, value_parser = ["or", "and"])]
+    dom_dow: Option<String>,
 
     /// Interval, counted from the epoch: 90s, 5m, 1h 30m
     #[arg(long, value_name = "DURATION")]
@@ -54,6 +64,14 @@ struct PreviewArgs {
     /// Once: an instant, or a local time in the zone
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
+
+    /// This long after the end of the job's last run: 5m
+    #[arg(long, value_name = "DURATION")]
+    delay: Option<String>,
+
+    /// Recurrence rule of iCalendar: 'DTSTART:20260105T090000 RRULE:FREQ=WEEKLY;BYDAY=MO'
+    #[arg(long, value_name = "LINES")]
+    rrule: Option<String>,
 
     /// IANA name of the time zone; UTC when not given
     #[arg(long, value_name = "ZONE")]
@@ -78,6 +96,18 @@ struct PreviewArgs {
     /// What a fixed local time does on the day it exists twice; first when not given
     #[arg(long, value_parser = ["first", "last", "both"])]
     dst_fold: Option<String>,
+
+    /// Runs begin up to this much later, each job's at a time of its own
+    #[arg(long, value_name = "DURATION")]
+    jitter: Option<String>,
+
+    /// How many instants the schedule has in all, from --start on, or else from --from
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    max_count: Option<u32>,
+
+    /// Calendar in whose days and hours it does not run; may be repeated
+    #[arg(long, value_name = "CALENDAR")]
+    exclude: Vec<String>,
 
     /// Show instants from this one on; the server's now when not given
     #[arg(long, value_name = "INSTANT")]
@@ -106,7 +136,7 @@ impl ScheduleArgs {
 }
 
 async fn preview(client: &Client, args: PreviewArgs) -> Result<(), Failure> {
-    let request = args.request()?;
+    let request = args.request(&client.namespace)?;
     let answer = client.servers.call(async |link| jobs(link).preview_schedule(request.clone()).await).await?;
     let objects: Vec<Value> = answer.occurrences.iter().map(to_value).collect();
     Ok(client.output.print(&objects, |style| occurrences(&answer.occurrences, style))?)
@@ -114,21 +144,29 @@ async fn preview(client: &Client, args: PreviewArgs) -> Result<(), Failure> {
 
 impl PreviewArgs {
     /// The values in the form of a job file, so that both mean the same.
-    fn request(self) -> Result<PreviewScheduleRequest, Failure> {
+    fn request(self, namespace: &str) -> Result<PreviewScheduleRequest, Failure> {
         let count = self.count.unwrap_or(if self.until.is_some() { MAX_COUNT } else { DEFAULT_COUNT });
         let schedule: Schedule = read([
             ("cron", self.cron),
+            ("dialect", self.dialect),
+            ("dom_dow", self.dom_dow),
             ("every", self.every),
             ("at", self.at),
+            ("delay", self.delay),
+            ("rrule", self.rrule),
             ("zone", self.zone),
             ("phase", self.phase),
             ("start", self.start),
             ("end", self.end),
             ("dst_gap", self.dst_gap),
             ("dst_fold", self.dst_fold),
+            ("jitter", self.jitter),
         ])?;
+        let (exclude, max_count) = (self.exclude, self.max_count.unwrap_or(0));
+        let schedule = Schedule { exclude, max_count, ..schedule };
         let range: PreviewScheduleRequest = read([("from", self.from), ("until", self.until)])?;
-        Ok(PreviewScheduleRequest { schedule: vec![schedule], count, ..range })
+        let namespace = namespace.to_owned();
+        Ok(PreviewScheduleRequest { schedule: vec![schedule], count, namespace, ..range })
     }
 }
 

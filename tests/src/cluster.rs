@@ -40,6 +40,8 @@ pub struct Shape {
     pub places: u32,
     /// More arguments, by role.
     pub extra: Vec<(Role, Vec<String>)>,
+    /// More variables of the environment, by process.
+    pub environment: Vec<(Member, Vec<(OsString, OsString)>)>,
     /// The certificate (PEM) of schedulers that `extra` makes speak TLS.
     pub scheduler_certificate: Option<String>,
 }
@@ -54,6 +56,7 @@ impl Shape {
             workers: 0,
             places: 10,
             extra: Vec::new(),
+            environment: Vec::new(),
             scheduler_certificate: None,
         }
     }
@@ -90,12 +93,20 @@ impl Cluster {
     /// # Errors
     /// When something does not start or become ready.
     pub async fn start(shape: Shape) -> anyhow::Result<Self> {
+        Self::start_on(Database::migrated().await?, shape).await
+    }
+
+    /// The same on a database with the schema.
+    ///
+    /// # Errors
+    /// When something does not start or become ready.
+    pub async fn start_on(database: Database, shape: Shape) -> anyhow::Result<Self> {
         let dir = tempfile::Builder::new().prefix("cluster-").tempdir_in(programs::scratch()?)?;
         let mut cluster = Self {
             topology: Topology::local(&shape.counts())?,
             shape,
             processes: BTreeMap::new(),
-            database: Some(Database::migrated().await?),
+            database: Some(database),
             dir: Some(dir),
         };
         for member in cluster.topology.members() {
@@ -128,6 +139,11 @@ impl Cluster {
     /// The database.
     pub fn database(&self) -> &Database {
         self.database.as_ref().expect("it is taken only by stop, which takes the cluster")
+    }
+
+    /// The database, to do something to it.
+    pub fn database_mut(&mut self) -> &mut Database {
+        self.database.as_mut().expect("it is taken only by stop, which takes the cluster")
     }
 
     /// Where the files are.
@@ -225,7 +241,9 @@ impl Cluster {
 
     fn launch(&mut self, member: Member) -> anyhow::Result<()> {
         let args = self.args(member)?;
-        let process = Process::start(&member.to_string(), &programs::punctual()?, args, self.dir())?;
+        let of_member = self.shape.environment.iter().filter(|(of, _)| *of == member);
+        let envs = of_member.flat_map(|(_, envs)| envs.clone()).collect();
+        let process = Process::start_in(envs, &member.to_string(), &programs::punctual()?, args, self.dir())?;
         self.processes.insert(member, process);
         Ok(())
     }

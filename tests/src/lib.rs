@@ -20,9 +20,12 @@ pub mod recorder;
 pub mod witness;
 
 pub mod database;
+pub mod debian;
 pub mod effort;
+pub mod fake_time;
 pub mod http;
 pub mod namespace;
+pub mod pooler;
 pub mod port;
 pub mod process;
 pub mod programs;

@@ -19,6 +19,7 @@ pub struct Process {
     name: String,
     program: PathBuf,
     args: Vec<OsString>,
+    envs: Vec<(OsString, OsString)>,
     log: PathBuf,
     child: Option<Child>,
 }
@@ -36,10 +37,25 @@ impl Process {
         args: impl IntoIterator<Item = impl Into<OsString>>,
         log_dir: &Path,
     ) -> anyhow::Result<Self> {
+        Self::start_in(Vec::new(), name, program, args, log_dir)
+    }
+
+    /// The same with these variables in its environment, also when it is started again.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_in(
+        envs: Vec<(OsString, OsString)>,
+        name: &str,
+        program: &Path,
+        args: impl IntoIterator<Item = impl Into<OsString>>,
+        log_dir: &Path,
+    ) -> anyhow::Result<Self> {
         let mut process = Self {
             name: name.to_owned(),
             program: program.to_owned(),
             args: args.into_iter().map(Into::into).collect(),
+            envs,
             log: log_dir.join(format!("{name}.log")),
             child: None,
         };
@@ -59,6 +75,7 @@ impl Process {
         let mut command = Command::new(&self.program);
         command.args(&self.args).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         clean_environment(&mut command);
+        command.envs(self.envs.iter().map(|(name, value)| (name, value)));
         dies_with_its_parent(&mut command);
         let child = command.spawn().with_context(|| format!("cannot start {}", self.program.display()))?;
         self.child = Some(child);

@@ -14,6 +14,9 @@ pub(super) fn definition(job: Job) -> Value {
         created_at: None,
         updated_at: None,
         next_due_at: None,
+        paused_by: String::new(),
+        paused_at: None,
+        paused_until: None,
         ..job
     })
 }

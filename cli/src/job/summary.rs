@@ -1,6 +1,6 @@
 //! Jobs in few words.
 
-use punctual_proto::v1::{After, AfterOn, ExecTask, Job, Schedule, job, schedule};
+use punctual_proto::v1::{After, AfterOn, Dialect, ExecTask, Job, Schedule, job, schedule};
 
 use crate::output::instant;
 
@@ -16,8 +16,14 @@ fn schedule_text(schedule: &Schedule) -> String {
         Some(schedule::When::Every(every)) => vec![format!("every {}", duration(every))],
         Some(schedule::When::At(at)) => vec![format!("at {at}")],
         Some(schedule::When::After(after)) => vec![format!("after {}{}", after.jobs.join(", "), ends(after))],
+        Some(schedule::When::Delay(delay)) => vec![format!("{} after each run", duration(delay))],
+        Some(schedule::When::Rrule(lines)) => vec![format!("rrule {lines}")],
         None => vec!["?".to_owned()],
     };
+    let dialect = Dialect::try_from(schedule.dialect).unwrap_or_default();
+    if !matches!(dialect, Dialect::Unspecified | Dialect::Standard) {
+        words.push(format!("({})", dialect.as_str_name().trim_start_matches("DIALECT_").to_lowercase()));
+    }
     if !schedule.zone.is_empty() && schedule.zone != "UTC" {
         words.push(schedule.zone.clone());
     }
@@ -26,6 +32,15 @@ fn schedule_text(schedule: &Schedule) -> String {
     }
     if let Some(end) = &schedule.end {
         words.push(format!("until {}", instant(Some(end))));
+    }
+    if schedule.max_count > 0 {
+        words.push(format!("{} times", schedule.max_count));
+    }
+    if !schedule.exclude.is_empty() {
+        words.push(format!("except {}", schedule.exclude.join(", ")));
+    }
+    if let Some(jitter) = &schedule.jitter {
+        words.push(format!("jitter {}", duration(jitter)));
     }
     words.join(" ")
 }

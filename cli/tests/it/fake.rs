@@ -178,6 +178,8 @@ impl JobService for Service {
         let job = state.jobs.get_mut(name).ok_or_else(|| no_job(name))?;
         job.set_state(JobState::Paused);
         job.state_reason.clone_from(&request.get_ref().reason);
+        job.paused_by.clone_from(&request.get_ref().by);
+        job.paused_until = request.get_ref().until;
         Ok(Response::new(job.clone()))
     }
 
@@ -210,7 +212,7 @@ impl JobService for Service {
         let note = format!("count {}, until {:?}", request.count, request.until.map(|at| at.to_string()));
         let schedule = &request.schedule[0];
         let local = format!("{:?} in {} gap {:?}", schedule.when, schedule.zone, schedule.dst_gap());
-        let occurrences = vec![Occurrence { at: request.from, local, note }];
+        let occurrences = vec![Occurrence { at: request.from, local, note, ..Default::default() }];
         Ok(Response::new(v1::PreviewScheduleResponse { occurrences }))
     }
 }

@@ -47,6 +47,8 @@ async fn help_is_for_people_and_wrong_words_are_a_usage_error() {
       job        Define jobs, look at them, and trigger, pause, resume or delete them
       run        Look at runs, follow them, create one-off runs, cancel
       schedule   Ask when a schedule would run, before anything is saved
+      calendar   Keep calendars of days and hours in which schedules do not run
+      namespace  Make, list and delete namespaces
       help       Print this message or the help of the given subcommand(s)
 
     Options:
@@ -57,7 +59,7 @@ async fn help_is_for_people_and_wrong_words_are_a_usage_error() {
       0  done
       1  the server refused, or something failed
       2  the command line, or a file named on it, is wrong
-      3  there is no such job or run
+      3  there is no such job, run, calendar or namespace
       4  no server could be reached in time
       5  not allowed: the token is missing, wrong or not enough
       6  the run that was watched did not succeed

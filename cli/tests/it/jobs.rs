@@ -73,7 +73,14 @@ async fn jobs_are_paused_resumed_triggered_and_deleted() {
     assert_eq!(job(&["pause", "a", "b", "--reason", "disk full"]).await.out, "paused a\npaused b\n");
     let paused = job(&["get", "a", "-o", "json"]).await.json();
     assert_eq!((&paused[0]["state"], &paused[0]["state_reason"]), (&json!("paused"), &json!("disk full")));
-    assert_eq!(job(&["resume", "a"]).await.out, "resumed a\n");
+    let until = ["pause", "b", "--by", "ann", "--until", "2030-01-01T00:00:00Z"];
+    assert_eq!(job(&until).await.out, "paused b\n");
+    let paused = job(&["get", "b", "-o", "json"]).await.json();
+    let (by, until) = (&paused[0]["paused_by"], &paused[0]["paused_until"]);
+    assert_eq!((by, until), (&json!("ann"), &json!("2030-01-01T00:00:00Z")));
+    let wrong = job(&["pause", "b", "--until", "tomorrow"]).await;
+    assert_eq!((wrong.code, wrong.err.starts_with("error: --until: `tomorrow`")), (2, true), "{wrong:?}");
+    assert_eq!(job(&["resume", "a", "--catch-up"]).await.out, "resumed a\n");
     assert_eq!(job(&["trigger", "a"]).await.out, "triggered a: run run-1\n");
     let run = job(&["trigger", "a", "--payload", "[1]", "-o", "json"]).await.json();
     assert_eq!(

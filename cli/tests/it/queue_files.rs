@@ -1,6 +1,15 @@
 use std::path::Path;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use bytes::Bytes;
+use punctual_queue_log::committer::{Commit, Committer, Observer};
+use punctual_queue_log::disk::RealDisk;
+use punctual_queue_log::error::SyncFailure;
+use punctual_queue_log::log::{Durability, Log};
+use punctual_queue_log::options::LogOptions;
+use punctual_queue_log::position::Position;
+use punctual_queue_log::record::Record;
 use punctual_queue_node::node::Node;
 use punctual_queue_node::options::NodeOptions;
 use punctual_service::socket::Address;
@@ -68,6 +77,34 @@ async fn damage_is_found_and_repaired_and_the_exit_code_says_so() {
     assert_eq!(again[0]["kept_aside"], serde_json::json!([repaired[0]["kept_as"]]));
     let nothing = run(&["queue", "repair", path]).await;
     assert_eq!((nothing.code, nothing.out.as_str()), (0, "nothing to repair\n"));
+}
+
+/// Appends a record that is whole, and of a kind that this release does not know, to a topic's log.
+fn append_of_a_later_release(log: &Path) {
+    #[derive(Debug)]
+    struct Nobody;
+    impl Observer for Nobody {
+        fn committed(&self, _: &Commit) {}
+        fn failed(&self, _: &SyncFailure) {}
+    }
+    let committer = Committer::start(Arc::new(RealDisk), None, Arc::new(Nobody)).unwrap();
+    let (log, _) = Log::open(log, LogOptions::default(), &committer, Position::START).unwrap();
+    let (done, appended) = mpsc::channel();
+    let complete = move |result| done.send(result).unwrap();
+    log.append(Record::from(Bytes::from_static(b"\xee later")), Durability::Synced, Box::new(complete));
+    appended.recv().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn records_of_a_later_release_have_an_exit_code_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("data");
+    a_stopped_node(&dir, &["first"]).await;
+    append_of_a_later_release(&dir.join("topics/orders.topic/log"));
+    let found = run(&["queue", "check", dir.to_str().unwrap()]).await;
+    assert_eq!(found.code, 8, "{found:?}");
+    let last = found.out.lines().last().unwrap();
+    insta::assert_snapshot!(last, @"not understood: topic orders, 1 records, perhaps of a later release");
 }
 
 #[tokio::test]

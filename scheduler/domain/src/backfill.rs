@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::calendar::Calendars;
 use crate::schedule::{ScheduleError, ScheduleSet};
 use crate::word::words;
 
@@ -58,12 +59,13 @@ pub struct Survey {
     pub first: Vec<DateTime<Utc>>,
 }
 
-/// Counts the instants in `[from, until)` and keeps the first `keep` of them.
+/// Counts the instants in `[from, until)` that no calendar excludes, and keeps the first `keep` of them.
 ///
 /// # Errors
 /// When the schedule cannot be evaluated.
 pub fn survey(
     schedule: &ScheduleSet,
+    calendars: &Calendars,
     from: DateTime<Utc>,
     until: DateTime<Utc>,
     keep: usize,
@@ -71,6 +73,9 @@ pub fn survey(
     let mut found = Survey::default();
     for instant in schedule.occurrences(from, until) {
         let instant = instant?;
+        if schedule.is_excluded(instant, calendars)? {
+            continue;
+        }
         if found.first.len() < keep {
             found.first.push(instant);
         }
@@ -97,6 +102,7 @@ pub struct Chunk {
 /// When the schedule cannot be evaluated.
 pub fn next_chunk(
     schedule: &ScheduleSet,
+    calendars: &Calendars,
     cursor: DateTime<Utc>,
     until: DateTime<Utc>,
     live: usize,
@@ -105,6 +111,9 @@ pub fn next_chunk(
     let mut due = Vec::new();
     for instant in schedule.occurrences(cursor, until) {
         let instant = instant?;
+        if schedule.is_excluded(instant, calendars)? {
+            continue;
+        }
         if due.len() == room {
             return Ok(Chunk { due, next: Some(instant) });
         }
@@ -133,15 +142,22 @@ mod tests {
     #[test]
     fn a_survey_counts_the_range_without_its_end() {
         let (from, until) = (at("2026-03-01T00:00:00Z"), at("2026-03-01T00:03:00Z"));
-        let found = survey(&minutes(), from, until, 2).unwrap();
+        let found = survey(&minutes(), &Calendars::default(), from, until, 2).unwrap();
         assert_eq!(found.instants, 3);
         assert_eq!(found.first, [from, from + TimeDelta::minutes(1)]);
-        assert_eq!(survey(&minutes(), until, until, 2).unwrap(), Survey::default());
+        assert_eq!(survey(&minutes(), &Calendars::default(), until, until, 2).unwrap(), Survey::default());
     }
 
     #[test]
     fn a_survey_stops_counting_just_beyond_the_most() {
-        let found = survey(&minutes(), at("2020-01-01T00:00:00Z"), at("2026-01-01T00:00:00Z"), 0).unwrap();
+        let found = survey(
+            &minutes(),
+            &Calendars::default(),
+            at("2020-01-01T00:00:00Z"),
+            at("2026-01-01T00:00:00Z"),
+            0,
+        )
+        .unwrap();
         assert_eq!(found.instants, MOST_INSTANTS + 1);
     }
 
@@ -151,7 +167,7 @@ mod tests {
         let (mut cursor, mut all) = (Some(from), Vec::new());
         for live in [0, 400, 999, 1_000, 5_000, 500].into_iter().cycle() {
             let Some(at) = cursor else { break };
-            let chunk = next_chunk(&minutes(), at, until, live).unwrap();
+            let chunk = next_chunk(&minutes(), &Calendars::default(), at, until, live).unwrap();
             assert!(chunk.due.len() + live.min(MOST_LIVE) <= MOST_LIVE);
             all.extend(chunk.due);
             cursor = chunk.next;

@@ -1,16 +1,17 @@
 //! A job: its definition as people write it, and what the server keeps beside it.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 pub use self::validate::{MAX_PAYLOAD_BYTES, validate_payload};
+pub use crate::misfire::{CatchUp, Misfire};
 
 use crate::after::AfterOn;
 use crate::id::JobId;
 use crate::name::{JobName, Kind, Namespace, TaskQueue};
+use crate::retention::Retention;
 use crate::retry::RetryPolicy;
 use crate::run::RunState;
 use crate::schedule::{ScheduleSpec, When};
@@ -35,10 +36,16 @@ pub struct JobSpec {
     pub overlap: Overlap,
     /// What happens to instants that could not be planned in time.
     pub misfire: Misfire,
+    /// When they count as missed, and how far they are made up for.
+    #[serde(default, skip_serializing_if = "CatchUp::is_default")]
+    pub catchup: CatchUp,
     /// How often it is tried.
     pub retry: RetryPolicy,
     /// How long it may take.
     pub timeouts: Timeouts,
+    /// How long the history of its runs is kept.
+    #[serde(default, skip_serializing_if = "Retention::is_default")]
+    pub retention: Retention,
     /// Free text.
     #[serde(default)]
     pub description: String,
@@ -77,7 +84,9 @@ impl JobSpec {
         self.schedule.iter().enumerate().flat_map(|(place, schedule)| {
             let (jobs, on) = match &schedule.when {
                 When::After { jobs, on } => (&jobs[..], *on),
-                When::Cron(_) | When::Every { .. } | When::At(_) => (&[][..], AfterOn::default()),
+                When::Cron(_) | When::Every { .. } | When::At(_) | When::Delay(_) | When::Rrule(_) => {
+                    (&[][..], AfterOn::default())
+                }
             };
             let named = jobs.iter().enumerate();
             named.map(move |(index, job)| Upstream { place: (place, index), job, on, schedule })
@@ -143,17 +152,7 @@ pub enum Overlap {
     Skip,
 }
 
-/// What happens to instants planned more than [`Misfire::AFTER`] past their time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Misfire {
-    /// Runs the latest of them once, if it lies within the catch-up window; the others are counted.
-    #[default]
-    Latest,
-}
-
 words!(Overlap, "overlap policy", Allow => "allow", Skip => "skip");
-words!(Misfire, "misfire policy", Latest => "latest");
 words!(
     JobState, "state of a job",
     Active => "active",
@@ -162,13 +161,6 @@ words!(
     Errored => "errored",
     Deleted => "deleted",
 );
-
-impl Misfire {
-    /// How late an instant may be planned and still just run late.
-    pub const AFTER: Duration = Duration::from_secs(60);
-    /// How old a missed instant may be and still be made up for.
-    pub const CATCHUP_WINDOW: Duration = Duration::from_secs(3_600);
-}
 
 /// Where a job stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -184,6 +176,17 @@ pub enum JobState {
     Errored,
     /// Gone, but for its history.
     Deleted,
+}
+
+/// A pause of a job. Why is the reason of its state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pause {
+    /// Since when.
+    pub at: DateTime<Utc>,
+    /// By whom.
+    pub by: String,
+    /// When it ends by itself.
+    pub until: Option<DateTime<Utc>>,
 }
 
 /// A job as the store knows it.
@@ -205,6 +208,8 @@ pub struct Job {
     pub state: JobState,
     /// Why it is paused or errored.
     pub state_reason: String,
+    /// Set while it is paused.
+    pub pause: Option<Pause>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When definition or state last changed.

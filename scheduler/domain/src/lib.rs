@@ -12,8 +12,12 @@ pub mod word;
 
 pub mod schedule;
 
+pub mod calendar;
+
 pub mod field;
 pub mod job;
+pub mod misfire;
+pub mod retention;
 pub mod retry;
 pub mod timeouts;
 

@@ -123,6 +123,10 @@ name!(
     /// What a worker has a handler for: 1 to 100 characters of `a-z A-Z 0-9 . _ -`.
     Kind, "kind", 100, "a-z A-Z 0-9 . _ -", is_word
 );
+name!(
+    /// Names a calendar within its namespace: 1 to 100 characters of `a-z A-Z 0-9 . _ -`.
+    CalendarName, "calendar name", 100, "a-z A-Z 0-9 . _ -", is_word
+);
 
 impl Default for Namespace {
     fn default() -> Self {

@@ -35,6 +35,19 @@ pub enum Backoff {
         /// No wait is longer.
         cap: Duration,
     },
+    /// Always the same.
+    Fixed(Duration),
+    /// initial + increment × (tries − 1), at most cap.
+    Linear {
+        /// After the first try.
+        initial: Duration,
+        /// How much longer each further wait is.
+        increment: Duration,
+        /// No wait is longer.
+        cap: Duration,
+    },
+    /// As listed; the last of them from then on.
+    List(Vec<Duration>),
 }
 
 /// Whether another try follows a bad end.
@@ -117,21 +130,7 @@ impl RetryPolicy {
                 format!("{} is not a number of tries from 1 to {}", self.max_tries, Self::MOST_TRIES),
             ));
         }
-        let Backoff::Exponential { initial, factor, cap } = &self.backoff;
-        if !(1.0..=10.0).contains(factor) {
-            errors.push(FieldError::new("exponential.factor", format!("{factor} is not from 1.0 to 10.0")));
-        }
-        for (field, delay) in [("exponential.initial", initial), ("exponential.cap", cap)] {
-            if *delay > Self::MOST_DELAY {
-                errors.push(FieldError::new(field, format!("{delay:?} is more than 7 days")));
-            }
-        }
-        if initial > cap {
-            errors.push(FieldError::new(
-                "exponential.initial",
-                format!("{initial:?} is more than the cap of {cap:?}"),
-            ));
-        }
+        self.backoff.check(&mut errors);
         if self.non_retryable.len() > Self::MOST_KINDS {
             errors.push(FieldError::new(
                 "non_retryable",
@@ -148,6 +147,41 @@ impl RetryPolicy {
 }
 
 impl Backoff {
+    /// The most waits of a list.
+    pub const MOST_LISTED: usize = 100;
+
+    fn check(&self, errors: &mut Vec<FieldError>) {
+        match self {
+            Self::Exponential { initial, factor, cap } => {
+                if !(1.0..=10.0).contains(factor) {
+                    errors.push(FieldError::new(
+                        "exponential.factor",
+                        format!("{factor} is not from 1.0 to 10.0"),
+                    ));
+                }
+                check_delay("exponential.initial", *initial, errors);
+                check_delay("exponential.cap", *cap, errors);
+                check_cap("exponential.initial", *initial, *cap, errors);
+            }
+            Self::Fixed(delay) => check_delay("fixed", *delay, errors),
+            Self::Linear { initial, increment, cap } => {
+                check_delay("linear.initial", *initial, errors);
+                check_delay("linear.increment", *increment, errors);
+                check_delay("linear.cap", *cap, errors);
+                check_cap("linear.initial", *initial, *cap, errors);
+            }
+            Self::List(delays) => {
+                if delays.is_empty() || delays.len() > Self::MOST_LISTED {
+                    let message = format!("has {} waits, expected 1 to {}", delays.len(), Self::MOST_LISTED);
+                    errors.push(FieldError::new("list.delays", message));
+                }
+                for (index, delay) in delays.iter().enumerate() {
+                    check_delay(&format!("list.delays[{index}]"), *delay, errors);
+                }
+            }
+        }
+    }
+
     /// The wait after this many tries, without jitter.
     fn delay(&self, tries: u32) -> Duration {
         match self {
@@ -160,7 +194,27 @@ impl Backoff {
                 let seconds = initial.as_secs_f64() * factor.powf(f64::from(tries.saturating_sub(1)));
                 Duration::try_from_secs_f64(seconds).map_or(*cap, |delay| delay.min(*cap))
             }
+            Self::Fixed(delay) => *delay,
+            Self::Linear { initial, increment, cap } => {
+                initial.saturating_add(increment.saturating_mul(tries.saturating_sub(1))).min(*cap)
+            }
+            Self::List(delays) => {
+                let place = usize::try_from(tries.saturating_sub(1)).unwrap_or(usize::MAX);
+                delays.get(place).or(delays.last()).copied().unwrap_or_default()
+            }
         }
+    }
+}
+
+fn check_delay(field: &str, delay: Duration, errors: &mut Vec<FieldError>) {
+    if delay > RetryPolicy::MOST_DELAY {
+        errors.push(FieldError::new(field, format!("{delay:?} is more than 7 days")));
+    }
+}
+
+fn check_cap(field: &str, initial: Duration, cap: Duration, errors: &mut Vec<FieldError>) {
+    if initial > cap {
+        errors.push(FieldError::new(field, format!("{initial:?} is more than the cap of {cap:?}")));
     }
 }
 

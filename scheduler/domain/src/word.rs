@@ -53,8 +53,11 @@ mod tests {
 
     use super::UnknownWord;
     use crate::attempt::AttemptOutcome;
-    use crate::job::{JobState, Misfire, Overlap};
+    use crate::job::{JobState, Overlap};
+    use crate::misfire::{Misfire, MissedReason};
+    use crate::retention::RetentionClass;
     use crate::run::{RunOrigin, RunState};
+    use crate::schedule::{Dialect, DomDow};
 
     #[track_caller]
     fn check<T>(all: &[T])
@@ -75,6 +78,10 @@ mod tests {
         check(JobState::ALL);
         check(Overlap::ALL);
         check(Misfire::ALL);
+        check(MissedReason::ALL);
+        check(RetentionClass::ALL);
+        check(Dialect::ALL);
+        check(DomDow::ALL);
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod auth;
 mod backfills;
 mod batch;
 mod batched;
+mod calendars;
 mod convert;
 mod doorbells;
 mod error;
@@ -12,6 +13,7 @@ mod http;
 mod jobs;
 mod listener;
 mod meter;
+mod namespaces;
 mod page;
 mod runs;
 mod status;
@@ -24,7 +26,9 @@ use std::time::Duration;
 use axum::{Router, middleware};
 use futures::future::BoxFuture;
 use punctual_proto::v1::backfill_service_server::BackfillServiceServer;
+use punctual_proto::v1::calendar_service_server::CalendarServiceServer;
 use punctual_proto::v1::job_service_server::JobServiceServer;
+use punctual_proto::v1::namespace_service_server::NamespaceServiceServer;
 use punctual_proto::v1::run_service_server::RunServiceServer;
 use punctual_proto::v1::worker_service_server::WorkerServiceServer;
 use punctual_scheduler_domain::id::ReplicaId;
@@ -41,8 +45,10 @@ use tonic_health::server::HealthReporter;
 
 use self::backfills::Backfills;
 use self::batched::{Backend, Batched};
+use self::calendars::CalendarApi;
 pub use self::doorbells::Doorbells;
 use self::jobs::Jobs;
+use self::namespaces::Namespaces;
 use self::runs::Runs;
 use self::workers::Workers;
 use crate::database_clock::DatabaseClock;
@@ -55,10 +61,12 @@ const MAX_MESSAGE_BYTES: usize = 4 << 20;
 const HEALTH_EVERY: Duration = Duration::from_millis(200);
 
 /// The services gRPC's health knows; the empty name is the server as a whole.
-const HEALTH_NAMES: [&str; 5] = [
+const HEALTH_NAMES: [&str; 7] = [
     "",
     "punctual.v1.BackfillService",
+    "punctual.v1.CalendarService",
     "punctual.v1.JobService",
+    "punctual.v1.NamespaceService",
     "punctual.v1.RunService",
     "punctual.v1.WorkerService",
 ];
@@ -117,6 +125,8 @@ impl Api {
             replica: self.replica,
         };
         let (batched, loops) = Batched::new(&backend);
+        let calendars = CalendarApi { store: Arc::clone(&self.store) };
+        let namespaces = Namespaces { store: Arc::clone(&self.store) };
         let (store, doorbells) = (Arc::clone(&self.store), Arc::clone(&self.doorbells));
         let backfills = Backfills { store: Arc::clone(&store), doorbells: Arc::clone(&doorbells) };
         let jobs = Jobs { store, doorbells, batched: batched.clone(), clock: self.clock };
@@ -132,6 +142,8 @@ impl Api {
         let grpc = Routes::new(grpc_health)
             .add_service(reflection)
             .add_service(BackfillServiceServer::new(backfills).max_decoding_message_size(MAX_MESSAGE_BYTES))
+            .add_service(CalendarServiceServer::new(calendars).max_decoding_message_size(MAX_MESSAGE_BYTES))
+            .add_service(NamespaceServiceServer::new(namespaces).max_decoding_message_size(MAX_MESSAGE_BYTES))
             .add_service(JobServiceServer::new(jobs.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES))
             .add_service(RunServiceServer::new(runs.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES))
             .add_service(WorkerServiceServer::new(workers).max_decoding_message_size(MAX_MESSAGE_BYTES));

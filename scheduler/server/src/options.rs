@@ -7,12 +7,15 @@ use std::path::PathBuf;
 
 use punctual_service::tls::TlsArgs;
 
+use crate::store::RetentionDays;
+
 pub use database_url::{DatabaseUrl, DatabaseUrlError};
 
 /// Flags of `punctual scheduler`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct SchedulerOptions {
-    /// Postgres that holds jobs, runs and history: postgres://USER:PASSWORD@HOST/DATABASE
+    /// Postgres that holds jobs, runs and history: postgres://USER:PASSWORD@HOST/DATABASE, with ?pgbouncer=true behind a
+    /// pooler in transaction mode
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: DatabaseUrl,
 
@@ -42,6 +45,21 @@ pub struct SchedulerOptions {
     #[command(flatten)]
     pub tls: TlsArgs,
 
+    /// Days for which the history of retention class short is kept
+    #[arg(long, env = "PUNCTUAL_RETENTION_SHORT_DAYS", value_name = "N", default_value_t = RETENTION.short,
+          value_parser = clap::value_parser!(u16).range(1..=3_650))]
+    pub retention_short_days: u16,
+
+    /// Days for which the history of retention class default is kept
+    #[arg(long, env = "PUNCTUAL_RETENTION_DEFAULT_DAYS", value_name = "N", default_value_t = RETENTION.default,
+          value_parser = clap::value_parser!(u16).range(1..=3_650))]
+    pub retention_default_days: u16,
+
+    /// Days for which the history of retention class long is kept
+    #[arg(long, env = "PUNCTUAL_RETENTION_LONG_DAYS", value_name = "N", default_value_t = RETENTION.long,
+          value_parser = clap::value_parser!(u16).range(1..=3_650))]
+    pub retention_long_days: u16,
+
     /// Serve to other machines without tokens
     #[arg(long, env = "PUNCTUAL_ALLOW_UNAUTHENTICATED")]
     pub allow_unauthenticated: bool,
@@ -49,6 +67,7 @@ pub struct SchedulerOptions {
 
 /// Enough that neither planner, publisher nor API waits for a connection, few enough for a small Postgres.
 const DATABASE_CONNECTIONS: u32 = 16;
+const RETENTION: RetentionDays = RetentionDays::USUAL;
 const GRPC_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7700);
 
 impl SchedulerOptions {
@@ -61,8 +80,20 @@ impl SchedulerOptions {
             lookup_http_address: Vec::new(),
             queue_tcp_address: Vec::new(),
             token_file: None,
+            retention_short_days: RETENTION.short,
+            retention_default_days: RETENTION.default,
+            retention_long_days: RETENTION.long,
             tls: TlsArgs::default(),
             allow_unauthenticated: false,
+        }
+    }
+
+    /// How long history is kept.
+    pub(crate) fn retention(&self) -> RetentionDays {
+        RetentionDays {
+            short: self.retention_short_days,
+            default: self.retention_default_days,
+            long: self.retention_long_days,
         }
     }
 }

@@ -208,6 +208,7 @@ async fn open(options: &SchedulerOptions) -> Result<(Arc<dyn Store>, DatabaseClo
     let url = &options.database_url;
     let unusable = |source| SchedulerError::Database { url: url.clone(), advice: advice(&source), source };
     let store = PostgresStore::connect(url.reveal(), options.database_connections).await.map_err(unusable)?;
+    let store = store.keeping(options.retention());
     store.check_schema().await.map_err(|source| match source {
         StoreError::SchemaVersion { .. } => SchedulerError::Schema { url: url.clone(), source },
         source => unusable(source),

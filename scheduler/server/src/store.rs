@@ -11,6 +11,7 @@
 
 mod backfill;
 mod backlog;
+mod calendar;
 mod error;
 mod job;
 mod lease;
@@ -26,18 +27,22 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use punctual_scheduler_domain::calendar::{CalendarSpec, Calendars};
 use punctual_scheduler_domain::id::{JobId, ReplicaId, RunId, SessionId, Shard};
-use punctual_scheduler_domain::name::{JobName, Namespace, TaskQueuePath};
+use punctual_scheduler_domain::name::{CalendarName, JobName, Namespace, TaskQueuePath};
+use punctual_scheduler_domain::retention::Retention;
 
 pub use backfill::{Backfill, BackfillPlanned, BackfillSelection, BackfillStore, NewBackfill};
 pub use backlog::Backlog;
+pub use calendar::{NamedCalendar, NamespaceRecord};
 pub use error::{RequestId, StoreError};
 pub use job::{JobChange, NewJob, PlanOutcome, Revision};
 pub use lease::{EndedReplica, Ownership, Replica};
 pub use links::RunLinks;
 pub use model::ModelStore;
 pub use node::{NODE_SILENT_AFTER, NodeId, NodeIdentity};
-pub use postgres::{MIGRATOR, MigrateError, PostgresStore, migrate};
+pub(crate) use postgres::Address;
+pub use postgres::{MIGRATOR, MigrateError, PostgresStore, RetentionDays, migrate};
 pub use run::{
     AdmitRequest, Admitted, Attempt, CreatedRun, Dispatch, DueLane, LaneId, NewRun, OneOffRun, Redispatch,
     Run, RunChanges, RunFilter, RunSelection,
@@ -72,7 +77,7 @@ pub trait Store: BackfillStore {
     /// Writes a job and its first version down. A repeated `request` answers with the first call's job.
     ///
     /// # Errors
-    /// [`StoreError::JobExists`], [`StoreError::UnknownNamespace`].
+    /// [`StoreError::JobExists`], [`StoreError::UnknownNamespace`], [`StoreError::NoSuchCalendar`].
     async fn create_job(&self, job: NewJob, request: Option<RequestId>) -> Result<JobId, StoreError>;
     /// Changes a job under its cursor's lock: first plans under the old version every instant up to the database's
     /// now, then removes the runs planned ahead, then sets the cursor to the new first instant.
@@ -84,7 +89,7 @@ pub trait Store: BackfillStore {
     /// `revision`, when given, must be the job's. A change that changes nothing makes no version.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchJob`], [`StoreError::StaleRevision`].
+    /// [`StoreError::NoSuchJob`], [`StoreError::StaleRevision`], [`StoreError::NoSuchCalendar`].
     async fn change_job(
         &self,
         namespace: &Namespace,
@@ -109,6 +114,48 @@ pub trait Store: BackfillStore {
         after: Option<&JobName>,
         limit: u32,
     ) -> Result<Vec<punctual_scheduler_domain::job::Job>, StoreError>;
+
+    // Namespaces and calendars ------------------------------------------------------------------------------
+
+    /// Makes a namespace.
+    ///
+    /// # Errors
+    /// [`StoreError::NamespaceExists`].
+    async fn create_namespace(&self, namespace: &Namespace, retention: Retention) -> Result<(), StoreError>;
+    /// All of them, by name.
+    async fn list_namespaces(&self) -> Result<Vec<NamespaceRecord>, StoreError>;
+    /// Takes an empty namespace away, with what its deleted jobs left.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownNamespace`], [`StoreError::NamespaceNotEmpty`].
+    async fn delete_namespace(&self, namespace: &Namespace) -> Result<(), StoreError>;
+    /// Makes a calendar, or replaces what it holds. Runs that are planned already stay.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownNamespace`].
+    async fn put_calendar(
+        &self,
+        namespace: &Namespace,
+        name: &CalendarName,
+        spec: &CalendarSpec,
+    ) -> Result<(), StoreError>;
+    /// The calendars of a namespace by name, or the one of this name.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownNamespace`].
+    async fn list_calendars(
+        &self,
+        namespace: &Namespace,
+        name: Option<&CalendarName>,
+    ) -> Result<Vec<NamedCalendar>, StoreError>;
+    /// Those of these calendars that are there, ready for use.
+    async fn calendars(&self, namespace: &Namespace, names: &[CalendarName])
+    -> Result<Calendars, StoreError>;
+    /// Takes a calendar away that no job names. `false`: there was none.
+    ///
+    /// # Errors
+    /// [`StoreError::CalendarInUse`].
+    async fn delete_calendar(&self, namespace: &Namespace, name: &CalendarName) -> Result<bool, StoreError>;
 
     // Runs --------------------------------------------------------------------------------------------------
 
@@ -147,7 +194,8 @@ pub trait Store: BackfillStore {
 
     // Planner -----------------------------------------------------------------------------------------------
 
-    /// Claims up to `limit` jobs whose cursor lies within the look-ahead, writes their runs down and moves their
+    /// Resumes jobs whose pause is over, and puts the next instants of fixed delays where runs have ended; then
+    /// claims up to `limit` jobs whose cursor lies within the look-ahead, writes their runs down and moves their
     /// cursors on; ends early after [`PlanOutcome::MOST_RUNS`]. To be repeated until no cursor moves.
     async fn plan_due_jobs(&self, look_ahead: Duration, limit: u32) -> Result<PlanOutcome, StoreError>;
     /// Makes the partitions of the days to come and drops those whose retention has passed.

@@ -38,8 +38,8 @@ async fn every_column_of_every_view_is_described() -> anyhow::Result<()> {
 async fn migrating_twice_or_twice_at_once_changes_nothing() -> anyhow::Result<()> {
     let database = Database::empty().await?;
     let migrate = || {
-        let url = database.url().to_owned();
-        move || output(&programs::punctual()?, &["migrate", "--database-url", &url], &[])
+        let url = database.direct_url();
+        move || output(&programs::punctual()?, &["migrate", "--database-url", &url?], &[])
     };
     let (one, two) =
         tokio::join!(tokio::task::spawn_blocking(migrate()), tokio::task::spawn_blocking(migrate()));

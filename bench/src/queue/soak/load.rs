@@ -53,15 +53,18 @@ impl Load {
         })
     }
 
-    /// One connection's part: each batch at its time, or as soon after as the server lets it.
+    /// One connection's part: each batch at its time, or as soon after as the server lets it. What is more than a second
+    /// late is left out: a machine that was busy with something else must not be followed by more load than was asked for.
     fn publish(&self, address: &str, body: &[u8], started: Instant, lasting: Duration) -> anyhow::Result<()> {
         let mut link = Link::open(address)?;
         let command = link::publish(TOPIC, body, FILL.batch);
         let per_second = self.rate / (FILL.connections * FILL.batch) as f64;
-        let (mut sent, mut waiting) = (0, 0);
+        let (mut sent, mut waiting, mut left_out) = (0, 0, 0);
         loop {
             let now = started.elapsed();
-            let due = if now < lasting { (now.as_secs_f64() * per_second) as usize } else { sent };
+            let due = (now.as_secs_f64() * per_second) as usize - left_out;
+            let due = if now < lasting { due } else { sent };
+            left_out += due.saturating_sub(sent).saturating_sub(per_second as usize);
             let free = due.saturating_sub(sent).min(FILL.in_flight - waiting);
             link.send(&command.repeat(free))?;
             sent += free;
@@ -73,7 +76,7 @@ impl Load {
             } else if now >= lasting {
                 return Ok(());
             } else {
-                let next = started + Duration::from_secs_f64((sent + 1) as f64 / per_second);
+                let next = started + Duration::from_secs_f64((sent + left_out + 1) as f64 / per_second);
                 #[expect(clippy::disallowed_methods, reason = "each batch is sent at its time")]
                 std::thread::sleep(next.saturating_duration_since(Instant::now()));
             }

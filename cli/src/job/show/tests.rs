@@ -12,7 +12,8 @@ fn jobs() -> Vec<Job> {
             "task_queue": "default", "retry": { "max_tries": 3, "exponential": { "initial": "1s" } },
             "labels": { "team": "ops" }, "next_due_at": "2026-12-01T02:00:00Z", "created_at": "2026-11-01T10:11:12.345Z",
         }),
-        json!({ "name": "report", "state": "paused", "state_reason": "disk full", "kind": "report", "payload": { "to": "boss" } }),
+        json!({ "name": "report", "state": "paused", "state_reason": "disk full", "paused_by": "ann",
+            "paused_at": "2026-11-01T10:00:00Z", "paused_until": "2026-11-02T06:00:00Z", "kind": "report", "payload": { "to": "boss" } }),
     ]
     .into_iter()
     .map(|job| from_value(job).unwrap())
@@ -44,13 +45,16 @@ fn a_job_is_shown_in_full_without_what_is_empty() {
     Created:     2026-11-01 10:11:12.345Z
     ");
     insta::assert_snapshot!(one(&jobs()[1], Style::PLAIN), @r"
-    Name:      report
-    State:     paused
-    Reason:    disk full
-    Schedule:  when triggered
-    Task:      kind report
-    Payload:   to boss
-    Version:   0
+    Name:          report
+    State:         paused
+    Reason:        disk full
+    Paused by:     ann
+    Paused at:     2026-11-01 10:00:00Z
+    Paused until:  2026-11-02 06:00:00Z
+    Schedule:      when triggered
+    Task:          kind report
+    Payload:       to boss
+    Version:       0
     ");
 }
 

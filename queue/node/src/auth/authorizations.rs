@@ -30,8 +30,26 @@ pub(crate) struct Authorizations {
 struct Entry {
     publish: bool,
     subscribe: bool,
-    topic: Regex,
-    channels: Vec<Regex>,
+    topic: Pattern,
+    channels: Vec<Pattern>,
+}
+
+/// Found anywhere in a name, unless it says otherwise itself.
+#[derive(Debug, Clone)]
+struct Pattern(Regex);
+
+impl Pattern {
+    fn is_in(&self, name: &str) -> bool {
+        self.0.is_match(name)
+    }
+
+    /// Whether it says plainly that it takes any name at all. That it is found in some name which nothing has would not
+    /// do: `^[^_]`, which keeps some names out, is found in most.
+    fn takes_any(&self) -> bool {
+        let inner = self.0.as_str();
+        let inner = inner.strip_prefix('^').unwrap_or(inner);
+        matches!(inner.strip_suffix('$').unwrap_or(inner), ".*") || self.0.as_str().is_empty()
+    }
 }
 
 /// Why an answer grants nothing at all.
@@ -86,9 +104,23 @@ impl Authorizations {
     pub(crate) fn allow(&self, permission: Permission, topic: &str, channel: &str) -> bool {
         self.entries.iter().any(|entry| {
             entry.has(permission)
-                && entry.topic.is_match(topic)
-                && entry.channels.iter().any(|pattern| pattern.is_match(channel))
+                && entry.topic.is_in(topic)
+                && entry.channels.iter().any(|pattern| pattern.is_in(channel))
         })
+    }
+
+    /// Whether an entry lets subscribe to any channel of `topic`.
+    pub(crate) fn allow_every_channel(&self, topic: &str) -> bool {
+        self.entries
+            .iter()
+            .any(|entry| entry.subscribe && entry.topic.is_in(topic) && entry.takes_any_channel())
+    }
+
+    /// Whether there is nothing that publishing and subscribing are not granted to, by one entry or by two.
+    pub(crate) fn allow_everything(&self) -> bool {
+        let all = |entry: &&Entry| entry.topic.takes_any() && entry.takes_any_channel();
+        let has = |permission| self.entries.iter().filter(all).any(|entry| entry.has(permission));
+        has(Permission::Publish) && has(Permission::Subscribe)
     }
 }
 
@@ -98,6 +130,10 @@ impl Entry {
             Permission::Publish => self.publish,
             Permission::Subscribe => self.subscribe,
         }
+    }
+
+    fn takes_any_channel(&self) -> bool {
+        self.channels.iter().any(Pattern::takes_any)
     }
 }
 
@@ -122,9 +158,8 @@ impl TryFrom<AnswerEntry> for Entry {
     }
 }
 
-/// Found anywhere in a name, unless it says otherwise itself.
-fn pattern(text: &str) -> Result<Regex, Unusable> {
-    Regex::new(text).map_err(|_| Unusable::Pattern(text.to_owned()))
+fn pattern(text: &str) -> Result<Pattern, Unusable> {
+    Regex::new(text).map(Pattern).map_err(|_| Unusable::Pattern(text.to_owned()))
 }
 
 #[cfg(test)]
@@ -168,6 +203,41 @@ mod tests {
             let entry = format!(r#"[{{"permissions":["publish"],"topic":".*","channels":{channels}}}]"#);
             assert_eq!(granted(&entry).allow(Publish, "t", ""), expected, "{channels}");
         }
+    }
+
+    #[test]
+    fn only_a_pattern_that_says_so_takes_everything() {
+        for (topic, channel, expected) in [
+            (".*", ".*", true),
+            ("^.*$", ".*", true),
+            ("", "", true),
+            // Found in nearly every name there is.
+            ("^[^_]", ".*", false),
+            (".*", "^[^_]", false),
+            ("/", ".*", false),
+            ("^.", ".*", false),
+        ] {
+            let entry = |permissions: &str| {
+                format!(r#"{{"permissions":{permissions},"topic":"{topic}","channels":["no","{channel}"]}}"#)
+            };
+            let both = granted(&format!("[{}]", entry(r#"["publish","subscribe"]"#)));
+            assert_eq!(both.allow_everything(), expected, "{topic} {channel}");
+            let one_each = granted(&format!("[{},{}]", entry(r#"["publish"]"#), entry(r#"["subscribe"]"#)));
+            assert_eq!(one_each.allow_everything(), expected, "{topic} {channel}");
+            for one in [r#"["publish"]"#, r#"["subscribe"]"#] {
+                assert!(!granted(&format!("[{}]", entry(one))).allow_everything(), "{topic} {channel} {one}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_channel_of_a_topic_is_granted_by_a_pattern_for_any() {
+        let entries = r#"[{"permissions":["subscribe"],"topic":"^all$","channels":["c",".*"]},
+            {"permissions":["subscribe"],"topic":"^some$","channels":["^[^_]"]},
+            {"permissions":["publish"],"topic":"^none$","channels":[".*"]}]"#;
+        let granted = granted(entries);
+        let every = |topic| granted.allow_every_channel(topic);
+        assert_eq!([every("all"), every("some"), every("none")], [true, false, false]);
     }
 
     #[test]

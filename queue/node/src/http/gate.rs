@@ -16,9 +16,6 @@ const AUTH_REQUIRED: HttpError = HttpError::new(401, "AUTH_REQUIRED");
 const AUTH_FAILED: HttpError = HttpError::new(403, "AUTH_FAILED");
 const UNAUTHORIZED: HttpError = HttpError::new(403, "UNAUTHORIZED");
 
-/// What no topic or channel is called: only a pattern that takes any name, such as `.*`, is found in it.
-const ANY_NAME: &str = "/";
-
 /// What a request needs.
 #[derive(Debug, PartialEq, Eq)]
 enum Need {
@@ -27,6 +24,8 @@ enum Need {
     AnySecret,
     Publish(String),
     Subscribe(String, String),
+    /// To subscribe to any channel of a topic, there or not.
+    SubscribeToAny(String),
     /// To let what a channel has go to another topic.
     Redirect {
         topic: String,
@@ -47,9 +46,7 @@ impl Need {
             "/stats" | "/info" | "/metrics" => Self::AnySecret,
             path if path.starts_with("/config/") && method == Method::GET => Self::AnySecret,
             // It shows what any of its channels would.
-            "/topic/peek" => {
-                topic.map_or(Self::AnySecret, |topic| Self::Subscribe(topic, ANY_NAME.to_owned()))
-            }
+            "/topic/peek" => topic.map_or(Self::AnySecret, Self::SubscribeToAny),
             "/channel/dead_letter" => match (topic, channel, get("to")) {
                 (Some(topic), Some(channel), Some(to)) => Self::Redirect { topic, channel, to },
                 (Some(topic), Some(channel), None) => Self::Subscribe(topic, channel),
@@ -72,14 +69,12 @@ impl Need {
             Self::AnySecret => granted.count() > 0,
             Self::Publish(topic) => granted.allow(Permission::Publish, topic, ""),
             Self::Subscribe(topic, channel) => granted.allow(Permission::Subscribe, topic, channel),
+            Self::SubscribeToAny(topic) => granted.allow_every_channel(topic),
             Self::Redirect { topic, channel, to } => {
                 granted.allow(Permission::Subscribe, topic, channel)
                     && granted.allow(Permission::Publish, to, "")
             }
-            Self::Everything => {
-                granted.allow(Permission::Publish, ANY_NAME, "")
-                    && granted.allow(Permission::Subscribe, ANY_NAME, ANY_NAME)
-            }
+            Self::Everything => granted.allow_everything(),
         }
     }
 }
@@ -154,7 +149,7 @@ mod tests {
             (Need::Publish("t".to_owned()), Need::Subscribe("t".to_owned(), "c".to_owned()));
         let redirect =
             Need::Redirect { topic: "t".to_owned(), channel: "c".to_owned(), to: "dead".to_owned() };
-        let look = Need::Subscribe("t".to_owned(), ANY_NAME.to_owned());
+        let look = Need::SubscribeToAny("t".to_owned());
         for (method, path, query, expected) in [
             (Method::GET, "/ping", "", &Need::Nothing),
             (Method::GET, "/stats", "topic=t", &Need::AnySecret),

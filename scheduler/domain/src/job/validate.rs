@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{ExecTask, JobSpec, Task};
 use crate::field::FieldError;
-use crate::schedule::Schedule;
+use crate::schedule::{Schedule, When};
 
 /// The most bytes a payload may have: 1 MiB.
 pub const MAX_PAYLOAD_BYTES: usize = 1 << 20;
@@ -32,6 +32,13 @@ impl JobSpec {
                 errors.push(FieldError::new(field, error.to_string()));
             }
         }
+        if let Some(index) = self.schedule.iter().position(|spec| matches!(spec.when, When::Delay(_)))
+            && self.schedule.len() > 1
+        {
+            let message = "stands alone: other schedules beside it would have no end to wait for";
+            errors.push(FieldError::new(format!("schedule[{index}].delay"), message));
+        }
+        errors.extend(self.catchup.validate().err().unwrap_or_default());
         errors.extend(self.task.validate().err().unwrap_or_default());
         check_labels(&self.labels, &mut errors);
         let within = |part: &'static str| move |error: FieldError| error.within(part);

@@ -34,6 +34,57 @@ fn the_wait_grows_by_the_factor_up_to_the_cap() {
     check(&policy(0, 10.0, 60_000, false), 700, 0.3, 0);
 }
 
+fn with(backoff: Backoff, jitter: bool) -> RetryPolicy {
+    RetryPolicy { backoff, jitter, ..policy(1, 1.0, 1, jitter) }
+}
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+#[test]
+fn every_kind_of_back_off_waits_as_it_says() {
+    let fixed = with(Backoff::Fixed(ms(750)), false);
+    let linear = with(Backoff::Linear { initial: ms(500), increment: ms(250), cap: ms(1_400) }, false);
+    let list = with(Backoff::List(vec![ms(100), ms(0), ms(9_000)]), false);
+    for (tries_used, waits) in [
+        (1, [750, 500, 100]),
+        (2, [750, 750, 0]),
+        (3, [750, 1_000, 9_000]),
+        (4, [750, 1_250, 9_000]),
+        (5, [750, 1_400, 9_000]),
+        (999, [750, 1_400, 9_000]),
+    ] {
+        for (policy, wait) in [&fixed, &linear, &list].into_iter().zip(waits) {
+            check(policy, tries_used, 0.3, wait);
+        }
+    }
+    check(&with(Backoff::Fixed(ms(1_000)), true), 5, 0.25, 250);
+}
+
+#[test]
+fn the_bounds_of_every_kind_of_back_off_are_named() {
+    let week = RetryPolicy::MOST_DELAY;
+    let long = week + ms(1);
+    for (backoff, fields) in [
+        (Backoff::Fixed(week), vec![]),
+        (Backoff::Fixed(long), vec!["fixed"]),
+        (Backoff::Linear { initial: ms(0), increment: ms(0), cap: week }, vec![]),
+        (
+            Backoff::Linear { initial: ms(2), increment: long, cap: ms(1) },
+            vec!["linear.increment", "linear.initial"],
+        ),
+        (Backoff::List(vec![week; 100]), vec![]),
+        (Backoff::List(vec![]), vec!["list.delays"]),
+        (Backoff::List(vec![ms(1); 101]), vec!["list.delays"]),
+        (Backoff::List(vec![ms(1), long]), vec!["list.delays[1]"]),
+    ] {
+        let errors = with(backoff.clone(), true).validate().err().unwrap_or_default();
+        let found: Vec<_> = errors.iter().map(|error| error.field.as_str()).collect();
+        assert_eq!(found, fields, "{backoff:?}");
+    }
+}
+
 #[test]
 fn jitter_takes_a_random_part_of_the_whole_wait() {
     let jittered = policy(1_000, 2.0, 300_000, true);
@@ -111,5 +162,32 @@ proptest! {
             return Err(TestCaseError::fail("tries are left"));
         };
         prop_assert!(delay <= Duration::from_millis(cap_ms));
+    }
+
+    /// Nobody is made to wait less than before, but for a list, which says so itself.
+    #[test]
+    fn waits_without_jitter_only_grow_and_stay_below_the_most(
+        initial_ms in 0..600_000_u64,
+        increment_ms in 0..600_000_u64,
+        factor in 1.0..10.0_f64,
+        cap_ms in 600_000..604_800_000_u64,
+    ) {
+        let (initial, cap) = (ms(initial_ms), ms(cap_ms));
+        for backoff in [
+            Backoff::Fixed(initial),
+            Backoff::Linear { initial, increment: ms(increment_ms), cap },
+            Backoff::Exponential { initial, factor, cap },
+        ] {
+            let policy = with(backoff, false);
+            prop_assert_eq!(policy.validate(), Ok(()));
+            let mut before = Duration::ZERO;
+            for tries in 1..200 {
+                let RetryDecision::Retry { delay } = policy.after(tries, &AttemptReport::default(), 0.5) else {
+                    return Err(TestCaseError::fail("tries are left"));
+                };
+                prop_assert!(before <= delay && delay <= RetryPolicy::MOST_DELAY);
+                before = delay;
+            }
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDateTime, Utc};
 
 use crate::after::MOST_UPSTREAMS;
-use crate::name::JobName;
+use crate::name::{CalendarName, JobName};
 
 /// Why a schedule cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -105,6 +105,68 @@ pub enum ScheduleError {
         /// No instants at or after this one.
         end: DateTime<Utc>,
     },
+    /// The recurrence rule is not understood, or has no dates.
+    #[error("rrule: {message}")]
+    Rrule {
+        /// What is wrong, and what is allowed.
+        message: String,
+    },
+    /// A field that only means something in a cron expression.
+    #[error("{field} only goes with `cron`")]
+    OnlyWithCron {
+        /// It.
+        field: &'static str,
+    },
+    /// A field that means nothing beside the ends of other jobs' runs, which happen when they do.
+    #[error("{field} does not go with `after`")]
+    NotWithAfter {
+        /// It.
+        field: &'static str,
+    },
+    /// A field that means nothing beside a fixed delay, which has one instant at a time.
+    #[error("{field} does not go with `delay`")]
+    NotWithDelay {
+        /// It.
+        field: &'static str,
+    },
+    /// The jitter is too long, or finer than a millisecond.
+    #[error("{jitter:?} is no jitter: it is whole milliseconds, up to {most:?}")]
+    BadJitter {
+        /// As it was given.
+        jitter: Duration,
+        /// The longest one.
+        most: Duration,
+    },
+    /// The count is out of bounds.
+    #[error("{count} is not a number of instants from 1 to {most}")]
+    BadCount {
+        /// As it was given.
+        count: u32,
+        /// The greatest one.
+        most: u32,
+    },
+    /// More calendars than a schedule may name.
+    #[error("names {count} calendars, the most is {most}")]
+    TooManyCalendars {
+        /// As many as were given.
+        count: usize,
+        /// As many as may be.
+        most: usize,
+    },
+    /// No calendar has this name.
+    #[error("there is no calendar `{name}` in the namespace")]
+    NoSuchCalendar {
+        /// As it was given.
+        name: CalendarName,
+    },
+    /// The recurrence engine failed on a rule it had accepted.
+    #[error("a recurrence rule could not be evaluated after {after}: {message}")]
+    RecurrenceEngine {
+        /// The local time from which the next match was sought.
+        after: NaiveDateTime,
+        /// What the engine says.
+        message: String,
+    },
     /// The cron engine failed on an expression it had accepted.
     #[error("cron `{expression}` could not be evaluated after {after}: {message}")]
     Engine {
@@ -128,6 +190,13 @@ impl ScheduleError {
             Self::BadInstant { .. } | Self::InstantOutOfRange { .. } | Self::LocalTimeSkipped { .. } => "at",
             Self::UpstreamCount { .. } | Self::UpstreamTwice { .. } => "after.jobs",
             Self::EmptyBounds { .. } => "end",
+            Self::Rrule { .. } | Self::RecurrenceEngine { .. } => "rrule",
+            Self::OnlyWithCron { field } | Self::NotWithDelay { field } | Self::NotWithAfter { field } => {
+                field
+            }
+            Self::BadJitter { .. } => "jitter",
+            Self::BadCount { .. } => "max_count",
+            Self::TooManyCalendars { .. } | Self::NoSuchCalendar { .. } => "exclude",
         }
     }
 }

@@ -1,20 +1,20 @@
-//! A cron expression in a time zone.
+//! A rule on civil time in a time zone.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 
-use super::cron::CivilCron;
+use super::civil_rule::CivilRule;
 use super::error::ScheduleError;
 use super::spec::{DstFold, DstGap};
 use super::zone::{EARLIEST, Span, Zone, civil};
 
-/// A cron expression in a time zone: its civil times, carried over to instants span by span.
+/// A rule in a time zone: its civil times, carried over to instants span by span.
 ///
-/// An expression with a *fixed time* (its hour field is plain numbers) runs once for each date it names, whatever the
+/// A rule with a *fixed time* (its hour field is plain numbers, or it recurs by the day or more) runs once for each date it names, whatever the
 /// clocks do that day; `gap` and `fold` say how. Any other is a *cadence*: it follows elapsed time, so it has nothing
 /// in a gap and runs in both passes of a fold.
 #[derive(Debug, Clone)]
-pub(super) struct LocalCron {
-    cron: CivilCron,
+pub(super) struct LocalRule {
+    rule: CivilRule,
     zone: Zone,
     gap: DstGap,
     fold: DstFold,
@@ -45,14 +45,9 @@ pub(super) struct Missing {
     pub(super) resumes: NaiveDateTime,
 }
 
-impl LocalCron {
-    pub(super) fn compile(
-        expression: &str,
-        zone: Zone,
-        gap: DstGap,
-        fold: DstFold,
-    ) -> Result<Self, ScheduleError> {
-        Ok(Self { cron: CivilCron::compile(expression)?, zone, gap, fold })
+impl LocalRule {
+    pub(super) fn new(rule: CivilRule, zone: Zone, gap: DstGap, fold: DstFold) -> Self {
+        Self { rule, zone, gap, fold }
     }
 
     /// The first instant at or after `t`; `None` when there is none before the years run out.
@@ -60,7 +55,7 @@ impl LocalCron {
         let t = t.max(EARLIEST);
         // Instants are whole seconds: rounded up, so that the answer is never before `t`.
         let mut from = t.timestamp() + i64::from(t.timestamp_subsec_nanos() > 0);
-        let mut ahead = Ahead { cron: &self.cron, known: None };
+        let mut ahead = Ahead { rule: &self.rule, known: None };
         for span in self.zone.spans_from(from) {
             if let Some(instant) = self.first_in(&span, from, &mut ahead)? {
                 return Ok(DateTime::from_timestamp(instant, 0));
@@ -77,7 +72,7 @@ impl LocalCron {
     fn first_in(&self, span: &Span, from: i64, ahead: &mut Ahead<'_>) -> Result<Option<i64>, ScheduleError> {
         let mut earliest = span.civil(from);
         let mut end = civil(span.end + span.offset);
-        if self.cron.is_fixed_time() {
+        if self.rule.is_fixed_time() {
             if from == span.start && self.gap == DstGap::Shift && span.starts_with_gap() {
                 let (gap_start, gap_end) = span.gap();
                 if ahead.next_from(gap_start)?.is_some_and(|missing| missing < gap_end) {
@@ -118,7 +113,7 @@ impl LocalCron {
     /// What the first gap and the first fold that start after `now` do to a fixed time; nothing to a cadence.
     pub(super) fn coming_changes(&self, now: DateTime<Utc>) -> Result<Vec<ClockChange>, ScheduleError> {
         let mut changes = Vec::new();
-        if !self.cron.is_fixed_time() {
+        if !self.rule.is_fixed_time() {
             return Ok(changes);
         }
         let now = now.max(EARLIEST).timestamp();
@@ -128,7 +123,7 @@ impl LocalCron {
         }
         if let Some(span) = later().find(Span::starts_with_fold) {
             let (repeat_start, repeat_end) = span.fold();
-            if let Some(twice) = self.cron.next_from(repeat_start)?.filter(|civil| *civil < repeat_end) {
+            if let Some(twice) = self.rule.next_from(repeat_start)?.filter(|civil| *civil < repeat_end) {
                 changes.push(ClockChange::Twice { civil: twice, second: false });
             }
         }
@@ -137,16 +132,16 @@ impl LocalCron {
 
     /// The fixed times in the gap at the start of `span`, if there are any.
     fn missing(&self, span: &Span) -> Result<Option<Missing>, ScheduleError> {
-        if !self.cron.is_fixed_time() {
+        if !self.rule.is_fixed_time() {
             return Ok(None);
         }
         let (gap_start, gap_end) = span.gap();
-        let Some(first) = self.cron.next_from(gap_start)?.filter(|first| *first < gap_end) else {
+        let Some(first) = self.rule.next_from(gap_start)?.filter(|first| *first < gap_end) else {
             return Ok(None);
         };
         let mut more = 0;
         let mut last = first;
-        while let Some(next) = self.cron.next_after(last)?.filter(|next| *next < gap_end) {
+        while let Some(next) = self.rule.next_after(last)?.filter(|next| *next < gap_end) {
             more += 1;
             last = next;
         }
@@ -158,7 +153,7 @@ impl LocalCron {
     }
 
     pub(super) fn is_fixed_time(&self) -> bool {
-        self.cron.is_fixed_time()
+        self.rule.is_fixed_time()
     }
 
     pub(super) fn gap(&self) -> DstGap {
@@ -172,7 +167,7 @@ impl LocalCron {
 
 /// The next civil match, remembered: a rare expression is asked again in every span up to it.
 struct Ahead<'a> {
-    cron: &'a CivilCron,
+    rule: &'a CivilRule,
     /// Asked from when, and the answer: the same for every time in between.
     known: Option<(NaiveDateTime, Option<NaiveDateTime>)>,
 }
@@ -185,7 +180,7 @@ impl Ahead<'_> {
         {
             return Ok(next);
         }
-        let next = self.cron.next_from(from)?;
+        let next = self.rule.next_from(from)?;
         self.known = Some((from, next));
         Ok(next)
     }

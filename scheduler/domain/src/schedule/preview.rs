@@ -2,9 +2,10 @@
 
 use chrono::{DateTime, FixedOffset, Utc};
 
-use super::local::{ClockChange, LocalCron, Missing};
+use super::local::{ClockChange, LocalRule, Missing};
 use super::spec::{DstFold, DstGap, ScheduleSpec};
 use super::{Rule, Schedule, ScheduleError};
+use crate::calendar::Calendars;
 
 /// One instant of a schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,24 +14,29 @@ pub struct Occurrence {
     pub at: DateTime<Utc>,
     /// The same in the zone of the schedule that gives it.
     pub local: DateTime<FixedOffset>,
-    /// What a clock change did to it.
+    /// What a clock change, a calendar or jitter does to it.
     pub note: Option<String>,
+    /// It does not run: a calendar excludes it.
+    pub excluded: bool,
 }
 
-/// The first `count` instants of `specs` together in `[from, until)`; without `until` there is no end.
+/// The first `count` instants of `specs` together in `[from, until)`; without `until` there is no end. A greatest number
+/// of instants counts from `from` on, where a schedule has no start; a fixed delay has its first instant only.
 ///
 /// # Errors
-/// The first spec's that cannot be used.
+/// The first spec's that cannot be used, or a calendar's that is not there.
 pub fn preview(
     specs: &[ScheduleSpec],
+    calendars: &Calendars,
     from: DateTime<Utc>,
     until: Option<DateTime<Utc>>,
     count: usize,
 ) -> Result<Vec<Occurrence>, ScheduleError> {
-    let schedules = specs.iter().map(Schedule::compile).collect::<Result<Vec<_>, _>>()?;
+    let compile = |spec| Schedule::compile(spec)?.counted_from(from);
+    let schedules = specs.iter().map(compile).collect::<Result<Vec<_>, _>>()?;
     let mut upcoming = Vec::with_capacity(schedules.len());
     for schedule in &schedules {
-        upcoming.push((schedule.next_from(from)?, schedule));
+        upcoming.push((schedule.next_from(from)?.or(schedule.delayed_from(from)), schedule));
     }
     let mut occurrences = Vec::new();
     while occurrences.len() < count {
@@ -38,11 +44,13 @@ pub fn preview(
         if until.is_some_and(|until| at >= until) {
             break;
         }
-        let mut occurrence = None;
+        let mut occurrence: Option<Occurrence> = None;
         for (next, schedule) in &mut upcoming {
             if *next == Some(at) {
-                if occurrence.is_none() {
-                    occurrence = Some(Occurrence { at, local: schedule.local(at), note: schedule.note(at)? });
+                let excluded = schedule.excludes(at, calendars)?;
+                if occurrence.as_ref().is_none_or(|found| found.excluded && !excluded) {
+                    let (local, note) = (schedule.local(at), schedule.remark(at, excluded)?);
+                    occurrence = Some(Occurrence { at, local, note, excluded });
                 }
                 *next = schedule.next_after(at)?;
             }
@@ -65,45 +73,61 @@ impl Schedule {
     /// As [`Schedule::next_after`].
     pub fn note(&self, at: DateTime<Utc>) -> Result<Option<String>, ScheduleError> {
         match &self.rule {
-            Rule::Cron(cron) => Ok(cron.clock_change(at)?.map(|change| note(cron, &change))),
-            Rule::Every(_) | Rule::After => Ok(None),
+            Rule::Local(local) => Ok(local.clock_change(at)?.map(|change| note(local, &change))),
+            Rule::Every(_) | Rule::Delay(_) | Rule::After => Ok(None),
             Rule::At(at) => Ok(at.note().map(str::to_owned)),
         }
     }
 
+    /// All there is to say about the occurrence at `at`.
+    fn remark(&self, at: DateTime<Utc>, excluded: bool) -> Result<Option<String>, ScheduleError> {
+        let mut remarks = Vec::from_iter(self.note(at)?);
+        if excluded {
+            let names: Vec<_> = self.exclude.iter().map(|name| name.as_str()).collect();
+            remarks.push(format!("does not run: excluded by {}", names.join(" or ")));
+        } else if !self.jitter.is_zero() {
+            remarks.push(format!("begins up to {:?} later (jitter)", self.jitter));
+        }
+        if let Rule::Delay(delay) = &self.rule {
+            let delay = delay.to_std().unwrap_or_default();
+            remarks.push(format!("the next follows {delay:?} after the end of its run"));
+        }
+        Ok((!remarks.is_empty()).then(|| remarks.join("; ")))
+    }
+
     fn warnings(&self, now: DateTime<Utc>) -> Result<Vec<String>, ScheduleError> {
         match &self.rule {
-            Rule::Cron(cron) => {
-                Ok(cron.coming_changes(now)?.iter().map(|change| warning(cron, change)).collect())
+            Rule::Local(local) => {
+                Ok(local.coming_changes(now)?.iter().map(|change| warning(local, change)).collect())
             }
-            Rule::Every(_) | Rule::After => Ok(Vec::new()),
+            Rule::Every(_) | Rule::Delay(_) | Rule::After => Ok(Vec::new()),
             Rule::At(at) => Ok(at.note().map(str::to_owned).into_iter().collect()),
         }
     }
 }
 
 /// What happened at one instant.
-fn note(cron: &LocalCron, change: &ClockChange) -> String {
-    let zone = cron.zone().name();
+fn note(local: &LocalRule, change: &ClockChange) -> String {
+    let zone = local.zone().name();
     match change {
-        ClockChange::Missing(missing) => describe(cron, missing),
+        ClockChange::Missing(missing) => describe(local, missing),
         ClockChange::Twice { civil, second } => {
             let pass = if *second { "second" } else { "first" };
             // A cadence runs in both passes, so which of them this is has nothing to do with a policy.
             let runs =
-                if cron.is_fixed_time() && cron.fold() != DstFold::Both { "runs on" } else { "this is" };
+                if local.is_fixed_time() && local.fold() != DstFold::Both { "runs on" } else { "this is" };
             format!("{} happens twice in {zone}: {runs} the {pass} pass", civil.format("%Y-%m-%d %H:%M"))
         }
     }
 }
 
 /// What will happen.
-fn warning(cron: &LocalCron, change: &ClockChange) -> String {
-    let zone = cron.zone().name();
+fn warning(local: &LocalRule, change: &ClockChange) -> String {
+    let zone = local.zone().name();
     match change {
-        ClockChange::Missing(missing) => format!("{} (dst_gap)", describe(cron, missing)),
+        ClockChange::Missing(missing) => format!("{} (dst_gap)", describe(local, missing)),
         ClockChange::Twice { civil, .. } => {
-            let passes = match cron.fold() {
+            let passes = match local.fold() {
                 DstFold::First => "the first pass",
                 DstFold::Last => "the second pass",
                 DstFold::Both => "both passes",
@@ -114,13 +138,13 @@ fn warning(cron: &LocalCron, change: &ClockChange) -> String {
     }
 }
 
-fn describe(cron: &LocalCron, missing: &Missing) -> String {
+fn describe(local: &LocalRule, missing: &Missing) -> String {
     let Missing { first, more, resumes } = missing;
     let (others, verb) = match more {
         0 => (String::new(), "does"),
         more => (format!(" and {more} more"), "do"),
     };
-    let runs = match cron.gap() {
+    let runs = match local.gap() {
         DstGap::Skip => "does not run".to_owned(),
         // A whole day may be missing.
         DstGap::Shift if resumes.date() != first.date() => {
@@ -128,5 +152,5 @@ fn describe(cron: &LocalCron, missing: &Missing) -> String {
         }
         DstGap::Shift => format!("runs {}", resumes.format("%H:%M")),
     };
-    format!("{}{others} {verb} not exist in {}: {runs}", first.format("%Y-%m-%d %H:%M"), cron.zone().name())
+    format!("{}{others} {verb} not exist in {}: {runs}", first.format("%Y-%m-%d %H:%M"), local.zone().name())
 }

@@ -2,7 +2,9 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Schedule, ScheduleError, ScheduleSpec};
+use super::{Schedule, ScheduleError, ScheduleSpec, jitter};
+use crate::calendar::Calendars;
+use crate::id::JobId;
 
 /// The schedules of one job: an instant that several of them give is one instant. Empty, it gives none.
 #[derive(Debug, Clone, Default)]
@@ -20,15 +22,78 @@ impl ScheduleSet {
         Ok(Self { schedules })
     }
 
+    /// Compiles them all for a job that was created then: those with a greatest number of instants count from there.
+    ///
+    /// # Errors
+    /// The first one's that cannot be used.
+    pub fn compile_for(specs: &[ScheduleSpec], created_at: DateTime<Utc>) -> Result<Self, ScheduleError> {
+        let compile = |spec| Schedule::compile(spec)?.counted_from(created_at);
+        Ok(Self { schedules: specs.iter().map(compile).collect::<Result<_, _>>()? })
+    }
+
+    /// Whether its instants follow the ends of runs, so that having none at the moment is not its end.
+    pub fn is_delay(&self) -> bool {
+        self.schedules.iter().any(Schedule::is_delay)
+    }
+
+    /// Where a run's end at `ended_at` puts the next instant of a fixed delay.
+    pub fn delayed_from(&self, ended_at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.schedules.iter().filter_map(|schedule| schedule.delayed_from(ended_at)).min()
+    }
+
+    /// Whether `instant`, which is one of its own, is excluded by calendars: in every schedule that gives it.
+    ///
+    /// # Errors
+    /// When a calendar is not there, or as [`Schedule::next_after`].
+    pub fn is_excluded(&self, instant: DateTime<Utc>, calendars: &Calendars) -> Result<bool, ScheduleError> {
+        if self.schedules.iter().all(|schedule| schedule.exclude.is_empty()) {
+            return Ok(false);
+        }
+        let mut excluded = false;
+        for schedule in &self.schedules {
+            if schedule.next_from(instant)? == Some(instant) {
+                if !schedule.excludes(instant, calendars)? {
+                    return Ok(false);
+                }
+                excluded = true;
+            }
+        }
+        Ok(excluded)
+    }
+
+    /// When the run of `due_at` may begin: with jitter a little later, the same on every look, and before the next
+    /// instant. Where several schedules give the instant, the least jitter counts.
+    ///
+    /// # Errors
+    /// As [`Schedule::next_after`].
+    pub fn run_at(&self, job: JobId, due_at: DateTime<Utc>) -> Result<DateTime<Utc>, ScheduleError> {
+        if self.schedules.iter().all(|schedule| schedule.jitter.is_zero()) {
+            return Ok(due_at);
+        }
+        let mut least = None;
+        for schedule in &self.schedules {
+            if schedule.is_delay() || schedule.next_from(due_at)? == Some(due_at) {
+                least = Some(least.map_or(schedule.jitter, |least| schedule.jitter.min(least)));
+            }
+        }
+        let room = self.next_after(due_at)?.map(|next| next - due_at);
+        Ok(due_at + jitter::delay(job, due_at, least.unwrap_or_default(), room))
+    }
+
     /// Whether it holds no schedule at all, so that its job runs only when triggered.
     pub fn is_empty(&self) -> bool {
         self.schedules.is_empty()
     }
 
-    /// Whether a job with no instant after this one has come to its end: none that is only triggered has, and none that
-    /// waits for others.
+    /// Whether the ends of other jobs' runs are among its starts, of which there may always be another.
+    pub fn follows_others(&self) -> bool {
+        self.schedules.iter().any(Schedule::follows_others)
+    }
+
+    /// Whether a job that has been planned up to here, with this instant next, has come to its end. A job without a
+    /// schedule is only ever triggered and has none; one that waits for the end of a run, its own or others', goes on.
     pub fn is_over(&self, next: Option<DateTime<Utc>>) -> bool {
-        next.is_none() && !self.is_empty() && !self.schedules.iter().any(Schedule::is_open_ended)
+        next.is_none() && !self.is_empty() && !self.is_delay() && !self.follows_others()
     }
 
     /// The schedules, in the order given.

@@ -22,7 +22,7 @@ const STEP: i64 = 5 * 86_400;
 
 /// An IANA time zone. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(super) struct Zone {
+pub(crate) struct Zone {
     tz: Tz,
     spans: Arc<[Start]>,
 }
@@ -51,7 +51,7 @@ pub(super) struct Span {
 
 impl Zone {
     /// The zone of this name; `UTC` for the empty name.
-    pub(super) fn named(name: &str) -> Result<Self, ScheduleError> {
+    pub(crate) fn named(name: &str) -> Result<Self, ScheduleError> {
         let tz = match name {
             "" => Tz::UTC,
             name => name.parse::<Tz>().map_err(|_| ScheduleError::UnknownZone {
@@ -86,8 +86,20 @@ impl Zone {
         self.span(self.spans.partition_point(|start| start.at <= instant).saturating_sub(1))
     }
 
+    /// The first second that has this civil time, or the first after the gap that swallowed it.
+    pub(crate) fn first_instant(&self, civil_time: NaiveDateTime) -> i64 {
+        let second = civil_time.and_utc().timestamp();
+        for span in self.spans_from(second - 86_400) {
+            let instant = span.instant(civil_time).max(span.start);
+            if instant < span.end {
+                return instant;
+            }
+        }
+        second
+    }
+
     /// `instant` as this zone reads it.
-    pub(super) fn local(&self, instant: DateTime<Utc>) -> DateTime<FixedOffset> {
+    pub(crate) fn local(&self, instant: DateTime<Utc>) -> DateTime<FixedOffset> {
         let offset = self.tz.offset_from_utc_datetime(&instant.naive_utc()).fix();
         instant.with_timezone(&offset)
     }

@@ -8,6 +8,8 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use proptest::prelude::*;
 
+use punctual_scheduler_domain::schedule::{Dialect, Schedule, ScheduleSpec};
+
 use crate::schedule;
 
 fn field(least: u32, greatest: u32) -> impl Strategy<Value = String> {
@@ -46,6 +48,34 @@ proptest! {
         let ours = schedule(&format!("{minute} {hour} {day} {month} {weekday}"), "UTC");
         let theirs = cron::Schedule::from_str(&format!("0 {minute} {hour} {day} {month} {their_weekday}")).unwrap();
         let mut t = DateTime::<Utc>::from_timestamp(second, 0).unwrap();
+        for expect in theirs.after(&t).take(20) {
+            let next = ours.next_after(t).unwrap().unwrap();
+            prop_assert_eq!(next, expect);
+            t = next;
+        }
+    }
+
+    /// Quartz counts days as that crate does, and has its seconds and years.
+    #[test]
+    fn in_the_dialect_quartz_it_finds_the_same_instants(
+        second in field(0, 59),
+        minute in field(0, 59),
+        hour in field(0, 23),
+        (day, _, weekday) in days(),
+        month in field(1, 12),
+        year in prop::sample::select(vec!["*", "2030-2040", "2031,2033", "2035/3"]),
+        start in 1_800_000_000..2_000_000_000_i64,
+    ) {
+        let (our_day, our_weekday) = if weekday == "*" { (day.as_str(), "?") } else { ("?", weekday.as_str()) };
+        let ours = ScheduleSpec {
+            dialect: Dialect::Quartz,
+            ..ScheduleSpec::cron(format!("{second} {minute} {hour} {our_day} {month} {our_weekday} {year}"), "UTC")
+        };
+        let ours = Schedule::compile(&ours).unwrap();
+        let year = if year == "2035/3" { "2035-2099/3" } else { year };
+        let theirs = format!("{second} {minute} {hour} {day} {month} {weekday} {year}");
+        let theirs = cron::Schedule::from_str(&theirs).unwrap();
+        let mut t = DateTime::<Utc>::from_timestamp(start, 0).unwrap();
         for expect in theirs.after(&t).take(20) {
             let next = ours.next_after(t).unwrap().unwrap();
             prop_assert_eq!(next, expect);

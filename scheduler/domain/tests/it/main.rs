@@ -4,6 +4,7 @@
 
 mod against_cron;
 mod clock_changes;
+mod dialects;
 mod every_zone;
 mod minute_walk;
 mod points_in_time;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use punctual_scheduler_domain::calendar::Calendars;
 use punctual_scheduler_domain::schedule::{DstFold, DstGap, ScheduleError, ScheduleSpec, preview, warnings};
 
 use crate::at;
@@ -9,7 +10,7 @@ use crate::at;
 /// Checks local times and notes, a line each.
 #[track_caller]
 fn check(specs: &[ScheduleSpec], from: &str, count: usize, expect: &[&str]) {
-    let lines: Vec<String> = preview(specs, at(from), None, count)
+    let lines: Vec<String> = preview(specs, &Calendars::default(), at(from), None, count)
         .unwrap()
         .into_iter()
         .map(|occurrence| {
@@ -98,12 +99,24 @@ fn several_schedules_are_shown_as_one_each_in_its_own_zone() {
 fn a_preview_ends_where_asked_or_where_the_schedule_does() {
     let hourly = [ScheduleSpec::cron("@hourly", "")];
     let until = Some(at("2026-01-01T03:00:00Z"));
-    assert_eq!(preview(&hourly, at("2026-01-01T00:00:00Z"), until, 100).unwrap().len(), 3);
-    assert_eq!(preview(&hourly, at("2026-01-01T00:00:00Z"), until, 2).unwrap().len(), 2);
-    assert_eq!(preview(&[], at("2026-01-01T00:00:00Z"), None, 5), Ok(vec![]));
+    assert_eq!(
+        preview(&hourly, &Calendars::default(), at("2026-01-01T00:00:00Z"), until, 100).unwrap().len(),
+        3
+    );
+    assert_eq!(
+        preview(&hourly, &Calendars::default(), at("2026-01-01T00:00:00Z"), until, 2).unwrap().len(),
+        2
+    );
+    assert_eq!(preview(&[], &Calendars::default(), at("2026-01-01T00:00:00Z"), None, 5), Ok(vec![]));
     let once = [ScheduleSpec::at(at("2026-01-01T00:00:00Z"))];
     check(&once, "2026-01-01T00:00:00Z", 5, &["2026-01-01T00:00:00+00:00"]);
-    let wrong = preview(&[ScheduleSpec::cron("@hourly", "Nowhere")], at("2026-01-01T00:00:00Z"), None, 5);
+    let wrong = preview(
+        &[ScheduleSpec::cron("@hourly", "Nowhere")],
+        &Calendars::default(),
+        at("2026-01-01T00:00:00Z"),
+        None,
+        5,
+    );
     assert!(matches!(wrong, Err(ScheduleError::UnknownZone { .. })));
 }
 

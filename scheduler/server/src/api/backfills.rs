@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use prost::Message;
 use punctual_proto::v1::{self, backfill_service_server::BackfillService};
 use punctual_scheduler_domain::backfill::{MOST_INSTANTS, Survey, survey};
+use punctual_scheduler_domain::calendar::Calendars;
 use punctual_scheduler_domain::id::BackfillId;
 use punctual_scheduler_domain::job::Job;
 use punctual_scheduler_domain::schedule::ScheduleSet;
@@ -36,10 +37,17 @@ pub(super) struct Backfills {
 }
 
 /// Counts the instants of a range, which takes a while for many, in which others want to be served.
-async fn count(job: &Job, from: DateTime<Utc>, until: DateTime<Utc>) -> Result<Survey, ApiError> {
-    let schedule = job.spec.schedule.clone();
-    let walk =
-        move || ScheduleSet::compile(&schedule).and_then(|schedule| survey(&schedule, from, until, SHOWN));
+async fn count(
+    job: &Job,
+    calendars: Calendars,
+    from: DateTime<Utc>,
+    until: DateTime<Utc>,
+) -> Result<Survey, ApiError> {
+    let (schedule, created_at) = (job.spec.schedule.clone(), job.created_at);
+    let walk = move || {
+        let schedule = ScheduleSet::compile_for(&schedule, created_at)?;
+        survey(&schedule, &calendars, from, until, SHOWN)
+    };
     let found = match tokio::task::spawn_blocking(walk).await {
         Ok(Ok(found)) => found,
         Ok(Err(error)) => return Err(ApiError::field("job", error.to_string())),
@@ -69,7 +77,13 @@ impl BackfillService for Backfills {
                 .get_job(namespace, name)
                 .await?
                 .ok_or_else(|| StoreError::NoSuchJob { namespace: namespace.clone(), name: name.clone() })?;
-            let found = count(&job, asked.from, asked.until).await?;
+            let named: Vec<_> = job.spec.schedule.iter().flat_map(|spec| spec.exclude.clone()).collect();
+            let calendars = if named.is_empty() {
+                Calendars::default()
+            } else {
+                self.store.calendars(namespace, &named).await?
+            };
+            let found = count(&job, calendars, asked.from, asked.until).await?;
             let mut answer = v1::CreateBackfillResponse {
                 backfill: None,
                 instants: found.instants,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use prost::Message;
 use punctual_proto::v1::{self, job_service_server::JobService};
+use punctual_scheduler_domain::calendar::Calendars;
 use punctual_scheduler_domain::id::{JobId, RunId};
 use punctual_scheduler_domain::job::{Job, Task, validate_payload};
 use punctual_scheduler_domain::schedule;
@@ -12,8 +13,8 @@ use uuid::Uuid;
 
 use super::batched::Batched;
 use super::convert::{
-    Fields, JobDefinition, JobKey, MAX_REASON, job_to_proto, occurrence_to_proto, read_etag, read_job,
-    read_job_key, read_namespace, read_preview, read_request_id,
+    JobDefinition, JobKey, Preview, job_to_proto, occurrence_to_proto, read_etag, read_job, read_job_key,
+    read_namespace, read_pause, read_preview, read_request_id,
 };
 use super::doorbells::Doorbells;
 use super::error::ApiError;
@@ -22,7 +23,7 @@ use crate::database_clock::DatabaseClock;
 use crate::store::{JobChange, NewJob, NewRun, RequestId, Revision, Store, StoreError};
 
 /// Who made a version, as long as callers have no names of their own.
-const AUTHOR: &str = "api";
+pub(super) const AUTHOR: &str = "api";
 
 /// How often an apply starts over when others change the job at the same time.
 const APPLY_TRIES: u32 = 5;
@@ -70,6 +71,15 @@ impl Jobs {
         Ok(job)
     }
 
+    /// The calendars that a preview's schedules name.
+    async fn calendars_of(&self, preview: &Preview) -> Result<Calendars, ApiError> {
+        let named: Vec<_> = preview.schedule.iter().flat_map(|spec| spec.exclude.iter().cloned()).collect();
+        if named.is_empty() {
+            return Ok(Calendars::default());
+        }
+        Ok(self.store.calendars(&preview.namespace, &named).await?)
+    }
+
     /// Creates or updates, whichever it takes.
     async fn apply(
         &self,
@@ -112,6 +122,10 @@ fn is_race(error: &StoreError, definition: &JobDefinition, existed: bool) -> boo
         StoreError::StaleRevision { .. } => definition.revision.is_none(),
         StoreError::UnknownNamespace(_)
         | StoreError::InvalidDefinition(_)
+        | StoreError::NamespaceExists(_)
+        | StoreError::NamespaceNotEmpty { .. }
+        | StoreError::NoSuchCalendar { .. }
+        | StoreError::CalendarInUse { .. }
         | StoreError::RequestReused(_)
         | StoreError::RequestOfAnotherRun { .. }
         | StoreError::RunIsFinal { .. }
@@ -184,21 +198,19 @@ impl JobService for Jobs {
     }
 
     async fn pause_job(&self, request: Request<v1::PauseJobRequest>) -> Result<Response<v1::Job>, Status> {
-        let v1::PauseJobRequest { namespace, name, reason, request_id } = request.into_inner();
+        let v1::PauseJobRequest { namespace, name, reason, request_id, until, by } = request.into_inner();
         let key = read_job_key(&namespace, &name)?;
         let request = read_request_id(request_id)?;
-        let mut fields = Fields::new();
-        let reason = fields.text("reason", reason, MAX_REASON);
-        let reason = fields.finish(Some(reason))?;
-        let job = self.change(&key, JobChange::Pause { reason }, None, request).await?;
+        let change = read_pause(reason, by, until, self.clock.now())?;
+        let job = self.change(&key, change, None, request).await?;
         Ok(Response::new(job_to_proto(&job)))
     }
 
     async fn resume_job(&self, request: Request<v1::ResumeJobRequest>) -> Result<Response<v1::Job>, Status> {
-        let v1::ResumeJobRequest { namespace, name, request_id } = request.into_inner();
+        let v1::ResumeJobRequest { namespace, name, request_id, catch_up } = request.into_inner();
         let key = read_job_key(&namespace, &name)?;
         let request = read_request_id(request_id)?;
-        let job = self.change(&key, JobChange::Resume, None, request).await?;
+        let job = self.change(&key, JobChange::Resume { catch_up }, None, request).await?;
         Ok(Response::new(job_to_proto(&job)))
     }
 
@@ -229,7 +241,9 @@ impl JobService for Jobs {
         let preview = read_preview(request.get_ref())?;
         let from = preview.from.unwrap_or_else(|| self.clock.now());
         // Thousands of instants of a hundred schedules take a while, in which others want to be served.
-        let walk = move || schedule::preview(&preview.schedule, from, preview.until, preview.count);
+        let calendars = self.calendars_of(&preview).await?;
+        let walk =
+            move || schedule::preview(&preview.schedule, &calendars, from, preview.until, preview.count);
         let occurrences = match tokio::task::spawn_blocking(walk).await {
             Ok(Ok(occurrences)) => occurrences,
             Ok(Err(error)) => return Err(ApiError::field("schedule", error.to_string()).into()),

@@ -46,6 +46,12 @@ fn of_store(error: &StoreError) -> Status {
         StoreError::JobExists { .. } => with_reason(Code::AlreadyExists, "JOB_EXISTS", text),
         StoreError::NoSuchJob { .. } => with_reason(Code::NotFound, "JOB_NOT_FOUND", text),
         StoreError::UnknownNamespace(_) => with_reason(Code::NotFound, "NAMESPACE_NOT_FOUND", text),
+        StoreError::NamespaceExists(_) => with_reason(Code::AlreadyExists, "NAMESPACE_EXISTS", text),
+        StoreError::NamespaceNotEmpty { .. } => {
+            with_reason(Code::FailedPrecondition, "NAMESPACE_NOT_EMPTY", text)
+        }
+        StoreError::NoSuchCalendar { .. } => with_reason(Code::NotFound, "CALENDAR_NOT_FOUND", text),
+        StoreError::CalendarInUse { .. } => with_reason(Code::FailedPrecondition, "CALENDAR_IN_USE", text),
         StoreError::StaleRevision { name, found, .. } => with_reason(
             Code::Aborted,
             "STALE_ETAG",

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use sqlx::postgres::PgConnectOptions;
+use crate::store::Address;
 
 /// A `postgres://` URL. Neither its `Debug` nor its `Display` shows the password.
 #[derive(Clone)]
@@ -26,7 +26,7 @@ impl FromStr for DatabaseUrl {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let known = ["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme));
-        if !known || PgConnectOptions::from_str(text).is_err() {
+        if !known || Address::of(text).is_err() {
             return Err(DatabaseUrlError);
         }
         Ok(Self(text.to_owned()))

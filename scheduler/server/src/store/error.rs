@@ -2,7 +2,7 @@
 
 use punctual_scheduler_domain::field::FieldError;
 use punctual_scheduler_domain::id::RunId;
-use punctual_scheduler_domain::name::{JobName, Namespace};
+use punctual_scheduler_domain::name::{CalendarName, JobName, Namespace};
 use punctual_scheduler_domain::run::RunState;
 
 /// A caller's id for a request, so that a repeat is recognised. 1 to 128 characters.
@@ -31,6 +31,40 @@ pub enum StoreError {
     /// Nobody made it.
     #[error("namespace {0} does not exist")]
     UnknownNamespace(Namespace),
+    /// It is there already.
+    #[error("namespace {0} already exists")]
+    NamespaceExists(Namespace),
+    /// It holds what would be lost.
+    #[error(
+        "namespace {namespace} is not empty: it has {jobs} jobs, {runs} runs that have not ended and {calendars} \
+         calendars; delete or cancel them first"
+    )]
+    NamespaceNotEmpty {
+        /// Which.
+        namespace: Namespace,
+        /// Jobs that are not deleted.
+        jobs: u64,
+        /// Runs that are not final.
+        runs: u64,
+        /// Calendars.
+        calendars: u64,
+    },
+    /// A schedule names a calendar that is not there.
+    #[error("not every calendar of {names} exists in namespace {namespace}: import it first")]
+    NoSuchCalendar {
+        /// Where.
+        namespace: Namespace,
+        /// Those that were named.
+        names: String,
+    },
+    /// Jobs name it.
+    #[error("calendar {name} in namespace {namespace} is named by a job's schedule: change that first")]
+    CalendarInUse {
+        /// Where.
+        namespace: Namespace,
+        /// Which.
+        name: CalendarName,
+    },
     /// The caller saw an older state of the job.
     #[error("job {name} has changed since: its etag is {found}, not {expected}")]
     StaleRevision {
@@ -113,6 +147,10 @@ impl StoreError {
             Self::JobExists { .. }
             | Self::NoSuchJob { .. }
             | Self::UnknownNamespace(_)
+            | Self::NamespaceExists(_)
+            | Self::NamespaceNotEmpty { .. }
+            | Self::NoSuchCalendar { .. }
+            | Self::CalendarInUse { .. }
             | Self::StaleRevision { .. }
             | Self::InvalidDefinition(_)
             | Self::RequestReused(_)

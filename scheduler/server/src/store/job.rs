@@ -1,5 +1,6 @@
 //! What the store takes and gives about jobs.
 
+use chrono::{DateTime, Utc};
 use punctual_scheduler_domain::id::JobId;
 use punctual_scheduler_domain::job::JobSpec;
 use punctual_scheduler_domain::name::{JobName, Namespace};
@@ -36,9 +37,16 @@ pub enum JobChange {
     Pause {
         /// Why, for people.
         reason: String,
+        /// Who wants it.
+        by: String,
+        /// When it ends by itself.
+        until: Option<DateTime<Utc>>,
     },
-    /// Goes on planning from now.
-    Resume,
+    /// Goes on planning.
+    Resume {
+        /// From the pause on, so that what fell due since is judged by the misfire policy; else from now.
+        catch_up: bool,
+    },
     /// Ends the job; also cancels its runs that have not started.
     Delete,
 }

@@ -8,8 +8,10 @@ mod admit;
 mod after;
 mod backfill;
 mod backlog;
+mod calendars;
 mod cancel;
 mod create;
+mod delays;
 mod due;
 mod finish;
 mod give_back;
@@ -31,15 +33,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use punctual_scheduler_domain::calendar::{CalendarSpec, Calendars};
 use punctual_scheduler_domain::id::{JobId, ReplicaId, RunId, SessionId, Shard};
 use punctual_scheduler_domain::job::Job;
-use punctual_scheduler_domain::name::{JobName, Namespace, TaskQueuePath};
+use punctual_scheduler_domain::name::{CalendarName, JobName, Namespace, TaskQueuePath};
+use punctual_scheduler_domain::retention::Retention;
 
 use super::{
     AdmitRequest, Admitted, Attempt, Backlog, Beat, BeatAnswer, CreatedRun, Dispatch, DueLane, EndedReplica,
-    FinishAnswer, Fleet, JobChange, NewJob, NewRun, NewSession, NodeId, NodeIdentity, Ownership, PlanOutcome,
-    Reaped, Redispatch, Registered, Release, Replica, Report, RequestId, Revision, Run, RunChanges,
-    RunFilter, RunSelection, Start, StartAnswer, Store, StoreError,
+    FinishAnswer, Fleet, JobChange, NamedCalendar, NamespaceRecord, NewJob, NewRun, NewSession, NodeId,
+    NodeIdentity, Ownership, PlanOutcome, Reaped, Redispatch, Registered, Release, Replica, Report,
+    RequestId, Revision, Run, RunChanges, RunFilter, RunSelection, Start, StartAnswer, Store, StoreError,
 };
 use state::State;
 
@@ -99,6 +103,47 @@ impl Store for ModelStore {
         let state = self.lock();
         state.require(namespace)?;
         Ok(jobs::list(&state, namespace, after, limit))
+    }
+
+    async fn create_namespace(&self, namespace: &Namespace, retention: Retention) -> Result<(), StoreError> {
+        calendars::create_namespace(&mut self.lock(), namespace, retention)
+    }
+
+    async fn list_namespaces(&self) -> Result<Vec<NamespaceRecord>, StoreError> {
+        Ok(self.lock().namespaces.values().cloned().collect())
+    }
+
+    async fn delete_namespace(&self, namespace: &Namespace) -> Result<(), StoreError> {
+        calendars::delete_namespace(&mut self.lock(), namespace)
+    }
+
+    async fn put_calendar(
+        &self,
+        namespace: &Namespace,
+        name: &CalendarName,
+        spec: &CalendarSpec,
+    ) -> Result<(), StoreError> {
+        calendars::put(&mut self.lock(), namespace, name, spec)
+    }
+
+    async fn list_calendars(
+        &self,
+        namespace: &Namespace,
+        name: Option<&CalendarName>,
+    ) -> Result<Vec<NamedCalendar>, StoreError> {
+        calendars::list(&self.lock(), namespace, name)
+    }
+
+    async fn calendars(
+        &self,
+        namespace: &Namespace,
+        _names: &[CalendarName],
+    ) -> Result<Calendars, StoreError> {
+        Ok(calendars::all(&self.lock(), namespace))
+    }
+
+    async fn delete_calendar(&self, namespace: &Namespace, name: &CalendarName) -> Result<bool, StoreError> {
+        calendars::delete(&mut self.lock(), namespace, name)
     }
 
     async fn create_runs(

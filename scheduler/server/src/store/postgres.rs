@@ -10,10 +10,12 @@ mod admit;
 mod after;
 mod backfill;
 mod backlog;
+mod calendars;
 mod cancel;
 mod conclude;
 mod create;
 mod definitions;
+mod delays;
 mod finish;
 mod give_back;
 mod jobs;
@@ -25,7 +27,9 @@ mod namespaces;
 mod nodes;
 mod overlap;
 mod partitions;
+mod pauses;
 mod plan;
+mod pool;
 mod read;
 mod reap;
 mod requests;
@@ -35,77 +39,87 @@ mod start;
 mod workers;
 
 use std::collections::HashMap;
-use std::str::FromStr as _;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use punctual_scheduler_domain::calendar::{CalendarSpec, Calendars};
 use punctual_scheduler_domain::id::{JobId, ReplicaId, RunId, SessionId, Shard};
 use punctual_scheduler_domain::job::Job;
-use punctual_scheduler_domain::name::{JobName, Namespace, TaskQueuePath};
+use punctual_scheduler_domain::name::{CalendarName, JobName, Namespace, TaskQueuePath};
+use punctual_scheduler_domain::retention::Retention;
 use sqlx::PgExecutor;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::PgPool;
 
 use super::{
     AdmitRequest, Admitted, Attempt, Backlog, Beat, BeatAnswer, CreatedRun, Dispatch, DueLane, EndedReplica,
-    FinishAnswer, Fleet, JobChange, NewJob, NewRun, NewSession, NodeId, NodeIdentity, Ownership, PlanOutcome,
-    Reaped, Redispatch, Registered, Release, Replica, Report, RequestId, Revision, Run, RunChanges,
-    RunFilter, RunSelection, Start, StartAnswer, Store, StoreError,
+    FinishAnswer, Fleet, JobChange, NamedCalendar, NamespaceRecord, NewJob, NewRun, NewSession, NodeId,
+    NodeIdentity, Ownership, PlanOutcome, Reaped, Redispatch, Registered, Release, Replica, Report,
+    RequestId, Revision, Run, RunChanges, RunFilter, RunSelection, Start, StartAnswer, Store, StoreError,
 };
+use calendars::KnownCalendars;
 use definitions::Definitions;
 use lanes::Lanes;
+use pool::Pool;
 
+pub use partitions::RetentionDays;
+pub(crate) use pool::Address;
 pub use schema::{MIGRATOR, MigrateError, migrate};
-
-/// How long a caller waits for a free connection before the database counts as away.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The lease keeper, the admitter, the one that looks at the task queues' windows, and the database clock.
 const STEADY_LOOPS: u32 = 4;
 
 /// The ledger on a Postgres database.
 pub struct PostgresStore {
-    pool: PgPool,
+    pool: Pool,
     /// For what must not wait behind calls: the lease, the clock, and admission. Each of their loops uses one
     /// connection at a time.
-    steady: PgPool,
+    steady: Pool,
     definitions: Definitions,
+    calendars: KnownCalendars,
+    no_calendars: Calendars,
     lanes: Lanes,
+    retention: RetentionDays,
     pinned_now: Mutex<Option<DateTime<Utc>>>,
 }
 
 impl PostgresStore {
     /// Uses at most `connections`, of which a quarter, up to four, is kept for what must go on whatever the others
-    /// are busy with.
+    /// are busy with. A `url` that leads through a pooler in transaction mode says so: `pgbouncer=true`.
     ///
     /// # Errors
     /// When the URL is malformed or no connection can be made within five seconds.
     pub async fn connect(url: &str, connections: u32) -> Result<Self, StoreError> {
-        let options = PgConnectOptions::from_str(url)?.application_name("punctual-scheduler");
-        let pool = |connections: u32| {
-            PgPoolOptions::new()
-                .max_connections(connections.max(1))
-                .min_connections(1)
-                .acquire_timeout(ACQUIRE_TIMEOUT)
-                // A broken connection shows itself at the first statement, which is then repeated.
-                .test_before_acquire(false)
-                .connect_with(options.clone())
-        };
+        let address = Address::of(url)?;
         let steady = (connections / 4).clamp(1, STEADY_LOOPS);
         let others = connections.saturating_sub(steady);
-        Ok(Self { steady: pool(steady).await?, ..Self::new(pool(others).await?) })
+        Ok(Self::over(address.connect(others).await?, address.connect(steady).await?))
     }
 
     /// On a pool that somebody else made.
     pub fn new(pool: PgPool) -> Self {
+        let pool = Pool::from(pool);
+        Self::over(pool.clone(), pool)
+    }
+
+    fn over(pool: Pool, steady: Pool) -> Self {
         Self {
-            steady: pool.clone(),
             pool,
+            steady,
             definitions: Definitions::default(),
+            calendars: KnownCalendars::default(),
+            no_calendars: Calendars::default(),
+            retention: RetentionDays::default(),
             lanes: Lanes::default(),
             pinned_now: Mutex::new(None),
         }
+    }
+
+    /// The same, keeping history for these days.
+    #[must_use]
+    pub fn keeping(self, retention: RetentionDays) -> Self {
+        Self { retention, ..self }
     }
 
     /// Refuses a database whose schema this release does not work with.
@@ -180,6 +194,48 @@ impl Store for PostgresStore {
         limit: u32,
     ) -> Result<Vec<Job>, StoreError> {
         jobs::list(self, namespace, after, limit).await
+    }
+
+    async fn create_namespace(&self, namespace: &Namespace, retention: Retention) -> Result<(), StoreError> {
+        let made = namespaces::create(self, namespace, retention).await?;
+        if made { Ok(()) } else { Err(StoreError::NamespaceExists(namespace.clone())) }
+    }
+
+    async fn list_namespaces(&self) -> Result<Vec<NamespaceRecord>, StoreError> {
+        namespaces::list(self).await
+    }
+
+    async fn delete_namespace(&self, namespace: &Namespace) -> Result<(), StoreError> {
+        namespaces::delete(self, namespace).await
+    }
+
+    async fn put_calendar(
+        &self,
+        namespace: &Namespace,
+        name: &CalendarName,
+        spec: &CalendarSpec,
+    ) -> Result<(), StoreError> {
+        calendars::put(self, namespace, name, spec).await
+    }
+
+    async fn list_calendars(
+        &self,
+        namespace: &Namespace,
+        name: Option<&CalendarName>,
+    ) -> Result<Vec<NamedCalendar>, StoreError> {
+        calendars::list(self, namespace, name).await
+    }
+
+    async fn calendars(
+        &self,
+        namespace: &Namespace,
+        names: &[CalendarName],
+    ) -> Result<Calendars, StoreError> {
+        calendars::get(self, namespace, names).await
+    }
+
+    async fn delete_calendar(&self, namespace: &Namespace, name: &CalendarName) -> Result<bool, StoreError> {
+        calendars::delete(self, namespace, name).await
     }
 
     async fn create_runs(

@@ -3,13 +3,19 @@
 //! Time is pinned and moved by hand, so nothing here waits.
 
 mod admission;
+mod after;
 mod attempts;
+mod backfills;
 mod backlog;
+mod calendars;
 mod changes;
+mod delays;
 mod deletes;
 mod doorbells;
 mod locks;
+mod misfires;
 mod owners;
+mod pauses;
 mod planning;
 mod random;
 mod runs;

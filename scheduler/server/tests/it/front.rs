@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use punctual_proto::v1;
+use punctual_proto::v1::calendar_service_client::CalendarServiceClient;
 use punctual_proto::v1::job_service_client::JobServiceClient;
+use punctual_proto::v1::namespace_service_client::NamespaceServiceClient;
 use punctual_proto::v1::run_service_client::RunServiceClient;
 use punctual_proto::v1::worker_service_client::WorkerServiceClient;
 use punctual_scheduler::{Scheduler, SchedulerOptions};
@@ -58,6 +60,14 @@ impl Front {
 
     pub(crate) fn jobs(&self) -> JobServiceClient<Channel> {
         JobServiceClient::new(self.channel())
+    }
+
+    pub(crate) fn calendars(&self) -> CalendarServiceClient<Channel> {
+        CalendarServiceClient::new(self.channel())
+    }
+
+    pub(crate) fn namespaces(&self) -> NamespaceServiceClient<Channel> {
+        NamespaceServiceClient::new(self.channel())
     }
 
     pub(crate) fn runs(&self) -> RunServiceClient<Channel> {

@@ -132,7 +132,9 @@ async fn reflection_lists_every_service_with_its_types(pool: PgPool) {
     let MessageResponse::ListServicesResponse(services) = &answers[0] else { panic!("{answers:?}") };
     let names: Vec<_> = services.service.iter().map(|service| service.name.as_str()).collect();
     for name in [
+        "punctual.v1.CalendarService",
         "punctual.v1.JobService",
+        "punctual.v1.NamespaceService",
         "punctual.v1.RunService",
         "punctual.v1.WorkerService",
         "grpc.health.v1.Health",

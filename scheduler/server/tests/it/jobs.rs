@@ -194,8 +194,8 @@ async fn a_preview_shows_what_clock_changes_do_and_saves_nothing(pool: PgPool) {
     let request = v1::PreviewScheduleRequest {
         schedule: vec![v1::Schedule { zone: "America/New_York".to_owned(), ..cron("30 2 * * *") }],
         from: Some(from),
-        until: None,
         count: 3,
+        ..Default::default()
     };
     let preview = front.jobs().preview_schedule(request).await.unwrap().into_inner().occurrences;
     let local: Vec<_> = preview.iter().map(|occurrence| occurrence.local.as_str()).collect();

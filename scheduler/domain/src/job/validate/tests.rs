@@ -1,8 +1,9 @@
 use std::time::Duration;
 
 use super::*;
-use crate::job::{Misfire, Overlap};
+use crate::job::{CatchUp, Misfire, Overlap};
 use crate::name::{Kind, TaskQueue};
+use crate::retention::Retention;
 use crate::retry::RetryPolicy;
 use crate::schedule::ScheduleSpec;
 use crate::timeouts::Timeouts;
@@ -19,8 +20,10 @@ fn a_job() -> JobSpec {
         labels: BTreeMap::new(),
         overlap: Overlap::default(),
         misfire: Misfire::default(),
+        catchup: CatchUp::default(),
         retry: RetryPolicy::default(),
         timeouts: Timeouts::default(),
+        retention: Retention::default(),
         description: String::new(),
     }
 }
@@ -50,6 +53,14 @@ fn a_sound_job_has_no_errors() {
     check(|job| job.schedule.clear(), &[]);
     check(|job| job.task = handler("mail.send", ""), &[]);
     check(|job| job.task = handler("mail.send", r#"{"to": ["a"]}"#), &[]);
+}
+
+#[test]
+fn a_fixed_delay_stands_alone_and_catching_up_has_bounds() {
+    let delay = ScheduleSpec::delay(Duration::from_secs(300));
+    check(|job| job.schedule = vec![delay.clone()], &[]);
+    check(|job| job.schedule.push(delay.clone()), &["schedule[1].delay"]);
+    check(|job| job.catchup.limit = 0, &["catchup_limit"]);
 }
 
 #[test]

@@ -1,15 +1,21 @@
-//! The five fields of a cron expression.
+//! The fields of a cron expression.
 
+use super::super::dialect::{Dialect, DomDow};
 use super::field::{Field, FieldKind};
 
 /// A cron expression, understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Expression {
+    /// Where the dialect has one.
+    second: Option<Field>,
     minute: Field,
     hour: Field,
     day_of_month: Field,
     month: Field,
     day_of_week: Field,
+    /// Where the dialect has one.
+    year: Option<Field>,
+    dom_dow: DomDow,
 }
 
 /// What is wrong with an expression, and where: the index of a character, counted from 0.
@@ -32,8 +38,6 @@ pub(super) struct Token<'a> {
     pub(super) text: &'a str,
 }
 
-const FIELDS: &str = "minute, hour, day of month, month, day of week";
-
 /// The nicknames, and what they stand for.
 const NICKNAMES: [(&str, &str); 7] = [
     ("@hourly", "0 * * * *"),
@@ -46,13 +50,11 @@ const NICKNAMES: [(&str, &str); 7] = [
 ];
 
 impl Expression {
-    pub(super) fn parse(text: &str) -> Result<Self, Fault> {
+    pub(super) fn parse(text: &str, dialect: Dialect, dom_dow: DomDow) -> Result<Self, Fault> {
         let tokens = tokens(text);
         let Some(first) = tokens.first() else {
-            return Err(Fault::new(
-                0,
-                format!("empty; expected five fields ({FIELDS}) or a nickname such as @daily"),
-            ));
+            let message = format!("empty; expected {} or a nickname such as @daily", dialect.fields());
+            return Err(Fault::new(0, message));
         };
         if first.text.starts_with('@') {
             return Self::nickname(*first, tokens.get(1));
@@ -63,15 +65,37 @@ impl Expression {
                 "a zone is not part of the expression: it has its own field, `zone`",
             ));
         }
-        let [minute, hour, day_of_month, month, day_of_week] = tokens[..] else {
-            return Err(wrong_count(text, &tokens));
+        let (second, five, year) = match (dialect, &tokens[..]) {
+            (Dialect::Standard, [five @ ..]) if five.len() == 5 => (None, five, None),
+            (Dialect::SecondsFirst | Dialect::Quartz, [second, five @ ..]) if five.len() == 5 => {
+                (Some(second), five, None)
+            }
+            (Dialect::YearLast, [five @ .., year]) if five.len() == 5 => (None, five, Some(year)),
+            (Dialect::Quartz, [second, five @ .., year]) if five.len() == 5 => {
+                (Some(second), five, Some(year))
+            }
+            _ => return Err(wrong_count(text, &tokens, dialect)),
         };
+        let &[minute, hour, day_of_month, month, day_of_week] = five else {
+            return Err(wrong_count(text, &tokens, dialect));
+        };
+        let weekdays = if dialect == Dialect::Quartz {
+            check_question_marks(day_of_month, day_of_week)?;
+            FieldKind::QuartzDayOfWeek
+        } else {
+            FieldKind::DayOfWeek
+        };
+        let optional =
+            |kind, token: Option<&Token<'_>>| token.map(|token| Field::parse(kind, *token)).transpose();
         Ok(Self {
+            second: optional(FieldKind::Second, second)?,
             minute: Field::parse(FieldKind::Minute, minute)?,
             hour: Field::parse(FieldKind::Hour, hour)?,
             day_of_month: Field::parse(FieldKind::DayOfMonth, day_of_month)?,
             month: Field::parse(FieldKind::Month, month)?,
-            day_of_week: Field::parse(FieldKind::DayOfWeek, day_of_week)?,
+            day_of_week: Field::parse(weekdays, day_of_week)?,
+            year: optional(FieldKind::Year, year)?,
+            dom_dow,
         })
     }
 
@@ -83,13 +107,31 @@ impl Expression {
     /// Whether a day must match both day fields although both are restricted. Vixie cron reads a field that begins
     /// with `*`, such as `*/2`, as one that only narrows the other, and only two fields without a star as "either".
     pub(super) fn needs_both_days(&self) -> bool {
-        self.day_of_month.begins_with_star() || self.day_of_week.begins_with_star()
+        self.dom_dow == DomDow::And
+            || self.day_of_month.begins_with_star()
+            || self.day_of_week.begins_with_star()
     }
 
-    /// The same with every value listed, in capitals.
+    /// Whether what is spelled out begins with a second, and whether it ends with a year.
+    pub(super) fn extra_fields(&self) -> (bool, bool) {
+        (self.second.is_some() || self.year.is_some(), self.year.is_some())
+    }
+
+    /// The last year it names, where it does not mean all.
+    pub(super) fn last_year(&self) -> Option<u16> {
+        self.year.as_ref().and_then(Field::last)
+    }
+
+    /// The same with every value listed, in capitals. The engine takes a year only with a second.
     pub(super) fn spelled_out(&self) -> String {
-        let Self { minute, hour, day_of_month, month, day_of_week } = self;
-        format!("{minute} {hour} {day_of_month} {month} {day_of_week}")
+        let Self { second, minute, hour, day_of_month, month, day_of_week, year, .. } = self;
+        let five = format!("{minute} {hour} {day_of_month} {month} {day_of_week}");
+        match (second, year) {
+            (None, None) => five,
+            (Some(second), None) => format!("{second} {five}"),
+            (None, Some(year)) => format!("0 {five} {year}"),
+            (Some(second), Some(year)) => format!("{second} {five} {year}"),
+        }
     }
 
     fn nickname(name: Token<'_>, rest: Option<&Token<'_>>) -> Result<Self, Fault> {
@@ -114,7 +156,7 @@ impl Expression {
                 format!("`{}` after a nickname, which stands alone", extra.text),
             ));
         }
-        Self::parse(meaning)
+        Self::parse(meaning, Dialect::Standard, DomDow::Or)
     }
 }
 
@@ -137,28 +179,51 @@ fn tokens(text: &str) -> Vec<Token<'_>> {
     tokens
 }
 
-fn wrong_count(text: &str, tokens: &[Token<'_>]) -> Fault {
-    match tokens {
-        [_, _, _, _, _, sixth] => Fault::new(
+/// Quartz wants exactly one of the day fields to be `?`; reading two that are restricted as either or both would be
+/// a guess.
+fn check_question_marks(day_of_month: Token<'_>, day_of_week: Token<'_>) -> Result<(), Fault> {
+    match (day_of_month.text == "?", day_of_week.text == "?") {
+        (true, false) | (false, true) => Ok(()),
+        (true, true) => Err(Fault::new(
+            day_of_week.position,
+            "day of week: in the dialect quartz only one of the day fields is `?`; for every day write `* * ?`",
+        )),
+        (false, false) => Err(Fault::new(
+            day_of_week.position,
+            "day of week: in the dialect quartz one of the day fields, this or the day of month, must be `?`",
+        )),
+    }
+}
+
+fn wrong_count(text: &str, tokens: &[Token<'_>], dialect: Dialect) -> Fault {
+    let found = tokens.len();
+    match (dialect, tokens.get(5)) {
+        (Dialect::Standard, Some(sixth)) if found == 6 => Fault::new(
             sixth.position,
             format!(
                 "six fields can be read in two ways: Quartz and dkron put seconds first, Temporal and Nomad the year \
-                 last; write five ({FIELDS})"
+                 last; say which with `dialect: seconds_first` or `dialect: year_last`, or write {}",
+                dialect.fields()
             ),
         ),
-        [_, _, _, _, _, sixth, _] => Fault::new(
+        (Dialect::Standard, Some(sixth)) if found == 7 => Fault::new(
             sixth.position,
             format!(
-                "seven fields put seconds first and the year last, as Quartz does; write five ({FIELDS})"
+                "seven fields put seconds first and the year last, as Quartz does; say so with `dialect: quartz`, or \
+                 write {}",
+                dialect.fields()
             ),
         ),
-        [_, _, _, _, _, sixth, ..] => {
-            Fault::new(sixth.position, format!("found {} fields, expected five: {FIELDS}", tokens.len()))
-        }
         _ => {
+            let most = match dialect {
+                Dialect::Standard => 5,
+                Dialect::SecondsFirst | Dialect::YearLast => 6,
+                Dialect::Quartz => 7,
+            };
             let end = text.trim_end().chars().count();
-            let plural = if tokens.len() == 1 { "" } else { "s" };
-            Fault::new(end, format!("found {} field{plural}, expected five: {FIELDS}", tokens.len()))
+            let position = tokens.get(most).map_or(end, |extra| extra.position);
+            let plural = if found == 1 { "" } else { "s" };
+            Fault::new(position, format!("found {found} field{plural}, expected {}", dialect.fields()))
         }
     }
 }

@@ -8,11 +8,15 @@ use super::expression::{Fault, Token};
 /// Which field it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FieldKind {
+    Second,
     Minute,
     Hour,
     DayOfMonth,
     Month,
     DayOfWeek,
+    /// Quartz counts from Sunday, which is 1.
+    QuartzDayOfWeek,
+    Year,
 }
 
 /// The values of one field, spelled out.
@@ -24,7 +28,7 @@ pub(super) struct Field {
     starred_step: bool,
     /// It is numbers or names only, without ranges or steps.
     plain: bool,
-    values: BTreeSet<u8>,
+    values: BTreeSet<u16>,
     /// `L`, `LW`, `15W`, `5L`, `5#2`, as the engine spells them.
     specials: BTreeSet<String>,
 }
@@ -36,49 +40,67 @@ const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 impl FieldKind {
     fn name(self) -> &'static str {
         match self {
+            Self::Second => "second",
             Self::Minute => "minute",
             Self::Hour => "hour",
             Self::DayOfMonth => "day of month",
             Self::Month => "month",
-            Self::DayOfWeek => "day of week",
+            Self::DayOfWeek | Self::QuartzDayOfWeek => "day of week",
+            Self::Year => "year",
         }
     }
 
     /// The least and the greatest number. Sunday is 0; it may be written as 7 too.
-    fn bounds(self) -> (u8, u8) {
+    fn bounds(self) -> (u16, u16) {
         match self {
-            Self::Minute => (0, 59),
+            Self::Second | Self::Minute => (0, 59),
             Self::Hour => (0, 23),
             Self::DayOfMonth => (1, 31),
             Self::Month => (1, 12),
             Self::DayOfWeek => (0, 6),
+            Self::QuartzDayOfWeek => (1, 7),
+            Self::Year => (1970, 2099),
         }
     }
 
     fn names(self) -> &'static [&'static str] {
         match self {
-            Self::Minute | Self::Hour | Self::DayOfMonth => &[],
+            Self::Second | Self::Minute | Self::Hour | Self::DayOfMonth | Self::Year => &[],
             Self::Month => &MONTHS,
-            Self::DayOfWeek => &WEEKDAYS,
+            Self::DayOfWeek | Self::QuartzDayOfWeek => &WEEKDAYS,
         }
     }
 
     fn allowed(self) -> &'static str {
         match self {
-            Self::Minute => "0-59",
+            Self::Second | Self::Minute => "0-59",
             Self::Hour => "0-23",
             Self::DayOfMonth => "1-31, L, LW, or a day such as 15W",
             Self::Month => "1-12 or JAN-DEC",
             Self::DayOfWeek => "0-7 (0 and 7 are Sunday), SUN-SAT, or one such as 5L or FRI#2",
+            Self::QuartzDayOfWeek => "1-7 (1 is Sunday), SUN-SAT, L, or one such as 6L or FRI#2",
+            Self::Year => "1970-2099",
         }
+    }
+
+    /// The number as the engine counts it: Sunday is 0.
+    fn engine_number(self, value: u16) -> u16 {
+        match self {
+            Self::DayOfWeek => value % 7,
+            Self::QuartzDayOfWeek => value - 1,
+            Self::Second | Self::Minute | Self::Hour | Self::DayOfMonth | Self::Month | Self::Year => value,
+        }
+    }
+
+    fn is_day(self) -> bool {
+        matches!(self, Self::DayOfMonth | Self::DayOfWeek | Self::QuartzDayOfWeek)
     }
 }
 
 impl Field {
     pub(super) fn parse(kind: FieldKind, token: Token<'_>) -> Result<Self, Fault> {
-        let days = matches!(kind, FieldKind::DayOfMonth | FieldKind::DayOfWeek);
         let mut field = Self {
-            any: token.text == "*" || days && token.text == "?",
+            any: token.text == "*" || kind.is_day() && token.text == "?",
             starred_step: token.text.starts_with('*') && token.text != "*",
             plain: true,
             values: BTreeSet::new(),
@@ -102,6 +124,11 @@ impl Field {
 
     pub(super) fn is_plain_numbers(&self) -> bool {
         self.plain
+    }
+
+    /// The greatest of its values, where it does not take every value.
+    pub(super) fn last(&self) -> Option<u16> {
+        self.values.last().copied()
     }
 
     pub(super) fn begins_with_star(&self) -> bool {
@@ -146,7 +173,7 @@ impl Field {
         };
         self.plain &= step.is_none();
         for value in (first..=last).step_by(step.unwrap_or(1)) {
-            self.values.insert(if kind == FieldKind::DayOfWeek { value % 7 } else { value });
+            self.values.insert(kind.engine_number(value));
         }
         Ok(())
     }
@@ -158,13 +185,13 @@ impl fmt::Display for Field {
         if self.any {
             return f.write_str("*");
         }
-        let values = self.values.iter().map(u8::to_string);
+        let values = self.values.iter().map(u16::to_string);
         let all: Vec<String> = values.chain(self.specials.iter().cloned()).collect();
         f.write_str(&all.join(","))
     }
 }
 
-fn range(kind: FieldKind, whole: Token<'_>, first: &str, last: &str) -> Result<(u8, u8), Fault> {
+fn range(kind: FieldKind, whole: Token<'_>, first: &str, last: &str) -> Result<(u16, u16), Fault> {
     let from = value(kind, Token { text: first, ..whole })?;
     let position = whole.position + first.chars().count() + 1;
     let to = value(kind, Token { position, text: last })?;
@@ -182,13 +209,13 @@ fn range(kind: FieldKind, whole: Token<'_>, first: &str, last: &str) -> Result<(
     Ok((from, to))
 }
 
-fn value(kind: FieldKind, token: Token<'_>) -> Result<u8, Fault> {
+fn value(kind: FieldKind, token: Token<'_>) -> Result<u16, Fault> {
     let fault = |what: String| {
         Err(Fault::new(token.position, format!("{}: {what}; allowed are {}", kind.name(), kind.allowed())))
     };
     let (least, greatest) = kind.bounds();
     if let Some(index) = kind.names().iter().position(|name| name.eq_ignore_ascii_case(token.text)) {
-        return u8::try_from(index)
+        return u16::try_from(index)
             .map_or_else(|_| fault("out of range".to_owned()), |index| Ok(index + least));
     }
     if token.text.is_empty() {
@@ -199,7 +226,7 @@ fn value(kind: FieldKind, token: Token<'_>) -> Result<u8, Fault> {
     }
     // 7 is Sunday as well.
     let greatest = if kind == FieldKind::DayOfWeek { 7 } else { greatest };
-    match token.text.parse::<u8>() {
+    match token.text.parse::<u16>() {
         Ok(value) if (least..=greatest).contains(&value) => Ok(value),
         Ok(_) | Err(_) => fault(format!("{} is out of range", token.text)),
     }
@@ -222,7 +249,9 @@ fn parse_step(kind: FieldKind, token: Token<'_>) -> Result<usize, Fault> {
 fn special(kind: FieldKind, item: Token<'_>) -> Result<Option<String>, Fault> {
     let text = item.text.to_uppercase();
     match kind {
-        FieldKind::Minute | FieldKind::Hour | FieldKind::Month => Ok(None),
+        FieldKind::Second | FieldKind::Minute | FieldKind::Hour | FieldKind::Month | FieldKind::Year => {
+            Ok(None)
+        }
         FieldKind::DayOfMonth => match text.as_str() {
             "L" | "LW" => Ok(Some(text)),
             "WL" => Err(Fault::new(item.position, "day of month: the last weekday is written LW")),
@@ -231,13 +260,15 @@ fn special(kind: FieldKind, item: Token<'_>) -> Result<Option<String>, Fault> {
                 None => Ok(None),
             },
         },
+        // The last day of a week.
+        FieldKind::QuartzDayOfWeek if text == "L" => Ok(Some("6".to_owned())),
         FieldKind::DayOfWeek if text == "L" => {
             let message = "day of week: `L` needs a day: the last Friday of a month is 5L or FRIL";
             Err(Fault::new(item.position, message))
         }
-        FieldKind::DayOfWeek => {
+        FieldKind::DayOfWeek | FieldKind::QuartzDayOfWeek => {
             if let Some((day, nth)) = text.split_once('#') {
-                let weekday = value(kind, Token { text: day, ..item })? % 7;
+                let weekday = kind.engine_number(value(kind, Token { text: day, ..item })?);
                 let position = item.position + day.chars().count() + 1;
                 return match nth {
                     "1" | "2" | "3" | "4" | "5" => Ok(Some(format!("{weekday}#{nth}"))),
@@ -249,7 +280,10 @@ fn special(kind: FieldKind, item: Token<'_>) -> Result<Option<String>, Fault> {
                 };
             }
             match text.strip_suffix('L') {
-                Some(day) => Ok(Some(format!("{}L", value(kind, Token { text: day, ..item })? % 7))),
+                Some(day) => {
+                    let weekday = kind.engine_number(value(kind, Token { text: day, ..item })?);
+                    Ok(Some(format!("{weekday}L")))
+                }
                 None => Ok(None),
             }
         }

@@ -1,10 +1,13 @@
 use super::expression::Expression;
-use crate::schedule::{Schedule, ScheduleError, ScheduleSpec};
+use crate::schedule::{Dialect, DomDow, Schedule, ScheduleError, ScheduleSpec};
 
 /// What the engine gets for `expression`.
 #[track_caller]
 fn check(expression: &str, spelled_out: &str) {
-    assert_eq!(Expression::parse(expression).unwrap().spelled_out(), spelled_out);
+    assert_eq!(
+        Expression::parse(expression, Dialect::Standard, DomDow::Or).unwrap().spelled_out(),
+        spelled_out
+    );
 }
 
 /// Where the error is, and how its text begins.
@@ -72,7 +75,11 @@ fn a_fixed_time_has_plain_numbers_for_its_hour() {
         ("0 2,4-6 * * *", false),
         ("@hourly", false),
     ] {
-        assert_eq!(Expression::parse(expression).unwrap().is_fixed_time(), fixed, "{expression}");
+        assert_eq!(
+            Expression::parse(expression, Dialect::Standard, DomDow::Or).unwrap().is_fixed_time(),
+            fixed,
+            "{expression}"
+        );
     }
 }
 
@@ -115,8 +122,12 @@ fn an_error_says_where_it_is_and_what_is_allowed() {
 fn the_number_of_fields_is_five() {
     check_error("", 0, "empty; expected five fields");
     check_error("  ", 0, "empty; expected five fields");
-    check_error("5", 1, "found 1 field, expected five: minute, hour, day of month, month, day of week");
-    check_error("0 9 * *  ", 7, "found 4 fields, expected five");
+    check_error(
+        "5",
+        1,
+        "found 1 field, expected five fields (minute, hour, day of month, month, day of week)",
+    );
+    check_error("0 9 * *  ", 7, "found 4 fields, expected five fields");
     check_error("0 0 9 * * *", 10, "six fields can be read in two ways: Quartz and dkron put seconds first");
     check_error("0 0 9 * * ? 2026", 10, "seven fields put seconds first and the year last");
     check_error("1 2 3 4 5 6 7 8", 10, "found 8 fields");
@@ -125,6 +136,63 @@ fn the_number_of_fields_is_five() {
     check_error("@every 5m", 0, "@every is not a cron expression: use an interval");
     check_error("@dayly", 0, "unknown nickname `@dayly`; known are @hourly, @daily");
     check_error("@daily 5", 7, "`5` after a nickname");
+}
+
+fn in_dialect(expression: &str, dialect: Dialect) -> ScheduleSpec {
+    ScheduleSpec { dialect, ..ScheduleSpec::cron(expression, "") }
+}
+
+#[test]
+fn a_dialect_that_is_named_has_the_fields_it_has_elsewhere() {
+    for (dialect, expression, spelled_out) in [
+        (Dialect::SecondsFirst, "*/20 30 9 * * 0", "0,20,40 30 9 * * 0"),
+        (Dialect::SecondsFirst, "@daily", "0 0 * * *"),
+        (Dialect::YearLast, "30 9 * * MON 2026-2028", "0 30 9 * * 1 2026,2027,2028"),
+        (Dialect::YearLast, "30 9 L * ? *", "0 30 9 L * * *"),
+        (Dialect::Quartz, "0 0 12 ? * MON-FRI", "0 0 12 * * 1,2,3,4,5"),
+        (Dialect::Quartz, "0 0 12 ? * 1,7 2026", "0 0 12 * * 0,6 2026"),
+        (Dialect::Quartz, "0 15 10 ? * 6L", "0 15 10 * * 5L"),
+        (Dialect::Quartz, "0 15 10 ? * 6#3", "0 15 10 * * 5#3"),
+        (Dialect::Quartz, "0 15 10 ? * L", "0 15 10 * * 6"),
+        (Dialect::Quartz, "0 15 10 LW * ?", "0 15 10 LW * *"),
+        (Dialect::Quartz, "@weekly", "0 0 * * 0"),
+    ] {
+        let parsed = Expression::parse(expression, dialect, DomDow::Or).unwrap();
+        assert_eq!(parsed.spelled_out(), spelled_out, "{expression}");
+        Schedule::compile(&in_dialect(expression, dialect)).unwrap_or_else(|error| panic!("{error}"));
+    }
+}
+
+#[test]
+fn a_dialect_that_is_named_is_held_to() {
+    for (dialect, expression, says) in [
+        (Dialect::Standard, "0 0 9 * * *", "say which with `dialect: seconds_first` or `dialect: year_last`"),
+        (Dialect::Standard, "0 0 9 * * ? 2026", "say so with `dialect: quartz`"),
+        (Dialect::SecondsFirst, "0 9 * * *", "found 5 fields, expected six fields (second, minute"),
+        (Dialect::SecondsFirst, "0 0 9 * * * 2026", "at character 13: found 7 fields"),
+        (
+            Dialect::YearLast,
+            "0 9 * * *",
+            "expected six fields (minute, hour, day of month, month, day of week, year)",
+        ),
+        (Dialect::YearLast, "0 9 * * * 1969", "year: 1969 is out of range; allowed are 1970-2099"),
+        (Dialect::SecondsFirst, "60 0 9 * * *", "second: 60 is out of range"),
+        (Dialect::Quartz, "0 0 12 * * *", "one of the day fields, this or the day of month, must be `?`"),
+        (Dialect::Quartz, "0 0 12 ? * ?", "only one of the day fields is `?`"),
+        (Dialect::Quartz, "0 0 12 ? * 0", "day of week: 0 is out of range; allowed are 1-7 (1 is Sunday)"),
+        (Dialect::Quartz, "0 12 * * ?", "found 5 fields, expected six or seven fields"),
+    ] {
+        let error = Schedule::compile(&in_dialect(expression, dialect)).unwrap_err().to_string();
+        assert!(error.contains(says), "{expression}: {error}");
+    }
+    let never = Schedule::compile(&in_dialect("0 0 31 2 * 2028", Dialect::YearLast)).unwrap_err();
+    assert!(matches!(never, ScheduleError::NeverFires { .. }), "{never}");
+    for spec in [
+        ScheduleSpec { dialect: Dialect::Quartz, ..ScheduleSpec::every(std::time::Duration::from_secs(5)) },
+        ScheduleSpec { dom_dow: DomDow::And, ..ScheduleSpec::rrule("DTSTART:20260101 RRULE:FREQ=DAILY", "") },
+    ] {
+        assert!(matches!(Schedule::compile(&spec), Err(ScheduleError::OnlyWithCron { .. })), "{spec:?}");
+    }
 }
 
 #[test]

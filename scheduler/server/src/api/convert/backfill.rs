@@ -58,8 +58,8 @@ pub(in crate::api) fn read_backfill(
         0 => Some(DEFAULT_OVERLAP),
         given => read_overlap(&mut fields, "overlap", given),
     };
-    let asked = (|| Some(Asked { job: job?, from: from?, until: until?, overlap: overlap? }))();
-    fields.finish(asked)
+    let asked = job.zip(from).zip(until).zip(overlap);
+    fields.finish(asked.map(|(((job, from), until), overlap)| Asked { job, from, until, overlap }))
 }
 
 fn bound(fields: &mut Fields, field: &str, given: Option<&prost_types::Timestamp>) -> Option<DateTime<Utc>> {

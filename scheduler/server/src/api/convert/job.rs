@@ -6,12 +6,12 @@ use punctual_scheduler_domain::name::{JobName as Name, Namespace, TaskQueue};
 
 use super::fields::{Fields, join};
 use super::policy::{
-    misfire_to_proto, overlap_to_proto, read_misfire, read_overlap, read_retry, read_timeouts,
-    retry_to_proto, timeouts_to_proto,
+    misfire_to_proto, overlap_to_proto, read_catchup, read_misfire, read_overlap, read_retention, read_retry,
+    read_timeouts, retention_to_proto, retry_to_proto, timeouts_to_proto,
 };
 use super::schedule::{read_schedules, schedule_to_proto};
 use super::task::{Given, exec_to_proto, read_task};
-use super::time::timestamp_to_proto;
+use super::time::{duration_to_proto, timestamp_to_proto};
 use crate::api::error::ApiError;
 use crate::api::etag::Etag;
 use crate::store::{RequestId, Revision};
@@ -115,6 +115,8 @@ fn read_spec(fields: &mut Fields, at: &str, job: &v1::Job) -> Option<JobSpec> {
     let task_queue = task_queue_in(fields, &join(at, "task_queue"), &job.task_queue);
     let overlap = read_overlap(fields, &join(at, "overlap"), job.overlap);
     let misfire = read_misfire(fields, &join(at, "misfire"), job.misfire);
+    let catchup = read_catchup(fields, at, job);
+    let retention = read_retention(fields, &join(at, "retention"), job.retention.as_ref());
     let retry = read_retry(fields, &join(at, "retry"), job.retry.as_ref());
     let timeouts = read_timeouts(fields, &join(at, "timeouts"), job.timeouts.as_ref());
     let description = fields.text(join(at, "description"), job.description.clone(), 1_000);
@@ -125,8 +127,10 @@ fn read_spec(fields: &mut Fields, at: &str, job: &v1::Job) -> Option<JobSpec> {
         labels: job.labels.clone(),
         overlap: overlap?,
         misfire: misfire?,
+        catchup,
         retry,
         timeouts,
+        retention: retention?,
         description,
     })
 }
@@ -147,6 +151,10 @@ pub(in crate::api) fn job_to_proto(job: &Job) -> v1::Job {
         labels: spec.labels.clone(),
         overlap: overlap_to_proto(spec.overlap).into(),
         misfire: misfire_to_proto(spec.misfire).into(),
+        misfire_after: Some(duration_to_proto(spec.catchup.after)),
+        catchup_window: Some(duration_to_proto(spec.catchup.window)),
+        catchup_limit: spec.catchup.limit,
+        retention: retention_to_proto(spec.retention),
         retry: Some(retry_to_proto(&spec.retry)),
         timeouts: Some(timeouts_to_proto(&spec.timeouts)),
         description: spec.description.clone(),
@@ -157,6 +165,9 @@ pub(in crate::api) fn job_to_proto(job: &Job) -> v1::Job {
         created_at: Some(timestamp_to_proto(job.created_at)),
         updated_at: Some(timestamp_to_proto(job.updated_at)),
         next_due_at: job.next_due_at.map(timestamp_to_proto),
+        paused_by: job.pause.as_ref().map(|pause| pause.by.clone()).unwrap_or_default(),
+        paused_at: job.pause.as_ref().map(|pause| timestamp_to_proto(pause.at)),
+        paused_until: job.pause.as_ref().and_then(|pause| pause.until).map(timestamp_to_proto),
     }
 }
 

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use punctual_proto::v1;
-use punctual_scheduler_domain::job::{Misfire, Overlap};
+use punctual_scheduler_domain::job::{CatchUp, Misfire, Overlap};
+use punctual_scheduler_domain::retention::{Retention, RetentionClass};
 use punctual_scheduler_domain::retry::{Backoff, RetryPolicy};
 use punctual_scheduler_domain::timeouts::Timeouts;
 
@@ -28,14 +29,60 @@ pub(super) fn overlap_to_proto(overlap: Overlap) -> v1::Overlap {
 pub(super) fn read_misfire(fields: &mut Fields, at: &str, misfire: i32) -> Option<Misfire> {
     Some(match fields.choice(at, misfire)? {
         v1::Misfire::Unspecified => Misfire::default(),
+        v1::Misfire::Skip => Misfire::Skip,
         v1::Misfire::Latest => Misfire::Latest,
+        v1::Misfire::All => Misfire::All,
     })
 }
 
 pub(super) fn misfire_to_proto(misfire: Misfire) -> v1::Misfire {
     match misfire {
+        Misfire::Skip => v1::Misfire::Skip,
         Misfire::Latest => v1::Misfire::Latest,
+        Misfire::All => v1::Misfire::All,
     }
+}
+
+/// What is not set is as in the default.
+pub(super) fn read_catchup(fields: &mut Fields, at: &str, job: &v1::Job) -> CatchUp {
+    let mut catchup = CatchUp::default();
+    set(fields, join(at, "misfire_after"), &mut catchup.after, job.misfire_after.as_ref());
+    // Who is more patient than the usual window need not say so twice.
+    catchup.window = catchup.window.max(catchup.after);
+    set(fields, join(at, "catchup_window"), &mut catchup.window, job.catchup_window.as_ref());
+    if job.catchup_limit != 0 {
+        catchup.limit = job.catchup_limit;
+    }
+    catchup
+}
+
+pub(super) fn read_retention(
+    fields: &mut Fields,
+    at: &str,
+    retention: Option<&v1::Retention>,
+) -> Option<Retention> {
+    let (success, failure) = retention.map_or((0, 0), |given| (given.success, given.failure));
+    let mut class = |field: &str, number: i32| {
+        Some(match fields.choice(join(at, field), number)? {
+            v1::RetentionClass::Unspecified => None,
+            v1::RetentionClass::Short => Some(RetentionClass::Short),
+            v1::RetentionClass::Default => Some(RetentionClass::Default),
+            v1::RetentionClass::Long => Some(RetentionClass::Long),
+        })
+    };
+    let (success, failure) = (class("success", success), class("failure", failure));
+    Some(Retention { success: success?, failure: failure? })
+}
+
+pub(super) fn retention_to_proto(retention: Retention) -> Option<v1::Retention> {
+    let class = |class: Option<RetentionClass>| match class {
+        None => v1::RetentionClass::Unspecified,
+        Some(RetentionClass::Short) => v1::RetentionClass::Short,
+        Some(RetentionClass::Default) => v1::RetentionClass::Default,
+        Some(RetentionClass::Long) => v1::RetentionClass::Long,
+    };
+    let (success, failure) = (class(retention.success).into(), class(retention.failure).into());
+    (!retention.is_default()).then_some(v1::Retention { success, failure })
 }
 
 /// What is not set is as in the default policy.
@@ -45,14 +92,8 @@ pub(super) fn read_retry(fields: &mut Fields, at: &str, retry: Option<&v1::Retry
     if retry.max_tries != 0 {
         policy.max_tries = retry.max_tries;
     }
-    if let Some(v1::retry::Backoff::Exponential(given)) = &retry.backoff {
-        let at = join(at, "exponential");
-        let Backoff::Exponential { initial, factor, cap } = &mut policy.backoff;
-        set(fields, join(&at, "initial"), initial, given.initial.as_ref());
-        set(fields, join(&at, "cap"), cap, given.cap.as_ref());
-        if given.factor != 0.0 {
-            *factor = given.factor;
-        }
+    if let Some(given) = &retry.backoff {
+        policy.backoff = read_backoff(fields, at, given);
     }
     policy.jitter = retry.jitter.unwrap_or(policy.jitter);
     for (index, kind) in retry.non_retryable.iter().enumerate() {
@@ -62,15 +103,64 @@ pub(super) fn read_retry(fields: &mut Fields, at: &str, retry: Option<&v1::Retry
     policy
 }
 
+/// What is not set of a kind of back-off is as in the default policy, or as near to it as the kind allows.
+fn read_backoff(fields: &mut Fields, at: &str, given: &v1::retry::Backoff) -> Backoff {
+    use v1::retry::Backoff as Given;
+    let (mut first, mut most) = (Duration::from_secs(1), Duration::from_secs(300));
+    match given {
+        Given::Exponential(given) => {
+            let at = join(at, "exponential");
+            set(fields, join(&at, "initial"), &mut first, given.initial.as_ref());
+            set(fields, join(&at, "cap"), &mut most, given.cap.as_ref());
+            let factor = if given.factor == 0.0 { 2.0 } else { given.factor };
+            Backoff::Exponential { initial: first, factor, cap: most }
+        }
+        Given::Fixed(given) => {
+            set(fields, join(at, "fixed"), &mut first, Some(given));
+            Backoff::Fixed(first)
+        }
+        Given::Linear(given) => {
+            let at = join(at, "linear");
+            set(fields, join(&at, "initial"), &mut first, given.initial.as_ref());
+            let mut increment = first;
+            set(fields, join(&at, "increment"), &mut increment, given.increment.as_ref());
+            set(fields, join(&at, "cap"), &mut most, given.cap.as_ref());
+            Backoff::Linear { initial: first, increment, cap: most }
+        }
+        Given::List(given) => {
+            let delays = given.delays.iter().enumerate().filter_map(|(index, delay)| {
+                fields.take(join(at, &format!("list.delays[{index}]")), duration(delay))
+            });
+            Backoff::List(delays.collect())
+        }
+    }
+}
+
+fn backoff_to_proto(backoff: &Backoff) -> v1::retry::Backoff {
+    use v1::retry::Backoff as Given;
+    let some = |delay: &Duration| Some(duration_to_proto(*delay));
+    match backoff {
+        Backoff::Exponential { initial, factor, cap } => Given::Exponential(v1::ExponentialBackoff {
+            initial: some(initial),
+            factor: *factor,
+            cap: some(cap),
+        }),
+        Backoff::Fixed(delay) => Given::Fixed(duration_to_proto(*delay)),
+        Backoff::Linear { initial, increment, cap } => Given::Linear(v1::LinearBackoff {
+            initial: some(initial),
+            increment: some(increment),
+            cap: some(cap),
+        }),
+        Backoff::List(delays) => {
+            Given::List(v1::ListBackoff { delays: delays.iter().copied().map(duration_to_proto).collect() })
+        }
+    }
+}
+
 pub(super) fn retry_to_proto(policy: &RetryPolicy) -> v1::Retry {
-    let Backoff::Exponential { initial, factor, cap } = &policy.backoff;
     v1::Retry {
         max_tries: policy.max_tries,
-        backoff: Some(v1::retry::Backoff::Exponential(v1::ExponentialBackoff {
-            initial: Some(duration_to_proto(*initial)),
-            factor: *factor,
-            cap: Some(duration_to_proto(*cap)),
-        })),
+        backoff: Some(backoff_to_proto(&policy.backoff)),
         jitter: Some(policy.jitter),
         non_retryable: policy.non_retryable.clone(),
     }

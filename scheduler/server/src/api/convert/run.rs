@@ -3,8 +3,9 @@
 use punctual_proto::v1;
 use punctual_scheduler_domain::attempt::AttemptOutcome;
 use punctual_scheduler_domain::id::RunId;
-use punctual_scheduler_domain::job::{JobSpec, Misfire, Overlap};
+use punctual_scheduler_domain::job::{CatchUp, JobSpec, Misfire, Overlap};
 use punctual_scheduler_domain::name::JobName;
+use punctual_scheduler_domain::retention::Retention;
 use punctual_scheduler_domain::run::{RunOrigin, RunState};
 
 use super::fields::Fields;
@@ -53,8 +54,10 @@ pub(in crate::api) fn read_new_run(
         labels: Default::default(),
         overlap: Overlap::Allow,
         misfire: Misfire::default(),
+        catchup: CatchUp::default(),
         retry,
         timeouts,
+        retention: Retention::default(),
         description: String::new(),
     };
     if let Err(found) = spec.validate() {

@@ -3,12 +3,13 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use punctual_proto::v1;
 use punctual_scheduler_domain::after::AfterOn;
-use punctual_scheduler_domain::name::JobName;
+use punctual_scheduler_domain::name::{CalendarName, JobName, Namespace};
 use punctual_scheduler_domain::schedule::{
-    AtSpec, DstFold, DstGap, Occurrence, Schedule, ScheduleSpec, When,
+    AtSpec, Dialect, DomDow, DstFold, DstGap, Occurrence, Schedule, ScheduleSpec, When,
 };
 
 use super::fields::{Fields, join};
+use super::job::namespace_in;
 use super::time::{duration, duration_to_proto, instant, timestamp_to_proto};
 use crate::api::error::ApiError;
 
@@ -31,8 +32,12 @@ pub(super) fn read_schedule(fields: &mut Fields, at: &str, schedule: &v1::Schedu
             .map(|every| When::Every { every, phase: phase.unwrap_or_default() }),
         Some(Given::At(point)) => fields.take(join(at, "at"), point.parse::<AtSpec>()).map(When::At),
         Some(Given::After(after)) => read_after(fields, &join(at, "after"), after),
+        Some(Given::Delay(delay)) => fields.take(join(at, "delay"), duration(delay)).map(When::Delay),
+        Some(Given::Rrule(lines)) => {
+            Some(When::Rrule(fields.text(join(at, "rrule"), lines.clone(), 100_000)))
+        }
         None => {
-            fields.refuse(at, "needs one of `cron`, `every`, `at` and `after`");
+            fields.refuse(at, "needs one of `cron`, `every`, `at`, `delay`, `rrule` and `after`");
             None
         }
     };
@@ -50,8 +55,37 @@ pub(super) fn read_schedule(fields: &mut Fields, at: &str, schedule: &v1::Schedu
         v1::DstFold::Last => DstFold::Last,
         v1::DstFold::Both => DstFold::Both,
     };
+    let dialect = match fields.choice(join(at, "dialect"), schedule.dialect)? {
+        v1::Dialect::Unspecified | v1::Dialect::Standard => Dialect::Standard,
+        v1::Dialect::SecondsFirst => Dialect::SecondsFirst,
+        v1::Dialect::YearLast => Dialect::YearLast,
+        v1::Dialect::Quartz => Dialect::Quartz,
+    };
+    let dom_dow = match fields.choice(join(at, "dom_dow"), schedule.dom_dow)? {
+        v1::DomDow::Unspecified | v1::DomDow::Or => DomDow::Or,
+        v1::DomDow::And => DomDow::And,
+    };
+    let jitter = fields.take(join(at, "jitter"), schedule.jitter.as_ref().map(duration).transpose());
+    let exclude = schedule.exclude.iter().enumerate();
+    let exclude = exclude
+        .filter_map(|(index, name)| {
+            fields.take(join(at, &format!("exclude[{index}]")), CalendarName::new(name))
+        })
+        .collect();
     let zone = fields.text(join(at, "zone"), schedule.zone.clone(), 100);
-    Some(ScheduleSpec { when: when?, zone, start, end, dst_gap, dst_fold })
+    Some(ScheduleSpec {
+        when: when?,
+        zone,
+        start,
+        end,
+        dst_gap,
+        dst_fold,
+        dialect,
+        dom_dow,
+        jitter: jitter?.unwrap_or_default(),
+        max_count: (schedule.max_count > 0).then_some(schedule.max_count),
+        exclude,
+    })
 }
 
 fn read_after(fields: &mut Fields, at: &str, after: &v1::After) -> Option<When> {
@@ -94,6 +128,8 @@ pub(super) fn schedule_to_proto(spec: &ScheduleSpec) -> v1::Schedule {
         }
         When::At(at) => (Given::At(at.to_string()), None),
         When::After { jobs, on } => (Given::After(after_to_proto(jobs, *on)), None),
+        When::Delay(delay) => (Given::Delay(duration_to_proto(*delay)), None),
+        When::Rrule(lines) => (Given::Rrule(lines.clone()), None),
     };
     let dst_gap = match spec.dst_gap {
         DstGap::Shift => v1::DstGap::Shift,
@@ -104,6 +140,17 @@ pub(super) fn schedule_to_proto(spec: &ScheduleSpec) -> v1::Schedule {
         DstFold::Last => v1::DstFold::Last,
         DstFold::Both => v1::DstFold::Both,
     };
+    // Only cron has dialects, and hardly any expression needs one named.
+    let dialect = match spec.dialect {
+        Dialect::Standard => v1::Dialect::Unspecified,
+        Dialect::SecondsFirst => v1::Dialect::SecondsFirst,
+        Dialect::YearLast => v1::Dialect::YearLast,
+        Dialect::Quartz => v1::Dialect::Quartz,
+    };
+    let dom_dow = match spec.dom_dow {
+        DomDow::Or => v1::DomDow::Unspecified,
+        DomDow::And => v1::DomDow::And,
+    };
     v1::Schedule {
         when: Some(when),
         zone: spec.zone.clone(),
@@ -112,12 +159,19 @@ pub(super) fn schedule_to_proto(spec: &ScheduleSpec) -> v1::Schedule {
         phase,
         dst_gap: dst_gap.into(),
         dst_fold: dst_fold.into(),
+        dialect: dialect.into(),
+        dom_dow: dom_dow.into(),
+        jitter: (!spec.jitter.is_zero()).then(|| duration_to_proto(spec.jitter)),
+        max_count: spec.max_count.unwrap_or(0),
+        exclude: spec.exclude.iter().map(ToString::to_string).collect(),
     }
 }
 
 /// What a preview is asked for.
 #[derive(Debug)]
 pub(in crate::api) struct Preview {
+    /// Where the calendars are.
+    pub(in crate::api) namespace: Namespace,
     pub(in crate::api) schedule: Vec<ScheduleSpec>,
     /// `None`: from now.
     pub(in crate::api) from: Option<DateTime<Utc>>,
@@ -127,6 +181,7 @@ pub(in crate::api) struct Preview {
 
 pub(in crate::api) fn read_preview(request: &v1::PreviewScheduleRequest) -> Result<Preview, ApiError> {
     let mut fields = Fields::new();
+    let namespace = namespace_in(&mut fields, "namespace", &request.namespace);
     if request.schedule.is_empty() || request.schedule.len() > MAX_SCHEDULES {
         fields.refuse("schedule", format!("holds {}: expected 1 to {MAX_SCHEDULES}", request.schedule.len()));
     }
@@ -148,7 +203,8 @@ pub(in crate::api) fn read_preview(request: &v1::PreviewScheduleRequest) -> Resu
             }
         }
     }
-    fields.finish(Some(Preview { schedule, from, until, count: count as usize }))
+    let count = count as usize;
+    fields.finish(namespace.map(|namespace| Preview { namespace, schedule, from, until, count }))
 }
 
 /// Every schedule that can be read.
@@ -164,5 +220,6 @@ pub(in crate::api) fn occurrence_to_proto(
         at: Some(timestamp_to_proto(occurrence.at)),
         local: occurrence.local.to_rfc3339_opts(SecondsFormat::AutoSi, false),
         note: occurrence.note.unwrap_or_default(),
+        excluded: occurrence.excluded,
     }
 }

@@ -39,6 +39,7 @@ fn saved(definition: JobDefinition) -> v1::Job {
         spec: definition.spec,
         state: JobState::Active,
         state_reason: String::new(),
+        pause: None,
         created_at: at,
         updated_at: at,
         next_due_at: Some(at),
@@ -75,7 +76,12 @@ fn a_job_that_says_everything_comes_back_as_it_was_given() {
                 end: instant(1_900_000_000),
                 dst_gap: v1::DstGap::Skip.into(),
                 dst_fold: v1::DstFold::Both.into(),
-                ..cron("0 9 * * MON-FRI")
+                dialect: v1::Dialect::SecondsFirst.into(),
+                dom_dow: v1::DomDow::And.into(),
+                jitter: seconds(30),
+                max_count: 12,
+                exclude: vec!["holidays".to_owned()],
+                ..cron("0 0 9 * * MON-FRI")
             },
             v1::Schedule {
                 when: Some(v1::schedule::When::Every(prost_types::Duration {
@@ -94,6 +100,12 @@ fn a_job_that_says_everything_comes_back_as_it_was_given() {
                 dst_fold: v1::DstFold::Last.into(),
                 ..Default::default()
             },
+            v1::Schedule {
+                when: Some(v1::schedule::When::Rrule("DTSTART:20260105T090000 RRULE:FREQ=WEEKLY".to_owned())),
+                dst_gap: v1::DstGap::Shift.into(),
+                dst_fold: v1::DstFold::First.into(),
+                ..Default::default()
+            },
         ],
         task: Some(v1::job::Task::Exec(v1::ExecTask {
             argv: vec!["/bin/date".to_owned(), "+%s".to_owned()],
@@ -103,7 +115,14 @@ fn a_job_that_says_everything_comes_back_as_it_was_given() {
         task_queue: "gpu_1".to_owned(),
         labels: BTreeMap::from([("team".to_owned(), "ops".to_owned())]),
         overlap: v1::Overlap::Allow.into(),
-        misfire: v1::Misfire::Latest.into(),
+        misfire: v1::Misfire::All.into(),
+        misfire_after: seconds(30),
+        catchup_window: seconds(86_400),
+        catchup_limit: 7,
+        retention: Some(v1::Retention {
+            success: v1::RetentionClass::Short.into(),
+            failure: v1::RetentionClass::Long.into(),
+        }),
         retry: Some(v1::Retry {
             max_tries: 7,
             backoff: Some(v1::retry::Backoff::Exponential(v1::ExponentialBackoff {
@@ -188,6 +207,55 @@ fn what_is_wrong_with_a_job_is_named_by_its_path() {
 }
 
 #[test]
+fn every_kind_of_back_off_comes_back_as_it_was_given() {
+    use v1::retry::Backoff;
+    let linear = v1::LinearBackoff { initial: seconds(1), increment: seconds(2), cap: seconds(9) };
+    let delays = vec![seconds(1).unwrap(), seconds(5).unwrap()];
+    for backoff in [
+        Backoff::Fixed(seconds(7).unwrap()),
+        Backoff::Linear(linear),
+        Backoff::List(v1::ListBackoff { delays }),
+    ] {
+        let retry = Some(v1::Retry { backoff: Some(backoff.clone()), ..Default::default() });
+        let back = saved(read_job(Some(v1::Job { retry, ..a_job() })).unwrap());
+        assert_eq!(back.retry.unwrap().backoff, Some(backoff));
+    }
+    let retry = |backoff| Some(v1::Retry { backoff: Some(backoff), ..Default::default() });
+    check(|job| job.retry = retry(Backoff::Fixed(seconds(-1).unwrap())), &[("job.retry.fixed", "negative")]);
+    check(
+        |job| job.retry = retry(Backoff::List(v1::ListBackoff::default())),
+        &[("job.retry.list.delays", "expected 1 to 100")],
+    );
+}
+
+#[test]
+fn what_is_wrong_with_catching_up_is_named() {
+    check(|job| job.misfire_after = seconds(3_601), &[("job.misfire_after", "1h")]);
+    check(|job| job.catchup_window = seconds(8 * 86_400), &[("job.catchup_window", "7 days")]);
+    check(|job| job.catchup_window = seconds(5), &[("job.catchup_window", "misfire: skip")]);
+    check(|job| job.catchup_limit = 1_001, &[("job.catchup_limit", "1000")]);
+    check(
+        |job| job.retention = Some(v1::Retention { success: 9, failure: 0 }),
+        &[("job.retention.success", "9")],
+    );
+}
+
+#[test]
+fn a_fixed_delay_is_a_schedule_of_its_own() {
+    let delay = v1::Schedule { when: seconds(300).map(v1::schedule::When::Delay), ..Default::default() };
+    let back = saved(read_job(Some(v1::Job { schedule: vec![delay.clone()], ..a_job() })).unwrap());
+    assert_eq!(back.schedule[0].when, delay.when);
+    check(
+        |job| job.schedule = vec![delay.clone(), cron("@daily")],
+        &[("job.schedule[0].delay", "stands alone")],
+    );
+    check(
+        |job| job.schedule = vec![v1::Schedule { max_count: 3, ..delay.clone() }],
+        &[("job.schedule[0].max_count", "does not go with `delay`")],
+    );
+}
+
+#[test]
 fn what_is_wrong_with_a_schedule_is_named_by_its_place_in_the_list() {
     let zone = |zone: &str| v1::Schedule { zone: zone.to_owned(), ..cron("@daily") };
     let every = |seconds_| v1::Schedule {
@@ -210,6 +278,20 @@ fn what_is_wrong_with_a_schedule_is_named_by_its_place_in_the_list() {
     check(
         |job| job.schedule = vec![v1::Schedule { dst_gap: 9, ..cron("@daily") }],
         &[("job.schedule[0].dst_gap", "9")],
+    );
+    check(
+        |job| {
+            job.schedule = vec![v1::Schedule { exclude: vec!["bank holidays".to_owned()], ..cron("@daily") }]
+        },
+        &[("job.schedule[0].exclude[0]", "' ' at character 5")],
+    );
+    check(
+        |job| job.schedule = vec![v1::Schedule { jitter: seconds(90_000), ..cron("@daily") }],
+        &[("job.schedule[0].jitter", "up to")],
+    );
+    check(
+        |job| job.schedule = vec![v1::Schedule { max_count: 10_001, ..cron("@daily") }],
+        &[("job.schedule[0].max_count", "10000")],
     );
 }
 

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::live::{LiveRun, first};
 use super::state::{Definition, Lane, State};
-use super::{ModelStore, cancel, requests};
+use super::{ModelStore, calendars, cancel, requests};
 use crate::store::{
     Backfill, BackfillPlanned, BackfillSelection, BackfillStore, NewBackfill, RequestId, RunLinks, StoreError,
 };
@@ -199,9 +199,12 @@ fn plan(state: &mut State) -> Option<BackfillPlanned> {
         .map(|(_, id, cursor)| (cursor, id))?;
     let record = &state.backfills[&id];
     let definition = Arc::clone(&state.definitions[&(record.new.job, record.new.version)]);
-    let planned = definition.schedule.as_ref().map_err(ToString::to_string).and_then(|schedule| {
-        next_chunk(schedule, cursor, record.new.until, record.live()).map_err(|error| error.to_string())
-    });
+    let calendars = calendars::all(state, &state.jobs[&record.new.job].namespace);
+    let planned = definition
+        .schedule
+        .as_ref()
+        .map_err(Clone::clone)
+        .and_then(|schedule| next_chunk(schedule, &calendars, cursor, record.new.until, record.live()));
     let mut runs = 0;
     match planned {
         Ok(Chunk { due, next }) => {
@@ -216,9 +219,9 @@ fn plan(state: &mut State) -> Option<BackfillPlanned> {
                 }
             }
         }
-        Err(reason) => {
+        Err(error) => {
             if let Some(record) = state.backfills.get_mut(&id) {
-                record.stop(BackfillState::Errored, &reason, now);
+                record.stop(BackfillState::Errored, &error.to_string(), now);
             }
         }
     }

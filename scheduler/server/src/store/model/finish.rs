@@ -5,11 +5,11 @@ use std::time::Duration;
 use punctual_scheduler_domain::attempt::{AttemptEnd, AttemptOutcome, AttemptReport, EndInput, attempt_end};
 use punctual_scheduler_domain::id::{AttemptNumber, RunId};
 use punctual_scheduler_domain::retry::RetryPolicy;
-use punctual_scheduler_domain::run::{RunEvent, RunState, Transition};
+use punctual_scheduler_domain::run::{RunEvent, RunOrigin, RunState, Transition};
 
 use super::live::{LiveRun, span};
 use super::state::{EndedRun, State};
-use super::{after, backfill, read};
+use super::{after, backfill, delays, read};
 use crate::store::{Attempt, FinishAnswer, Release, Report};
 
 /// How a run comes to its end.
@@ -37,6 +37,11 @@ pub(super) fn conclude(state: &mut State, id: RunId, end: Conclusion) -> bool {
     }
     if !end.report.error.is_empty() {
         live.error = end.report.error;
+    }
+    if let Some(job) = live.job().filter(|_| live.origin == RunOrigin::Schedule)
+        && state.jobs.get(&job).is_some_and(|job| delays::follows_end(&job.spec))
+    {
+        state.run_ends.push((job, state.now));
     }
     let run = read::ended(state, &live, to, end.reason, end.report.result);
     backfill::ended(state, &live, to);

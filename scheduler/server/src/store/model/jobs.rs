@@ -1,15 +1,13 @@
 //! Jobs and their changes.
 
-use chrono::{DateTime, Utc};
 use punctual_scheduler_domain::id::JobId;
-use punctual_scheduler_domain::job::{Job, JobState};
+use punctual_scheduler_domain::job::{Job, JobState, Pause};
 use punctual_scheduler_domain::name::{JobName, Namespace};
-use punctual_scheduler_domain::plan;
+use punctual_scheduler_domain::plan::{Since, begin};
 use punctual_scheduler_domain::run::{RunOrigin, RunState};
-use punctual_scheduler_domain::schedule::{ScheduleError, ScheduleSet, ScheduleSpec};
 
 use super::state::{Lane, State};
-use super::{after, backfill, cancel, plan as planning};
+use super::{after, backfill, calendars, cancel, delays, plan as planning};
 use crate::store::{JobChange, NewJob, RequestId, Revision, StoreError};
 
 pub(super) fn list(state: &State, namespace: &Namespace, after: Option<&JobName>, limit: u32) -> Vec<Job> {
@@ -37,6 +35,7 @@ pub(super) fn create(
     if state.job_named(&new.namespace, &new.name).is_some() {
         return Err(StoreError::JobExists { namespace: new.namespace, name: new.name });
     }
+    calendars::require(state, &new.namespace, &new.spec)?;
     after::check(state, &new.namespace, &new.name, &new.spec)?;
     state.lane(Lane {
         namespace: new.namespace.clone(),
@@ -53,13 +52,14 @@ pub(super) fn create(
         spec: new.spec.clone(),
         state: JobState::Active,
         state_reason: String::new(),
+        pause: None,
         created_at: now,
         updated_at: now,
         next_due_at: None,
     };
-    plan_anew(&mut job, state);
+    state.define(job.id, 1, new.spec, now);
+    plan_anew(&mut job, state, Since::After(now));
     job.state_reason = String::new();
-    state.define(job.id, 1, new.spec);
     claim(state, request, "create", new.id);
     state.jobs.insert(new.id, job);
     Ok(new.id)
@@ -93,14 +93,15 @@ pub(super) fn change(
     {
         return Err(StoreError::StaleRevision { name: name.clone(), expected, found: job.revision });
     }
-    if is_no_change(&job, &change) {
-        claim(state, request, method, job.id);
-        return Ok(job);
-    }
-    if let JobChange::Update { spec, .. } = &change {
+    let nothing = is_no_change(&job, &change);
+    if let (JobChange::Update { spec, .. }, false) = (&change, nothing) {
+        calendars::require(state, namespace, spec)?;
         after::check(state, namespace, name, spec)?;
     }
     claim(state, request, method, job.id);
+    if nothing {
+        return Ok(job);
+    }
     // What is due by now is due under the old version.
     if job.state == JobState::Active {
         planning::plan_job_until_now(state, &job);
@@ -142,62 +143,72 @@ fn apply(state: &mut State, id: JobId, change: JobChange) -> Job {
         JobChange::Update { spec, author: _ } => {
             job.version += 1;
             job.spec = *spec;
-            state.define(id, job.version, job.spec.clone());
-            if job.state != JobState::Paused {
-                plan_anew(&mut job, state);
+            state.define(id, job.version, job.spec.clone(), job.created_at);
+            if job.state == JobState::Paused {
+                state.delayed.remove(&id);
+            } else {
+                let since = Since::After(state.now);
+                plan_anew(&mut job, state, since);
             }
         }
-        JobChange::Pause { reason } => {
+        JobChange::Pause { reason, by, until } => {
+            let at = job.pause.map_or(state.now, |pause| pause.at);
             job.state = JobState::Paused;
             job.state_reason = reason;
+            job.pause = Some(Pause { at, by, until });
             job.next_due_at = None;
+            state.delayed.remove(&id);
         }
-        JobChange::Resume => plan_anew(&mut job, state),
+        JobChange::Resume { catch_up } => {
+            let since = job.pause.as_ref().filter(|_| catch_up).map_or(state.now, |pause| pause.at);
+            return resume(state, id, Since::After(since));
+        }
         JobChange::Delete => {
             job.state = JobState::Deleted;
             job.state_reason = String::new();
+            job.pause = None;
             job.next_due_at = None;
+            state.delayed.remove(&id);
             backfill::cancel_of_job(state, id, cancel::DELETED);
             cancel::cancel_unstarted(state, id, cancel::DELETED);
         }
     }
+    write(state, job)
+}
+
+/// Goes on planning a job from `since` on.
+pub(super) fn resume(state: &mut State, id: JobId, since: Since) -> Job {
+    let mut job = state.jobs[&id].clone();
+    job.pause = None;
+    plan_anew(&mut job, state, since);
+    write(state, job)
+}
+
+fn write(state: &mut State, mut job: Job) -> Job {
     job.revision += 1;
     job.updated_at = state.now;
-    state.jobs.insert(id, job.clone());
+    state.jobs.insert(job.id, job.clone());
     job
 }
 
-/// The first instant from now on, and whether there will never be one.
-fn start_of(
-    schedule: &[ScheduleSpec],
-    now: DateTime<Utc>,
-) -> Result<(Option<DateTime<Utc>>, bool), ScheduleError> {
-    let set = ScheduleSet::compile(schedule)?;
-    let next = plan::first_after(&set, now)?;
-    Ok((next, set.is_over(next)))
-}
-
-/// Sets the cursor to the first instant from now on of the definition in force.
-fn plan_anew(job: &mut Job, state: &State) {
-    match start_of(&job.spec.schedule, state.now) {
-        Ok((next, is_over)) => {
-            job.next_due_at = next;
-            job.state = if is_over { JobState::Exhausted } else { JobState::Active };
-            job.state_reason = String::new();
-        }
-        Err(error) => {
-            job.next_due_at = None;
-            job.state = JobState::Errored;
-            job.state_reason = error.to_string();
-        }
-    }
+/// Sets the cursor to where the definition in force begins.
+fn plan_anew(job: &mut Job, state: &mut State, since: Since) {
+    let definition = &state.definitions[&(job.id, job.version)];
+    let has_unfinished = delays::has_unfinished(state, job.id);
+    let begun = begin(&definition.schedule, since, state.now, has_unfinished);
+    (job.next_due_at, job.state, job.state_reason) = (begun.next, begun.state, begun.reason);
+    state.delayed.remove(&job.id);
+    state.delayed.extend(begun.delayed.map(|delayed| (job.id, delayed)));
 }
 
 fn is_no_change(job: &Job, change: &JobChange) -> bool {
     match change {
         JobChange::Update { spec, .. } => **spec == job.spec,
-        JobChange::Pause { .. } => job.state == JobState::Paused,
-        JobChange::Resume => job.state != JobState::Paused && job.state != JobState::Errored,
+        JobChange::Pause { reason, until, .. } => {
+            let is_the_same = |pause: &Pause| pause.until == *until && job.state_reason == *reason;
+            job.state == JobState::Paused && job.pause.as_ref().is_some_and(is_the_same)
+        }
+        JobChange::Resume { .. } => job.state != JobState::Paused && job.state != JobState::Errored,
         JobChange::Delete => job.state == JobState::Deleted,
     }
 }
@@ -206,7 +217,7 @@ fn method(change: &JobChange) -> &'static str {
     match change {
         JobChange::Update { .. } => "update",
         JobChange::Pause { .. } => "pause",
-        JobChange::Resume => "resume",
+        JobChange::Resume { .. } => "resume",
         JobChange::Delete => "delete",
     }
 }

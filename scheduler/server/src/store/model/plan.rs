@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::live::{LiveRun, first, span};
 use super::state::{Definition, Lane, State};
+use super::{calendars, delays};
 use crate::store::{PlanOutcome, RunLinks};
 
 /// Instants of one job in one call, as in the real store.
@@ -20,6 +21,8 @@ const MOST_DUE: usize = 500;
 const MOST_CHUNKS: usize = 64;
 
 pub(super) fn plan_due_jobs(state: &mut State, look_ahead: Duration, limit: u32) -> PlanOutcome {
+    delays::end_pauses_that_are_over(state);
+    delays::take_run_ends(state);
     let claimed_until = state.now + span(look_ahead / 2);
     let horizon = state.now + span(look_ahead);
     let mut claimed: Vec<_> = state
@@ -61,15 +64,25 @@ fn plan_job(state: &mut State, id: JobId, cursor: DateTime<Utc>, horizon: DateTi
     let now = state.now;
     let version = state.jobs[&id].version;
     let definition = Arc::clone(&state.definitions[&(id, version)]);
-    let planned = definition.schedule.as_ref().map_err(ToString::to_string).and_then(|schedule| {
-        let misfire = definition.spec.misfire;
-        plan(PlanInput { schedule, cursor, now, horizon, misfire, limit: MOST_DUE })
-            .map_err(|error| error.to_string())
+    let calendars = calendars::all(state, &state.jobs[&id].namespace);
+    let (misfire, catchup) = (definition.spec.misfire, definition.spec.catchup);
+    let delayed = state.delayed.get(&id).copied();
+    let planned = definition.schedule.as_ref().map_err(Clone::clone).and_then(|schedule| {
+        let (calendars, limit) = (&calendars, MOST_DUE);
+        let planned =
+            plan(PlanInput { schedule, calendars, delayed, cursor, now, horizon, misfire, catchup, limit })?;
+        let run_at = planned.due.iter().map(|due_at| schedule.run_at(id, *due_at));
+        Ok((run_at.collect::<Result<Vec<_>, _>>()?, planned))
     });
     match planned {
-        Ok(Plan { due, missed, next }) => {
-            let runs = due.into_iter().map(|due_at| materialise(state, id, version, &definition, due_at));
+        Ok((run_at, Plan { due, missed, next, delayed })) => {
+            let runs = due
+                .into_iter()
+                .zip(run_at)
+                .map(|(due_at, run_at)| materialise(state, id, version, &definition, due_at, run_at));
             let runs = u32::try_from(runs.filter(|new| *new).count()).unwrap_or(u32::MAX);
+            state.delayed.remove(&id);
+            state.delayed.extend(delayed.map(|delayed| (id, delayed)));
             if let Some(job) = state.jobs.get_mut(&id) {
                 job.next_due_at = next;
                 let schedule = definition.schedule.as_ref();
@@ -77,19 +90,20 @@ fn plan_job(state: &mut State, id: JobId, cursor: DateTime<Utc>, horizon: DateTi
                     stop(job, JobState::Exhausted, String::new(), now);
                 }
             }
-            PlanOutcome { jobs: 1, runs, missed: missed.map_or(0, |range| range.count) }
+            PlanOutcome { jobs: 1, runs, missed: missed.iter().map(|range| range.count).sum() }
         }
-        Err(reason) => {
+        Err(error) => {
+            state.delayed.remove(&id);
             if let Some(job) = state.jobs.get_mut(&id) {
                 job.next_due_at = None;
-                stop(job, JobState::Errored, reason, now);
+                stop(job, JobState::Errored, error.to_string(), now);
             }
             PlanOutcome { jobs: 1, ..PlanOutcome::default() }
         }
     }
 }
 
-fn stop(job: &mut Job, state: JobState, reason: String, now: DateTime<Utc>) {
+pub(super) fn stop(job: &mut Job, state: JobState, reason: String, now: DateTime<Utc>) {
     if job.state == JobState::Active {
         job.state = state;
         job.state_reason = reason;
@@ -105,6 +119,7 @@ fn materialise(
     version: u32,
     definition: &Definition,
     due_at: DateTime<Utc>,
+    run_at: DateTime<Utc>,
 ) -> bool {
     if !state.ledger.insert((job, due_at)) {
         return false;
@@ -123,7 +138,7 @@ fn materialise(
         origin: RunOrigin::Schedule,
         overlap: spec.overlap,
         due_at,
-        run_at: due_at,
+        run_at,
         created_at: state.now,
         start_deadline,
         close_deadline,

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use punctual_scheduler_domain::id::{BackfillId, JobId, ReplicaId, RunId, SessionId, Shard};
 use punctual_scheduler_domain::job::{Job, JobSpec, JobState};
-use punctual_scheduler_domain::name::{JobName, Kind, Namespace, TaskQueue};
+use punctual_scheduler_domain::name::{CalendarName, JobName, Kind, Namespace, TaskQueue};
+use punctual_scheduler_domain::retention::Retention;
 use punctual_scheduler_domain::schedule::{ScheduleError, ScheduleSet};
 
 use super::backfill::BackfillRecord;
 use super::live::LiveRuns;
 use super::nodes::Node;
 use super::workers::Session;
-use crate::store::{Attempt, LaneId, Run, StoreError};
+use crate::store::{Attempt, LaneId, NamedCalendar, NamespaceRecord, Run, StoreError};
 
 /// One kind of work in one task queue.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,10 +41,15 @@ pub(super) struct EndedRun {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) now: DateTime<Utc>,
-    pub(super) namespaces: BTreeSet<Namespace>,
+    pub(super) namespaces: BTreeMap<Namespace, NamespaceRecord>,
+    pub(super) calendars: BTreeMap<(Namespace, CalendarName), NamedCalendar>,
 
     pub(super) jobs: BTreeMap<JobId, Job>,
     pub(super) definitions: BTreeMap<(JobId, u32), Arc<Definition>>,
+    /// Where the end of a job's last run has put its next instant.
+    pub(super) delayed: BTreeMap<JobId, DateTime<Utc>>,
+    /// Ends of runs that the planner has not taken into account yet.
+    pub(super) run_ends: Vec<(JobId, DateTime<Utc>)>,
     /// Method and job of each request id.
     pub(super) job_requests: BTreeMap<String, (&'static str, JobId)>,
     /// Method and answer of each request id of the other calls.
@@ -69,13 +75,20 @@ pub(super) struct State {
     pub(super) nodes: Vec<Node>,
 }
 
+fn default_namespace(now: DateTime<Utc>) -> NamespaceRecord {
+    NamespaceRecord { name: Namespace::default(), created_at: now, retention: Retention::default() }
+}
+
 impl State {
     pub(super) fn new(now: DateTime<Utc>) -> Self {
         Self {
             now,
-            namespaces: BTreeSet::from([Namespace::default()]),
+            namespaces: BTreeMap::from([(Namespace::default(), default_namespace(now))]),
+            calendars: BTreeMap::new(),
             jobs: BTreeMap::new(),
             definitions: BTreeMap::new(),
+            delayed: BTreeMap::new(),
+            run_ends: Vec::new(),
             job_requests: BTreeMap::new(),
             call_requests: BTreeMap::new(),
             ledger: BTreeSet::new(),
@@ -95,7 +108,7 @@ impl State {
 
     /// Fails when nobody made the namespace.
     pub(super) fn require(&self, namespace: &Namespace) -> Result<(), StoreError> {
-        if self.namespaces.contains(namespace) {
+        if self.namespaces.contains_key(namespace) {
             return Ok(());
         }
         Err(StoreError::UnknownNamespace(namespace.clone()))
@@ -109,8 +122,8 @@ impl State {
     }
 
     /// Keeps a version of a job, compiled.
-    pub(super) fn define(&mut self, job: JobId, version: u32, spec: JobSpec) {
-        let schedule = ScheduleSet::compile(&spec.schedule);
+    pub(super) fn define(&mut self, job: JobId, version: u32, spec: JobSpec, created_at: DateTime<Utc>) {
+        let schedule = ScheduleSet::compile_for(&spec.schedule, created_at);
         self.definitions.insert((job, version), Arc::new(Definition { spec, schedule }));
     }
 

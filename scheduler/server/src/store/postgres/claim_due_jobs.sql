@@ -3,6 +3,7 @@
 select c.job_id,
        c.version,
        c.next_due_at as "next_due_at!",
+       c.delayed_at,
        coalesce($1::timestamptz, statement_timestamp()) as "now!"
 from punctual.job_cursor c
 where c.next_due_at <= coalesce($1::timestamptz, statement_timestamp()) + $2::interval

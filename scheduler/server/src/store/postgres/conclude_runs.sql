@@ -6,12 +6,25 @@ with ending as (
         $1::uuid[], $2::text[], $3::integer[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
         $10::text[], $11::integer[]
     ) as e (id, from_state, attempt, to_state, reason, error, error_kind, result, output_tail, outcome, tries_used)
-), gone as (
+), deleted as (
     delete from punctual.run_live r
     using ending e
     where r.id = e.id and r.state = e.from_state and r.attempt = e.attempt
     returning r.*, e.to_state, e.reason, e.error as last_error, e.error_kind, e.result, e.output_tail, e.outcome,
               e.tries_used as tries
+), gone as (
+    -- How long it is kept is the job's to say, else its namespace's.
+    select d.*, l.namespace, l.task_queue, l.kind, j.follows_end,
+           case when d.to_state in ('succeeded', 'skipped') then coalesce(j.keep_success, n.keep_success, 'default')
+                else coalesce(j.keep_failure, n.keep_failure, 'default') end as retention
+    from deleted d
+    join punctual.lane l on l.id = d.lane
+    join punctual.namespace n on n.name = l.namespace
+    left join punctual.job j on j.id = d.job_id
+), ends as (
+    -- What a fixed delay counts from.
+    insert into punctual.run_end (job_id, ended_at)
+    select job_id, coalesce($12::timestamptz, statement_timestamp()) from gone where follows_end and origin = 'schedule'
 ), filled as (
     update punctual.backfill_run b
     set state = g.to_state
@@ -19,9 +32,8 @@ with ending as (
     where b.backfill = g.backfill and b.due_at = g.due_at and b.shard_index = g.shard_index
 ), dead as (
     insert into punctual.dead_letter (run_id, namespace, job_id, ended_at, error_kind)
-    select g.id, l.namespace, g.job_id, coalesce($12::timestamptz, statement_timestamp()), g.error_kind
+    select g.id, g.namespace, g.job_id, coalesce($12, statement_timestamp()), g.error_kind
     from gone g
-    join punctual.lane l on l.id = g.lane
     where g.to_state = 'failed'
 ), downstream as (
     -- Jobs for which such an end is a start, each once.
@@ -53,11 +65,12 @@ with ending as (
         select t.now + d.schedule_to_start_ms * interval '1 millisecond' as start_deadline,
                t.now + d.schedule_to_close_ms * interval '1 millisecond' as close_deadline
     ) limits
+    order by d.upstream_run, d.job_id
 ), attempts as (
     insert into punctual.attempt_history (
         run_id, attempt, retention, ended_at, outcome, session, worker, started_at, error, error_kind, output_tail
     )
-    select id, attempt, 'default', coalesce($12::timestamptz, statement_timestamp()), outcome, session, worker, started_at, last_error, error_kind, output_tail
+    select id, attempt, retention, coalesce($12::timestamptz, statement_timestamp()), outcome, session, worker, started_at, last_error, error_kind, output_tail
     from gone
     where outcome is not null
 )
@@ -65,9 +78,8 @@ insert into punctual.run_history (
     id, retention, ended_at, namespace, job_id, job_version, origin, state, reason, task_queue, kind, due_at, shard_index,
     created_at, started_at, attempts, tries_used, error, result, backfill, retry_of, upstream_run
 )
-select g.id, 'default', coalesce($12, statement_timestamp()), l.namespace, g.job_id, g.job_version, g.origin, g.to_state, g.reason, l.task_queue, l.kind,
+select g.id, g.retention, coalesce($12, statement_timestamp()), g.namespace, g.job_id, g.job_version, g.origin, g.to_state, g.reason, g.task_queue, g.kind,
        g.due_at, g.shard_index, g.created_at, g.started_at, g.attempt, g.tries,
        -- What last went wrong stays visible, also on a run that succeeded in the end.
        coalesce(nullif(g.last_error, ''), g.error), g.result, g.backfill, g.retry_of, g.upstream_run
 from gone g
-join punctual.lane l on l.id = g.lane

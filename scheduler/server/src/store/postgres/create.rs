@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use punctual_scheduler_domain::admission::redelivery_after;
 use punctual_scheduler_domain::id::{ReplicaId, RunId};
-use sqlx::PgConnection;
+use sqlx::PgExecutor;
 
 use self::requests::Holders;
 use self::resolve::{Ready, Resolved, resolve};
@@ -31,9 +31,8 @@ pub(super) async fn create_runs(
         create_once(store, publisher, &ready, &mut answers).await?;
     } else if !ready.is_empty() {
         // One statement that commits itself: a single round trip.
-        let mut connection = store.pool.acquire().await?;
         let ready: Vec<_> = ready.iter().collect();
-        let made = insert(store, &mut connection, publisher, &ready).await?;
+        let made = insert(store, &store.pool, publisher, &ready).await?;
         answer(&ready, &made, &mut answers);
     }
     // Every run was refused, known, made, or found without its job.
@@ -61,7 +60,7 @@ async fn create_once(
                 None => new.push(*ready),
             }
         }
-        let made = insert(store, &mut tx, publisher, &new).await?;
+        let made = insert(store, &mut *tx, publisher, &new).await?;
         answer(&new, &made, answers);
         if made.len() == new.len() {
             tx.commit().await?;
@@ -109,7 +108,7 @@ fn dispatch_of(run: &Resolved, now: DateTime<Utc>) -> Option<Dispatch> {
 
 async fn insert(
     store: &PostgresStore,
-    connection: &mut PgConnection,
+    executor: impl PgExecutor<'_>,
     publisher: ReplicaId,
     ready: &[&Ready],
 ) -> Result<Made, StoreError> {
@@ -136,8 +135,10 @@ async fn insert(
         publisher.0,
         interval(redelivery_after(1))
     )
-    .fetch_all(connection)
-    .await?;
+    .fetch_all(executor)
+    .await
+    .map_err(StoreError::from)
+    .inspect_err(|error| store.lanes.heed(error))?;
     Ok(made.into_iter().map(|row| (RunId(row.id), row.created_at)).collect())
 }
 

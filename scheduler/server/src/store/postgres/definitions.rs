@@ -106,7 +106,7 @@ impl Definitions {
             let definition = Arc::new(Definition {
                 namespace: rows::parsed("namespace", &row.namespace)?,
                 payload: spec.task.payload(),
-                schedule: ScheduleSet::compile(&spec.schedule),
+                schedule: ScheduleSet::compile_for(&spec.schedule, row.created_at),
                 spec,
             });
             known.insert((JobId(row.job_id), row.version), Arc::clone(&definition));

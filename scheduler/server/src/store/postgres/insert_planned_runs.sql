@@ -3,8 +3,8 @@ with planned as (
     select *
     from unnest(
         $1::uuid[], $2::uuid[], $3::integer[], $4::timestamptz[], $5::smallint[], $6::integer[], $7::text[],
-        $8::timestamptz[], $9::timestamptz[], $10::bigint[], $11::bigint[]
-    ) as p (id, job_id, job_version, due_at, shard, lane, overlap, start_deadline, close_deadline, start_to_close_ms, cancel_grace_ms)
+        $8::timestamptz[], $9::timestamptz[], $10::bigint[], $11::bigint[], $13::timestamptz[]
+    ) as p (id, job_id, job_version, due_at, shard, lane, overlap, start_deadline, close_deadline, start_to_close_ms, cancel_grace_ms, run_at)
 ), ledger as (
     insert into punctual.run_ledger (job_id, due_at, shard_index, run_id)
     select job_id, due_at, 0, id from planned order by job_id, due_at
@@ -15,7 +15,7 @@ insert into punctual.run_live (
     id, state, shard, lane, job_id, job_version, origin, overlap, due_at, run_at, created_at,
     start_deadline, close_deadline, start_to_close_ms, cancel_grace_ms, reap_at
 )
-select p.id, 'scheduled', p.shard, p.lane, p.job_id, p.job_version, 'schedule', p.overlap, p.due_at, p.due_at, $12,
+select p.id, 'scheduled', p.shard, p.lane, p.job_id, p.job_version, 'schedule', p.overlap, p.due_at, p.run_at, $12,
        p.start_deadline, p.close_deadline, p.start_to_close_ms, p.cancel_grace_ms, least(p.start_deadline, p.close_deadline)
 from planned p
 join ledger l on l.run_id = p.id

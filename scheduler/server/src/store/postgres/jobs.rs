@@ -2,15 +2,16 @@
 
 use chrono::{DateTime, Utc};
 use punctual_scheduler_domain::id::JobId;
-use punctual_scheduler_domain::job::{Job, JobState};
+use punctual_scheduler_domain::job::{Job, JobSpec, JobState, Pause};
 use punctual_scheduler_domain::name::{JobName, Namespace};
-use punctual_scheduler_domain::plan;
-use punctual_scheduler_domain::schedule::{ScheduleError, ScheduleSet, ScheduleSpec};
+use punctual_scheduler_domain::plan::{Beginning, Since, begin};
+use punctual_scheduler_domain::retention::RetentionClass;
+use punctual_scheduler_domain::schedule::{ScheduleSet, When};
 use sqlx::{Postgres, Transaction};
 
 use super::after::Downstream;
 use super::rows::JobRow;
-use super::{PostgresStore, after, backfill, cancel, namespaces, plan as planning};
+use super::{PostgresStore, after, backfill, calendars, cancel, delays, namespaces, plan as planning};
 use crate::store::{JobChange, NewJob, RequestId, Revision, StoreError};
 
 type Tx = Transaction<'static, Postgres>;
@@ -62,10 +63,8 @@ pub(super) async fn create(
     if let Some(earlier) = claim_request(&mut tx, request.as_ref(), "create", job.id, now).await? {
         return Ok(earlier);
     }
-    let (next, state) = match start_of(&job.spec.schedule, now) {
-        Ok(start) => start,
-        Err(_) => (None, JobState::Errored),
-    };
+    let schedule = ScheduleSet::compile_for(&job.spec.schedule, now);
+    let Beginning { next, delayed, state, .. } = begin(&schedule, Since::After(now), now, false);
     sqlx::query_file!(
         "src/store/postgres/insert_job.sql",
         job.id.0,
@@ -85,6 +84,8 @@ pub(super) async fn create(
         }
         _ => error.into(),
     })?;
+    calendars::note_use(&mut tx, job.id, &job.namespace, &job.spec).await?;
+    write_extras(&mut tx, job.id, None, &job.spec, delayed).await?;
     let NewJob { id, namespace, name, spec, .. } = &job;
     after::save(store, &mut tx, &Downstream { job: *id, namespace, name, version: 1, spec }).await?;
     after::link(&mut tx, *id, namespace, name).await?;
@@ -192,6 +193,7 @@ async fn lock_job(
 }
 
 async fn apply(tx: &mut Tx, mut job: Job, change: JobChange, now: DateTime<Utc>) -> Result<Job, StoreError> {
+    let mut delayed = None;
     match change {
         JobChange::Update { spec, author } => {
             job.version += 1;
@@ -206,27 +208,59 @@ async fn apply(tx: &mut Tx, mut job: Job, change: JobChange, now: DateTime<Utc>)
             )
             .execute(&mut **tx)
             .await?;
+            calendars::note_use(tx, job.id, &job.namespace, &job.spec).await?;
             if job.state != JobState::Paused {
-                plan_anew(&mut job, now);
+                delayed = plan_anew(tx, &mut job, Since::After(now), now).await?;
             }
         }
-        JobChange::Pause { reason } => {
+        JobChange::Pause { reason, by, until } => {
+            let at = job.pause.map_or(now, |pause| pause.at);
             job.state = JobState::Paused;
             job.state_reason = reason;
+            job.pause = Some(Pause { at, by, until });
             job.next_due_at = None;
         }
-        JobChange::Resume => plan_anew(&mut job, now),
+        JobChange::Resume { catch_up } => {
+            let since = Since::After(job.pause.as_ref().filter(|_| catch_up).map_or(now, |pause| pause.at));
+            return resume(tx, job, since, now).await;
+        }
         JobChange::Delete => {
             job.state = JobState::Deleted;
             job.state_reason = String::new();
+            job.pause = None;
             job.next_due_at = None;
             // Before the row is changed: waits for the triggers that are being written down, whose runs are to be
             // cancelled too, and makes those that come later wait and find no job.
             sqlx::query!("select from punctual.job where id = $1 for update", job.id.0)
                 .fetch_one(&mut **tx)
                 .await?;
+            // It needs no calendar any more.
+            sqlx::query!("delete from punctual.calendar_use where job_id = $1", job.id.0)
+                .execute(&mut **tx)
+                .await?;
         }
     }
+    write(tx, job, delayed, now).await
+}
+
+/// Goes on planning a job, whose cursor is locked, from `since` on.
+pub(super) async fn resume(
+    tx: &mut Tx,
+    mut job: Job,
+    since: Since,
+    now: DateTime<Utc>,
+) -> Result<Job, StoreError> {
+    job.pause = None;
+    let delayed = plan_anew(tx, &mut job, since, now).await?;
+    write(tx, job, delayed, now).await
+}
+
+async fn write(
+    tx: &mut Tx,
+    mut job: Job,
+    delayed: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Result<Job, StoreError> {
     job.updated_at = now;
     let revision = sqlx::query_file_scalar!(
         "src/store/postgres/update_job.sql",
@@ -240,40 +274,57 @@ async fn apply(tx: &mut Tx, mut job: Job, change: JobChange, now: DateTime<Utc>)
     .fetch_one(&mut **tx)
     .await?;
     job.revision = u64::try_from(revision).unwrap_or(0);
+    write_extras(tx, job.id, job.pause.as_ref(), &job.spec, delayed).await?;
     Ok(job)
 }
 
-/// Sets the cursor to the first instant after `now` of the definition in force.
-fn plan_anew(job: &mut Job, now: DateTime<Utc>) {
-    match start_of(&job.spec.schedule, now) {
-        Ok((next, state)) => {
-            job.next_due_at = next;
-            job.state = state;
-            job.state_reason = String::new();
-        }
-        Err(error) => {
-            job.next_due_at = None;
-            job.state = JobState::Errored;
-            job.state_reason = error.to_string();
-        }
-    }
+async fn write_extras(
+    tx: &mut Tx,
+    job: JobId,
+    pause: Option<&Pause>,
+    spec: &JobSpec,
+    delayed: Option<DateTime<Utc>>,
+) -> Result<(), StoreError> {
+    let follows_end = spec.schedule.iter().any(|schedule| matches!(schedule.when, When::Delay(_)));
+    sqlx::query_file!(
+        "src/store/postgres/job_extras.sql",
+        job.0,
+        delayed,
+        pause.map(|pause| pause.at),
+        pause.map(|pause| pause.by.as_str()).unwrap_or_default(),
+        pause.and_then(|pause| pause.until),
+        follows_end,
+        spec.retention.success.map(RetentionClass::as_str),
+        spec.retention.failure.map(RetentionClass::as_str)
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }
 
-/// The first instant after `now`, and where a job stands with it: one whose schedule has ended is exhausted.
-fn start_of(
-    schedule: &[ScheduleSpec],
+/// Sets the cursor to where the definition in force begins. Answers the instant of a fixed delay.
+async fn plan_anew(
+    tx: &mut Tx,
+    job: &mut Job,
+    since: Since,
     now: DateTime<Utc>,
-) -> Result<(Option<DateTime<Utc>>, JobState), ScheduleError> {
-    let set = ScheduleSet::compile(schedule)?;
-    let next = plan::first_after(&set, now)?;
-    Ok((next, if set.is_over(next) { JobState::Exhausted } else { JobState::Active }))
+) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let schedule = ScheduleSet::compile_for(&job.spec.schedule, job.created_at);
+    let is_delay = schedule.as_ref().is_ok_and(ScheduleSet::is_delay);
+    let has_unfinished = is_delay && delays::has_unfinished(tx, job.id).await?;
+    let begun = begin(&schedule, since, now, has_unfinished);
+    (job.next_due_at, job.state, job.state_reason) = (begun.next, begun.state, begun.reason);
+    Ok(begun.delayed)
 }
 
 fn is_no_change(job: &Job, change: &JobChange) -> bool {
     match change {
         JobChange::Update { spec, .. } => **spec == job.spec,
-        JobChange::Pause { .. } => job.state == JobState::Paused,
-        JobChange::Resume => job.state != JobState::Paused && job.state != JobState::Errored,
+        JobChange::Pause { reason, until, .. } => {
+            let is_the_same = |pause: &Pause| pause.until == *until && job.state_reason == *reason;
+            job.state == JobState::Paused && job.pause.as_ref().is_some_and(is_the_same)
+        }
+        JobChange::Resume { .. } => job.state != JobState::Paused && job.state != JobState::Errored,
         JobChange::Delete => job.state == JobState::Deleted,
     }
 }
@@ -282,7 +333,7 @@ fn method(change: &JobChange) -> &'static str {
     match change {
         JobChange::Update { .. } => "update",
         JobChange::Pause { .. } => "pause",
-        JobChange::Resume => "resume",
+        JobChange::Resume { .. } => "resume",
         JobChange::Delete => "delete",
     }
 }

@@ -1,11 +1,12 @@
-//! Numbers of lanes, remembered for good: a lane is never changed or removed.
+//! Numbers of lanes, remembered: a lane is never changed, and only removed with its namespace.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use punctual_scheduler_domain::name::{Kind, Namespace, TaskQueue};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 
+use super::pool::Pool;
 use crate::store::{LaneId, StoreError};
 
 type Key = (Namespace, TaskQueue, Kind);
@@ -20,15 +21,19 @@ impl Lanes {
     /// is known costs no connection.
     pub(super) async fn find_or_make(
         &self,
-        pool: &PgPool,
+        pool: &Pool,
         namespace: &Namespace,
         task_queue: &TaskQueue,
         kind: &Kind,
     ) -> Result<LaneId, StoreError> {
-        if let Some(id) = self.known(&(namespace.clone(), task_queue.clone(), kind.clone())) {
+        let key = (namespace.clone(), task_queue.clone(), kind.clone());
+        if let Some(id) = self.known(&key) {
             return Ok(id);
         }
-        self.id(&mut *pool.acquire().await?, namespace, task_queue, kind).await
+        let mut tx = pool.begin().await?;
+        let id = find_or_make(&mut tx, &key).await?;
+        tx.commit().await?;
+        Ok(self.remember(key, id))
     }
 
     /// The same on a connection that is at hand. Within a transaction, only for a lane that is there already: its
@@ -44,23 +49,48 @@ impl Lanes {
         if let Some(id) = self.known(&key) {
             return Ok(id);
         }
-        let names = [namespace.as_str(), task_queue.as_str(), kind.as_str()];
-        let id = match find(connection, names).await? {
-            Some(id) => id,
-            None => make(connection, names).await.map_err(|error| match &error {
-                sqlx::Error::Database(inner) if inner.constraint() == Some("lane_namespace_fkey") => {
-                    StoreError::UnknownNamespace(namespace.clone())
-                }
-                _ => error.into(),
-            })?,
-        };
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(key, LaneId(id));
-        Ok(LaneId(id))
+        let id = find_or_make(connection, &key).await?;
+        Ok(self.remember(key, id))
+    }
+
+    fn remember(&self, key: Key, id: LaneId) -> LaneId {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(key, id);
+        id
+    }
+
+    /// Forgets them all, since some are no more.
+    pub(super) fn forget(&self) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Forgets them where a statement failed for a lane that is no more: its namespace was deleted, and whatever was made
+    /// anew under its name has another number.
+    pub(super) fn heed(&self, error: &StoreError) {
+        if let StoreError::Database(sqlx::Error::Database(error)) = error
+            && error.constraint() == Some("run_live_lane_fkey")
+        {
+            self.forget();
+        }
     }
 
     fn known(&self, key: &Key) -> Option<LaneId> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).get(key).copied()
     }
+}
+
+async fn find_or_make(connection: &mut PgConnection, key: &Key) -> Result<LaneId, StoreError> {
+    let (namespace, task_queue, kind) = key;
+    let names = [namespace.as_str(), task_queue.as_str(), kind.as_str()];
+    if let Some(id) = find(connection, names).await? {
+        return Ok(LaneId(id));
+    }
+    let made = make(connection, names).await.map_err(|error| match &error {
+        sqlx::Error::Database(inner) if inner.constraint() == Some("lane_namespace_fkey") => {
+            StoreError::UnknownNamespace(namespace.clone())
+        }
+        _ => error.into(),
+    });
+    Ok(LaneId(made?))
 }
 
 async fn find(

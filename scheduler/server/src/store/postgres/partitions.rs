@@ -7,10 +7,28 @@ use crate::store::StoreError;
 const AHEAD_DAYS: i32 = 9;
 /// The ledger outlives the catch-up window by far; behind it the cursor is the guard.
 const LEDGER_DAYS: i32 = 8;
-/// Retention of the classes, in days.
-const SHORT_DAYS: i32 = 3;
-const DEFAULT_DAYS: i32 = 30;
-const LONG_DAYS: i32 = 365;
+
+/// How many days the history of each retention class is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetentionDays {
+    /// Of class `short`.
+    pub short: u16,
+    /// Of class `default`.
+    pub default: u16,
+    /// Of class `long`.
+    pub long: u16,
+}
+
+impl RetentionDays {
+    /// When nothing else is asked for.
+    pub const USUAL: Self = Self { short: 3, default: 30, long: 365 };
+}
+
+impl Default for RetentionDays {
+    fn default() -> Self {
+        Self::USUAL
+    }
+}
 
 pub(super) async fn maintain(store: &PostgresStore) -> Result<(), StoreError> {
     sqlx::query!(
@@ -24,9 +42,9 @@ pub(super) async fn maintain(store: &PostgresStore) -> Result<(), StoreError> {
         "select punctual.drop_partitions((coalesce($1, statement_timestamp()) at time zone 'UTC')::date, $2, $3, $4, $5)",
         store.now(),
         LEDGER_DAYS,
-        SHORT_DAYS,
-        DEFAULT_DAYS,
-        LONG_DAYS
+        i32::from(store.retention.short),
+        i32::from(store.retention.default),
+        i32::from(store.retention.long)
     )
     .fetch_one(&store.pool)
     .await?;
@@ -48,7 +66,7 @@ pub(super) async fn maintain(store: &PostgresStore) -> Result<(), StoreError> {
          where k.created_at < coalesce($1, statement_timestamp()) - $2 * interval '1 day'
            and not exists (select from punctual.run_live r where r.id = k.run_id)",
         store.now(),
-        f64::from(DEFAULT_DAYS)
+        f64::from(store.retention.default)
     )
     .execute(&store.pool)
     .await?;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use punctual_scheduler_domain::calendar::Calendars;
 use punctual_scheduler_domain::id::{JobId, RunId, Shard};
 use punctual_scheduler_domain::job::Job;
 use punctual_scheduler_domain::plan::{MissedRange, Plan, PlanInput, plan};
@@ -11,7 +12,7 @@ use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
 use super::definitions::Definition;
-use super::{PostgresStore, millis};
+use super::{PostgresStore, calendars, delays, millis, pauses};
 use crate::store::{LaneId, PlanOutcome, StoreError};
 
 /// Instants of one job that one transaction plans; a job with more is claimed again at once.
@@ -26,6 +27,8 @@ struct Cursor {
     job: JobId,
     version: i32,
     next_due_at: DateTime<Utc>,
+    /// The instant that the last run's end has put.
+    delayed_at: Option<DateTime<Utc>>,
 }
 
 pub(super) async fn plan_due_jobs(
@@ -33,6 +36,8 @@ pub(super) async fn plan_due_jobs(
     look_ahead: Duration,
     limit: u32,
 ) -> Result<PlanOutcome, StoreError> {
+    pauses::end_those_that_are_over(store).await?;
+    delays::take_run_ends(store).await?;
     let mut tx = store.pool.begin().await?;
     // Cursors are claimed when half of what was planned is used up, so that a job that is due every second is
     // planned every few seconds and not every second.
@@ -50,10 +55,17 @@ pub(super) async fn plan_due_jobs(
     };
     let cursors: Vec<_> = claimed
         .into_iter()
-        .map(|row| Cursor { job: JobId(row.job_id), version: row.version, next_due_at: row.next_due_at })
+        .map(|row| Cursor {
+            job: JobId(row.job_id),
+            version: row.version,
+            next_due_at: row.next_due_at,
+            delayed_at: row.delayed_at,
+        })
         .collect();
     let definitions =
         store.definitions.get(&mut *tx, cursors.iter().map(|cursor| (cursor.job, cursor.version))).await?;
+    let calendars =
+        calendars::named_by(store, &mut tx, definitions.values().map(|definition| &**definition)).await?;
     let mut batch = Batch::new(now);
     for cursor in &cursors {
         // The others are claimed again at once.
@@ -63,10 +75,11 @@ pub(super) async fn plan_due_jobs(
         // One that cannot be read was reported; it must not keep the others from being planned.
         if let Some(definition) = definitions.get(&(cursor.job, cursor.version)) {
             let lane = lane_of(store, &mut tx, definition).await?;
-            batch.add(cursor, definition, lane, now + look_ahead);
+            let calendars = calendars.get(&definition.namespace).unwrap_or(&store.no_calendars);
+            batch.add(cursor, definition, calendars, lane, now + look_ahead);
         }
     }
-    let outcome = batch.write(&mut tx).await?;
+    let outcome = batch.write(&mut tx).await.inspect_err(|error| store.lanes.heed(error))?;
     tx.commit().await?;
     Ok(outcome)
 }
@@ -84,17 +97,20 @@ pub(super) async fn plan_job_until(
         return Ok(());
     };
     let lane = lane_of(store, tx, definition).await?;
+    let calendars = calendars::named_by(store, tx, [&**definition]).await?;
+    let calendars = calendars.get(&definition.namespace).unwrap_or(&store.no_calendars);
+    let mut delayed_at = delays::delayed_at(tx, job.id).await?;
     for _ in 0..MOST_CHUNKS {
         if next_due_at > until {
             break;
         }
-        let cursor = Cursor { job: job.id, version: version.1, next_due_at };
+        let cursor = Cursor { job: job.id, version: version.1, next_due_at, delayed_at };
         let mut batch = Batch::new(until);
-        batch.add(&cursor, definition, lane, until);
-        let next = batch.next_of(job.id);
+        batch.add(&cursor, definition, calendars, lane, until);
+        let (next, delayed) = batch.next_of(job.id);
         batch.write(tx).await?;
         match next {
-            Some(next) => next_due_at = next,
+            Some(next) => (next_due_at, delayed_at) = (next, delayed),
             None => break,
         }
     }
@@ -114,6 +130,7 @@ struct Runs {
     jobs: Vec<Uuid>,
     versions: Vec<i32>,
     due_at: Vec<DateTime<Utc>>,
+    run_at: Vec<DateTime<Utc>>,
     shards: Vec<i16>,
     lanes: Vec<i32>,
     overlaps: Vec<String>,
@@ -127,7 +144,8 @@ struct Runs {
 struct Batch {
     now: DateTime<Utc>,
     runs: Runs,
-    cursors: HashMap<JobId, Option<DateTime<Utc>>>,
+    /// The next instant of each job, and the one that its last run's end has put.
+    cursors: HashMap<JobId, (Option<DateTime<Utc>>, Option<DateTime<Utc>>)>,
     missed: Vec<(JobId, MissedRange)>,
     stopped: Vec<(JobId, &'static str, String)>,
 }
@@ -137,38 +155,49 @@ impl Batch {
         Self { now, runs: Runs::default(), cursors: HashMap::new(), missed: Vec::new(), stopped: Vec::new() }
     }
 
-    fn add(&mut self, cursor: &Cursor, definition: &Definition, lane: LaneId, horizon: DateTime<Utc>) {
-        let planned = definition.schedule.as_ref().map_err(ToString::to_string).and_then(|schedule| {
-            plan(PlanInput {
+    fn add(
+        &mut self,
+        cursor: &Cursor,
+        definition: &Definition,
+        calendars: &Calendars,
+        lane: LaneId,
+        horizon: DateTime<Utc>,
+    ) {
+        let planned = definition.schedule.as_ref().map_err(Clone::clone).and_then(|schedule| {
+            let planned = plan(PlanInput {
                 schedule,
+                calendars,
+                delayed: cursor.delayed_at,
                 cursor: cursor.next_due_at,
                 now: self.now,
                 horizon,
                 misfire: definition.spec.misfire,
+                catchup: definition.spec.catchup,
                 limit: MOST_DUE,
-            })
-            .map_err(|error| error.to_string())
+            })?;
+            let run_at = planned.due.iter().map(|due_at| schedule.run_at(cursor.job, *due_at));
+            Ok((run_at.collect::<Result<Vec<_>, _>>()?, planned))
         });
         match planned {
-            Ok(Plan { due, missed, next }) => {
-                for instant in due {
-                    self.runs.push(cursor, definition, lane, instant);
+            Ok((run_at, Plan { due, missed, next, delayed })) => {
+                for (due_at, run_at) in due.into_iter().zip(run_at) {
+                    self.runs.push(cursor, definition, lane, due_at, run_at);
                 }
-                self.missed.extend(missed.map(|range| (cursor.job, range)));
+                self.missed.extend(missed.into_iter().map(|range| (cursor.job, range)));
                 if definition.schedule.as_ref().is_ok_and(|schedule| schedule.is_over(next)) {
                     self.stopped.push((cursor.job, "exhausted", String::new()));
                 }
-                self.cursors.insert(cursor.job, next);
+                self.cursors.insert(cursor.job, (next, delayed));
             }
-            Err(reason) => {
-                self.stopped.push((cursor.job, "errored", reason));
-                self.cursors.insert(cursor.job, None);
+            Err(error) => {
+                self.stopped.push((cursor.job, "errored", error.to_string()));
+                self.cursors.insert(cursor.job, (None, None));
             }
         }
     }
 
-    fn next_of(&self, job: JobId) -> Option<DateTime<Utc>> {
-        self.cursors.get(&job).copied().flatten()
+    fn next_of(&self, job: JobId) -> (Option<DateTime<Utc>>, Option<DateTime<Utc>>) {
+        self.cursors.get(&job).copied().unwrap_or_default()
     }
 
     async fn write(self, tx: &mut Tx) -> Result<PlanOutcome, StoreError> {
@@ -178,10 +207,16 @@ impl Batch {
         if !self.missed.is_empty() {
             outcome.missed = insert_missed(tx, &self.missed, self.now).await?;
         }
-        let (jobs, next): (Vec<_>, Vec<_>) = self.cursors.iter().map(|(job, next)| (job.0, *next)).unzip();
-        sqlx::query_file!("src/store/postgres/move_cursors.sql", &jobs, &next as &[Option<DateTime<Utc>>])
-            .execute(&mut **tx)
-            .await?;
+        let jobs: Vec<_> = self.cursors.keys().map(|job| job.0).collect();
+        let (next, delayed): (Vec<_>, Vec<_>) = self.cursors.values().copied().unzip();
+        sqlx::query_file!(
+            "src/store/postgres/move_cursors.sql",
+            &jobs,
+            &next as &[Option<DateTime<Utc>>],
+            &delayed as &[Option<DateTime<Utc>>]
+        )
+        .execute(&mut **tx)
+        .await?;
         if !self.stopped.is_empty() {
             let jobs: Vec<_> = self.stopped.iter().map(|(job, ..)| job.0).collect();
             let states: Vec<_> = self.stopped.iter().map(|(_, state, _)| (*state).to_owned()).collect();
@@ -195,12 +230,20 @@ impl Batch {
 }
 
 impl Runs {
-    fn push(&mut self, cursor: &Cursor, definition: &Definition, lane: LaneId, due_at: DateTime<Utc>) {
+    fn push(
+        &mut self,
+        cursor: &Cursor,
+        definition: &Definition,
+        lane: LaneId,
+        due_at: DateTime<Utc>,
+        run_at: DateTime<Utc>,
+    ) {
         let timeouts = &definition.spec.timeouts;
         self.ids.push(RunId(Uuid::now_v7()).0);
         self.jobs.push(cursor.job.0);
         self.versions.push(cursor.version);
         self.due_at.push(due_at);
+        self.run_at.push(run_at);
         self.shards.push(i16::from(Shard::of_job(cursor.job).get()));
         self.lanes.push(lane.0);
         self.overlaps.push(definition.spec.overlap.as_str().to_owned());
@@ -227,7 +270,8 @@ impl Runs {
             &self.close_deadlines as &[Option<DateTime<Utc>>],
             &self.start_to_close_ms,
             &self.cancel_grace_ms,
-            now
+            now,
+            &self.run_at
         )
         .execute(&mut **tx)
         .await?;
@@ -245,8 +289,17 @@ async fn insert_missed(
     let to: Vec<_> = missed.iter().map(|(_, range)| range.to).collect();
     let counts: Vec<_> =
         missed.iter().map(|(_, range)| i64::try_from(range.count).unwrap_or(i64::MAX)).collect();
-    sqlx::query_file!("src/store/postgres/insert_missed_ranges.sql", &jobs, &from, &to, &counts, now)
-        .execute(&mut **tx)
-        .await?;
+    let reasons: Vec<_> = missed.iter().map(|(_, range)| range.reason.to_string()).collect();
+    sqlx::query_file!(
+        "src/store/postgres/insert_missed_ranges.sql",
+        &jobs,
+        &from,
+        &to,
+        &counts,
+        &reasons,
+        now
+    )
+    .execute(&mut **tx)
+    .await?;
     Ok(missed.iter().map(|(_, range)| range.count).sum())
 }

@@ -7,8 +7,11 @@ with ending as (
     ) as e (id, from_state, attempt, delay_ms, error, error_kind, output_tail, outcome, tries_used, unanswered)
 ), before as (
     -- Read before the update, which clears what the history needs.
-    select r.id, r.attempt, r.session, r.worker, r.started_at
+    select r.id, r.attempt, r.session, r.worker, r.started_at, coalesce(j.keep_failure, n.keep_failure, 'default') as retention
     from punctual.run_live r
+    join punctual.lane l on l.id = r.lane
+    join punctual.namespace n on n.name = l.namespace
+    left join punctual.job j on j.id = r.job_id
     join ending e on r.id = e.id and r.state = e.from_state and r.attempt = e.attempt
 ), moved as (
     update punctual.run_live r
@@ -26,7 +29,7 @@ with ending as (
 insert into punctual.attempt_history (
     run_id, attempt, retention, ended_at, outcome, session, worker, started_at, error, error_kind, output_tail
 )
-select b.id, b.attempt, 'default', $10, m.outcome, b.session, b.worker, b.started_at, m.error, m.error_kind, m.output_tail
+select b.id, b.attempt, b.retention, $10, m.outcome, b.session, b.worker, b.started_at, m.error, m.error_kind, m.output_tail
 from moved m
 join before b on b.id = m.id
 where m.outcome is not null

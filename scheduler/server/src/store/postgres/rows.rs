@@ -6,11 +6,11 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use punctual_scheduler_domain::id::{BackfillId, JobId, RunId};
-use punctual_scheduler_domain::job::Job;
+use punctual_scheduler_domain::job::{Job, Pause};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use crate::store::{RunLinks, StoreError};
+use crate::store::{NamedCalendar, RunLinks, StoreError};
 
 /// A row of `job_by_name.sql` and its siblings.
 pub(super) struct JobRow {
@@ -23,6 +23,9 @@ pub(super) struct JobRow {
     pub(super) state_reason: String,
     pub(super) created_at: DateTime<Utc>,
     pub(super) updated_at: DateTime<Utc>,
+    pub(super) paused_at: Option<DateTime<Utc>>,
+    pub(super) paused_by: String,
+    pub(super) paused_until: Option<DateTime<Utc>>,
     pub(super) spec: serde_json::Value,
     pub(super) next_due_at: Option<DateTime<Utc>>,
 }
@@ -38,9 +41,31 @@ impl JobRow {
             revision: u64::try_from(self.revision).unwrap_or(0),
             state: parsed("job state", &self.state)?,
             state_reason: self.state_reason,
+            pause: self.paused_at.map(|at| Pause { at, by: self.paused_by, until: self.paused_until }),
             created_at: self.created_at,
             updated_at: self.updated_at,
             next_due_at: self.next_due_at,
+        })
+    }
+}
+
+/// A row of `list_calendars.sql`.
+pub(super) struct CalendarRow {
+    pub(super) namespace: String,
+    pub(super) name: String,
+    pub(super) spec: serde_json::Value,
+    pub(super) created_at: DateTime<Utc>,
+    pub(super) updated_at: DateTime<Utc>,
+}
+
+impl CalendarRow {
+    pub(super) fn into_calendar(self) -> Result<NamedCalendar, StoreError> {
+        Ok(NamedCalendar {
+            namespace: parsed("namespace", &self.namespace)?,
+            spec: definition(&format!("calendar {}", self.name), self.spec)?,
+            name: parsed("calendar name", &self.name)?,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
         })
     }
 }

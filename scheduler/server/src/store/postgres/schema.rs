@@ -1,11 +1,10 @@
 //! The schema's version: migrating a database and refusing one that does not fit.
 
-use std::str::FromStr as _;
-
 use sqlx::migrate::Migrator;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool};
+use sqlx::postgres::PgConnection;
 use sqlx::{ConnectOptions as _, Connection as _};
 
+use super::pool::{Address, Pool};
 use crate::store::StoreError;
 
 /// The migrations, embedded in the binary.
@@ -21,7 +20,11 @@ const TOLERATED_AHEAD: i64 = 1;
 /// When the database cannot be reached, a migration fails, or the schema is from a later release.
 pub async fn migrate(url: &str) -> Result<(), MigrateError> {
     // A migration may be slow and is long: nobody wants its text in the log.
-    let options = PgConnectOptions::from_str(url).map_err(MigrateError::Connect)?.disable_statement_logging();
+    let address = Address::of(url).map_err(MigrateError::Connect)?;
+    if address.pooled {
+        return Err(MigrateError::Pooled);
+    }
+    let options = address.options.disable_statement_logging();
     let mut connection = PgConnection::connect_with(&options).await.map_err(MigrateError::Connect)?;
     MIGRATOR.run(&mut connection).await.map_err(MigrateError::Migrate)?;
     // On the role and not per session, so that a pooler in transaction mode changes nothing.
@@ -35,6 +38,11 @@ pub async fn migrate(url: &str) -> Result<(), MigrateError> {
 /// Why a database was not migrated.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateError {
+    /// The URL leads through a pooler, where the lock that keeps two migrations apart does not hold.
+    #[error(
+        "a migration cannot go through a pooler: give --database-direct-url, the same Postgres without it"
+    )]
+    Pooled,
     /// It cannot be reached or refused a statement.
     #[error("the database could not be asked")]
     Connect(#[source] sqlx::Error),
@@ -48,7 +56,7 @@ fn needed() -> i64 {
     MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0)
 }
 
-pub(super) async fn check(pool: &PgPool) -> Result<(), StoreError> {
+pub(super) async fn check(pool: &Pool) -> Result<(), StoreError> {
     let needed = needed();
     // The bookkeeping table is the migrator's own; without it the database was never migrated.
     let found: Option<i64> =

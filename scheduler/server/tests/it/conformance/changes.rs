@@ -25,7 +25,7 @@ on_both_stores!(
 );
 
 fn pause() -> JobChange {
-    JobChange::Pause { reason: "lunch".to_owned() }
+    JobChange::Pause { reason: "lunch".to_owned(), by: "cook".to_owned(), until: None }
 }
 
 fn update(spec: JobSpec) -> JobChange {
@@ -78,7 +78,7 @@ async fn a_hundred_changes_within_the_look_ahead_lose_and_double_no_instant(worl
             }
             _ => {
                 paused = false;
-                JobChange::Resume
+                JobChange::Resume { catch_up: false }
             }
         };
         world.change("tick", change).await.unwrap();
@@ -101,7 +101,7 @@ async fn a_change_that_changes_nothing_makes_no_version(world: World) {
     world.job("tick", every(seconds(1))).await;
     let before = world.get_job("tick").await.unwrap();
     assert_eq!(world.change("tick", update(every(seconds(1)))).await.unwrap(), before);
-    assert_eq!(world.change("tick", JobChange::Resume).await.unwrap(), before);
+    assert_eq!(world.change("tick", JobChange::Resume { catch_up: false }).await.unwrap(), before);
     world.plan().await;
     let runs = world.runs_of("tick").await.len();
     let changed = world.change("tick", update(every(seconds(2)))).await.unwrap();

@@ -11,8 +11,9 @@ use punctual_scheduler::store::{
 };
 use punctual_scheduler_domain::attempt::{AttemptOutcome, AttemptReport};
 use punctual_scheduler_domain::id::{AttemptNumber, JobId, ReplicaId, RunId, SessionId, Shard};
-use punctual_scheduler_domain::job::{Job, JobSpec, Misfire, Overlap, Task};
+use punctual_scheduler_domain::job::{CatchUp, Job, JobSpec, Misfire, Overlap, Task};
 use punctual_scheduler_domain::name::{JobName, Kind, Namespace, TaskQueue};
+use punctual_scheduler_domain::retention::Retention;
 use punctual_scheduler_domain::retry::{Backoff, RetryPolicy};
 use punctual_scheduler_domain::run::RunState;
 use punctual_scheduler_domain::schedule::ScheduleSpec;
@@ -285,6 +286,7 @@ pub(crate) fn a_job() -> JobSpec {
         labels: Default::default(),
         overlap: Overlap::Allow,
         misfire: Misfire::Latest,
+        catchup: CatchUp::default(),
         retry: RetryPolicy {
             max_tries: 3,
             backoff: Backoff::Exponential { initial: seconds(1), factor: 2.0, cap: seconds(300) },
@@ -292,6 +294,7 @@ pub(crate) fn a_job() -> JobSpec {
             non_retryable: vec!["hopeless".to_owned()],
         },
         timeouts: Timeouts::default(),
+        retention: Retention::default(),
         description: String::new(),
     }
 }

@@ -105,7 +105,7 @@ async fn recovered(scene: &mut Scene, seed: u64) {
     }
     scene.fleet.misses_every = 0;
     for number in 0..10 {
-        let pause = JobChange::Pause { reason: String::new() };
+        let pause = JobChange::Pause { reason: String::new(), by: String::new(), until: None };
         scene.world.change(&format!("job{number}"), pause).await.unwrap();
     }
     // The longest redelivery that a few losses lead to, and time to work the backlog off.

@@ -37,7 +37,7 @@ async fn ten_minutes_without_a_worker_cause_no_storm_and_then_every_run_runs_onc
         scene.fleet.join(&scene.world, 50, TimeDelta::seconds(1)).await;
     }
     for name in &names {
-        let pause = JobChange::Pause { reason: String::new() };
+        let pause = JobChange::Pause { reason: String::new(), by: String::new(), until: None };
         scene.world.change(name, pause).await.unwrap();
     }
     let mut waited = 0;

@@ -7,7 +7,7 @@ use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
 use super::super::definitions::Definition;
-use super::super::{PostgresStore, millis};
+use super::super::{PostgresStore, calendars, millis};
 use crate::store::{BackfillPlanned, LaneId, StoreError};
 
 type Tx = Transaction<'static, Postgres>;
@@ -40,14 +40,17 @@ pub(super) async fn plan_one(store: &PostgresStore) -> Result<Option<BackfillPla
     let key = (claimed.job, claimed.version);
     let definitions = store.definitions.get(&mut *tx, [key]).await?;
     let chunk = match definitions.get(&key) {
-        Some(definition) => definition
-            .schedule
-            .as_ref()
-            .map_err(ToString::to_string)
-            .and_then(|schedule| {
-                next_chunk(schedule, claimed.cursor, claimed.until, live).map_err(|error| error.to_string())
-            })
-            .map(|chunk| (definition, chunk)),
+        Some(definition) => {
+            let calendars = calendars::named_by(store, &mut tx, [&**definition]).await?;
+            let calendars = calendars.get(&definition.namespace).unwrap_or(&store.no_calendars);
+            definition
+                .schedule
+                .as_ref()
+                .map_err(Clone::clone)
+                .and_then(|schedule| next_chunk(schedule, calendars, claimed.cursor, claimed.until, live))
+                .map(|chunk| (definition, chunk))
+                .map_err(|error| error.to_string())
+        }
         None => Err("the job's definition cannot be read".to_owned()),
     };
     let mut planned = BackfillPlanned { backfill: claimed.id, runs: 0 };

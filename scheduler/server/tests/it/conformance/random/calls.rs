@@ -7,9 +7,10 @@ use punctual_scheduler::store::{
     AdmitRequest, Beat, Dispatch, EndedReplica, HeldAttempt, JobChange, NewRun, NodeIdentity, OneOffRun,
     Redispatch, Release, Replica, Report, RequestId, Start, StartAnswer,
 };
+use punctual_scheduler_domain::after::AfterOn;
 use punctual_scheduler_domain::attempt::{AttemptOutcome, AttemptReport};
 use punctual_scheduler_domain::id::{AttemptNumber, ReplicaId, RunId, SessionId, Shard};
-use punctual_scheduler_domain::job::{JobSpec, Overlap};
+use punctual_scheduler_domain::job::{CatchUp, JobSpec, Misfire, Overlap};
 use punctual_scheduler_domain::name::{Kind, Namespace, TaskQueue};
 use punctual_scheduler_domain::retry::RetryPolicy;
 use punctual_scheduler_domain::schedule::{ScheduleSpec, When};
@@ -21,12 +22,13 @@ use uuid::Uuid;
 use super::pair::Pair;
 use crate::conformance::world::{a_job, a_one_off, a_task, job_name, new_job, new_session, seconds};
 
-const JOBS: [&str; 5] = ["a", "b", "c", "d", "e"];
+pub(super) const JOBS: [&str; 5] = ["a", "b", "c", "d", "e"];
 const KINDS: [&str; 3] = ["k", "l", "m"];
 
 /// Makes one call on both stores, whichever the dice say.
 pub(super) async fn any(pair: &mut Pair) {
-    match pair.random.random_range(0..100) {
+    match pair.random.random_range(0..105) {
+        100..105 => super::backfills::any(pair).await,
         0..6 => create_job(pair).await,
         6..14 => change_job(pair).await,
         14..20 => create_run(pair).await,
@@ -43,7 +45,7 @@ pub(super) async fn any(pair: &mut Pair) {
     }
 }
 
-fn request_id(pair: &mut Pair) -> Option<RequestId> {
+pub(super) fn request_id(pair: &mut Pair) -> Option<RequestId> {
     let number = pair.random.random_range(0..40);
     (number < 12).then(|| RequestId(format!("request {number}")))
 }
@@ -68,12 +70,20 @@ fn some_retry(pair: &mut Pair) -> RetryPolicy {
 
 fn some_spec(pair: &mut Pair) -> JobSpec {
     let schedules = pair.random.random_range(0..3);
-    let schedule = (0..schedules).map(|_| some_schedule(pair)).collect();
+    let schedule = if pair.random.random_bool(0.15) {
+        vec![ScheduleSpec::delay(seconds(pair.random.random_range(1..20)))]
+    } else {
+        (0..schedules).map(|_| some_schedule(pair)).collect()
+    };
+    let window = pair.random.random_range(60..600);
+    let (window, limit) = (seconds(window), pair.random.random_range(1..20));
     JobSpec {
         schedule,
         task: a_task(KINDS.choose(&mut pair.random).unwrap()),
         task_queue: a_queue(pair),
         overlap: *Overlap::ALL.choose(&mut pair.random).unwrap(),
+        misfire: *Misfire::ALL.choose(&mut pair.random).unwrap(),
+        catchup: CatchUp { window, limit, ..CatchUp::default() },
         retry: some_retry(pair),
         timeouts: some_timeouts(pair),
         ..a_job()
@@ -87,8 +97,16 @@ fn some_schedule(pair: &mut Pair) -> ScheduleSpec {
     if pair.random.random_bool(0.1) {
         return ScheduleSpec::at(pair.now() + TimeDelta::seconds(end) + TimeDelta::microseconds(1));
     }
+    if pair.random.random_bool(0.2) {
+        let upstream = job_name(JOBS.choose(&mut pair.random).unwrap());
+        return ScheduleSpec::after([upstream], *AfterOn::ALL.choose(&mut pair.random).unwrap());
+    }
     let mut schedule = ScheduleSpec::every(seconds(1));
     schedule.when = When::Every { every: seconds(pair.random.random_range(2..20)), phase };
+    if pair.random.random_bool(0.2) {
+        schedule.jitter = seconds(pair.random.random_range(1..30));
+    }
+    schedule.max_count = pair.random.random_bool(0.2).then(|| pair.random.random_range(1..20));
     schedule.end = (end < 10).then(|| pair.now() + TimeDelta::seconds(end + 1));
     schedule
 }
@@ -107,8 +125,12 @@ async fn change_job(pair: &mut Pair) {
     let name = job_name(JOBS.choose(&mut pair.random).unwrap());
     let change = match pair.random.random_range(0..10) {
         0..4 => JobChange::Update { spec: Box::new(some_spec(pair)), author: "me".to_owned() },
-        4..6 => JobChange::Pause { reason: "why not".to_owned() },
-        6..9 => JobChange::Resume,
+        4..6 => {
+            let seconds = pair.random.random_range(1..60);
+            let until = pair.random.random_bool(0.5).then(|| pair.now() + TimeDelta::seconds(seconds));
+            JobChange::Pause { reason: "why not".to_owned(), by: "me".to_owned(), until }
+        }
+        6..9 => JobChange::Resume { catch_up: pair.random.random_bool(0.4) },
         _ => JobChange::Delete,
     };
     let request = request_id(pair);
