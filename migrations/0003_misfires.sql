@@ -23,7 +23,7 @@ create table punctual.run_end (
     id bigint generated always as identity primary key,
     job_id uuid not null,
     ended_at timestamptz not null
-);
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
 
 alter table punctual.namespace
     add column keep_success text constraint namespace_keep_success check (keep_success in ('short', 'default', 'long')),

@@ -1,7 +1,7 @@
 //! Load generators for Punctual: real processes of the built binary, measured from outside.
 //!
 //! `cargo xtask bench` measures Punctual on a release build; `cargo xtask bench latency herd` measures some of it.
-//! Peers, soak and logs are measured when they are named.
+//! A million, peers, soak and logs are measured when they are named.
 
 #![forbid(unsafe_code)]
 
@@ -16,6 +16,7 @@ mod system;
 
 mod herd;
 mod latency;
+mod million;
 mod peers;
 mod queue;
 mod throughput;
@@ -27,7 +28,7 @@ use clap::{Parser, ValueEnum};
 /// Measures Punctual on this machine
 #[derive(Debug, Parser)]
 struct Args {
-    /// What to measure; when missing, all but peers, soak and logs
+    /// What to measure; when missing, all but million, peers, soak and logs
     names: Vec<Name>,
     /// How long each steady load lasts, in seconds
     #[arg(long, default_value_t = 20)]
@@ -53,6 +54,8 @@ enum Name {
     Latency,
     /// A thousand runs due at one instant
     Herd,
+    /// A million jobs defined, a hundred thousand of them due at one instant: one scheduler, from due to published
+    Million,
     /// No-op runs through the whole system
     Throughput,
     /// A queue node over the bare protocol, beside bare writes to the same disk
@@ -66,9 +69,9 @@ enum Name {
 }
 
 impl Name {
-    /// What lasts for an hour, or is about others, must be named.
+    /// What takes minutes or an hour, or is about others, must be named.
     fn is_wanted(self, args: &Args) -> bool {
-        let usual = !matches!(self, Self::Peers | Self::Soak | Self::Logs);
+        let usual = !matches!(self, Self::Million | Self::Peers | Self::Soak | Self::Logs);
         args.names.contains(&self) || usual && args.names.is_empty()
     }
 }
@@ -97,6 +100,9 @@ async fn measure_all(args: &Args) -> anyhow::Result<()> {
     }
     if Name::Herd.is_wanted(args) {
         herd::measure(args).await?;
+    }
+    if Name::Million.is_wanted(args) {
+        million::measure(args).await?;
     }
     if Name::Throughput.is_wanted(args) {
         throughput::measure(args).await?;

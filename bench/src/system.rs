@@ -12,6 +12,7 @@ use nix::unistd::Pid;
 use punctual_postgres::ThrowAway;
 use punctual_proto::v1::job_service_client::JobServiceClient;
 use punctual_proto::v1::run_service_client::RunServiceClient;
+use punctual_proto::v1::worker_service_client::WorkerServiceClient;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 use tempfile::TempDir;
@@ -25,6 +26,9 @@ const STARTS_WITHIN: Duration = Duration::from_secs(30);
 pub(crate) struct System {
     processes: Vec<(&'static str, Child)>,
     pub(crate) grpc: String,
+    /// Where the queue node speaks NSQ's protocol.
+    pub(crate) queue: String,
+    lookup: String,
     database: Database,
     dir: TempDir,
 }
@@ -41,29 +45,42 @@ pub(crate) struct CpuUse(Vec<(&'static str, Duration)>);
 impl System {
     /// Starts it, with a worker of so many `places`, and returns when all of it serves.
     pub(crate) async fn start(places: u32) -> anyhow::Result<Self> {
+        let mut system = Self::without_worker().await?;
+        let [http] = free_addresses()?;
+        let (server, lookup, places) = (system.grpc.clone(), system.lookup.clone(), places.to_string());
+        let args = ["--server", &server, "--lookup-http-address", &lookup, "--http-address", &http];
+        system.launch("worker", &[&args[..], &["--places", &places, "--allow-noop"]].concat())?;
+        ready(&format!("http://{http}/readyz")).await?;
+        Ok(system)
+    }
+
+    /// Starts all the rest of it.
+    pub(crate) async fn without_worker() -> anyhow::Result<Self> {
         let dir = tempfile::Builder::new().prefix("system-").tempdir_in(machine::scratch()?)?;
-        let [lookup_tcp, lookup_http, queue_tcp, queue_http, grpc, worker_http] = free_addresses()?;
+        let [lookup_tcp, lookup, queue_tcp, queue_http, grpc] = free_addresses()?;
         let database = Database::start().await?;
         let url = database.server.postgres().url("postgres");
-        let mut system = Self { processes: Vec::new(), grpc: format!("http://{grpc}"), database, dir };
+        let mut system = Self {
+            processes: Vec::new(),
+            grpc: format!("http://{grpc}"),
+            queue: queue_tcp.clone(),
+            lookup: lookup.clone(),
+            database,
+            dir,
+        };
         let data = system.dir.path().join("queue").to_string_lossy().into_owned();
 
-        system.launch("lookup", &["--tcp-address", &lookup_tcp, "--http-address", &lookup_http])?;
+        system.launch("lookup", &["--tcp-address", &lookup_tcp, "--http-address", &lookup])?;
         let listen = ["--tcp-address", &queue_tcp, "--http-address", &queue_http];
         let rest = ["--data-path", &data, "--lookupd-tcp-address", &lookup_tcp];
         system.launch("queue", &[listen, rest].concat())?;
-        ready(&format!("http://{lookup_http}/ping")).await?;
+        ready(&format!("http://{lookup}/ping")).await?;
         ready(&format!("http://{queue_http}/ping")).await?;
 
         system.run("migrate", &["--database-url", &url])?;
-        let args = ["--database-url", &url, "--grpc-address", &grpc, "--lookup-http-address", &lookup_http];
+        let args = ["--database-url", &url, "--grpc-address", &grpc, "--lookup-http-address", &lookup];
         system.launch("scheduler", &args)?;
         ready(&format!("http://{grpc}/readyz")).await?;
-        let (server, places) = (system.grpc.clone(), places.to_string());
-        let args =
-            ["--server", &server, "--lookup-http-address", &lookup_http, "--http-address", &worker_http];
-        system.launch("worker", &[&args[..], &["--places", &places, "--allow-noop"]].concat())?;
-        ready(&format!("http://{worker_http}/readyz")).await?;
         Ok(system)
     }
 
@@ -75,6 +92,21 @@ impl System {
     /// Calls on runs, on a connection of their own.
     pub(crate) async fn runs(&self) -> anyhow::Result<RunServiceClient<Channel>> {
         Ok(RunServiceClient::new(Endpoint::from_shared(self.grpc.clone())?.connect().await?))
+    }
+
+    /// Calls of workers.
+    pub(crate) async fn workers(&self) -> anyhow::Result<WorkerServiceClient<Channel>> {
+        Ok(WorkerServiceClient::new(Endpoint::from_shared(self.grpc.clone())?.connect().await?))
+    }
+
+    /// The most memory that a process has had so far, in bytes.
+    pub(crate) fn most_memory(&self, role: &str) -> anyhow::Result<u64> {
+        let found = self.processes.iter().find(|(name, _)| *name == role);
+        let (_, child) = found.with_context(|| format!("no {role} runs"))?;
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = line.and_then(|line| line.split_whitespace().next()).context("no VmHWM")?;
+        Ok(1_024 * kilobytes.parse::<u64>()?)
     }
 
     /// The database.

@@ -1,3 +1,4 @@
+use punctual_proto::v1::audit_service_client::AuditServiceClient;
 use punctual_proto::v1::backfill_service_client::BackfillServiceClient;
 use punctual_proto::v1::job_service_client::JobServiceClient;
 use punctual_proto::v1::run_service_client::RunServiceClient;
@@ -66,6 +67,11 @@ impl Client {
 /// The backfills at one server.
 pub(crate) fn backfills(link: Link) -> BackfillServiceClient<Link> {
     BackfillServiceClient::new(link).max_decoding_message_size(MAX_ANSWER_BYTES)
+}
+
+/// What was done to jobs, at one server.
+pub(crate) fn audit(link: Link) -> AuditServiceClient<Link> {
+    AuditServiceClient::new(link).max_decoding_message_size(MAX_ANSWER_BYTES)
 }
 
 /// The jobs at one server.

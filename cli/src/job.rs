@@ -1,10 +1,14 @@
 //! `punctual job`: definitions.
 
 mod apply;
+mod events;
+mod explain;
 mod export;
 mod file;
+mod reconcile;
 mod show;
 mod summary;
+mod versions;
 
 use clap::{Args, Subcommand};
 use punctual_proto::json::{from_value, to_value};
@@ -16,7 +20,11 @@ use serde_json::{Value, json};
 
 use self::apply::ApplyArgs;
 pub(crate) use self::apply::apply;
+use self::events::EventsArgs;
+use self::explain::ExplainArgs;
 pub(crate) use self::file::{FileErrors, JobFile};
+use self::reconcile::ReconcileArgs;
+use self::versions::{RollbackArgs, VersionsArgs};
 use crate::client::{Client, ClientArgs, jobs, request_id, runs};
 use crate::failure::Failure;
 use crate::payload::Payload;
@@ -29,6 +37,9 @@ Examples:
   punctual job trigger nightly             run it now
   punctual job pause nightly --reason 'disk full' --until 2026-12-01T06:00:00Z
   punctual job resume nightly --catch-up   with what fell due meanwhile, as the misfire policy has it
+  punctual job explain nightly --at 2026-11-25T03:00:00Z
+                                           why it did, or did not, run then
+  punctual job rollback nightly --to 3     the definition of version 3 again
 
 A job file:
   jobs:
@@ -67,6 +78,16 @@ enum JobCommand {
     Delete(NamesArgs),
     /// Print definitions as a job file
     Export(ExportArgs),
+    /// Show how the definition of a job has changed, version by version
+    Versions(VersionsArgs),
+    /// Make an earlier definition of a job its newest version
+    Rollback(RollbackArgs),
+    /// Show what was done to a job, when and by whom
+    Audit(EventsArgs),
+    /// Say why a job did, or did not, run at an instant
+    Explain(ExplainArgs),
+    /// Compare the instants that a job's versions ask for with those on record
+    Reconcile(ReconcileArgs),
 }
 
 #[derive(Debug, Args)]
@@ -145,6 +166,11 @@ impl JobArgs {
             JobCommand::Resume(args) => resume(&client, args).await,
             JobCommand::Delete(args) => delete(&client, args).await,
             JobCommand::Export(args) => export(&client, args).await,
+            JobCommand::Versions(args) => args.run(&client).await,
+            JobCommand::Rollback(args) => args.run(&client).await,
+            JobCommand::Audit(args) => args.run(&client).await,
+            JobCommand::Explain(args) => args.run(&client).await,
+            JobCommand::Reconcile(args) => args.run(&client).await,
         }
     }
 }

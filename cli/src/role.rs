@@ -56,7 +56,8 @@ impl RoleArgs<NodeOptions> {
         let ready = std::future::ready(());
         let run = |stop| async move {
             // Said once signals are heard, so that who reads it may stop the node.
-            tracing::info!(tcp.address = %node.tcp_address(), http.address = %node.http_address(), "listening");
+            let http = node.http_address().map(tracing::field::display);
+            tracing::info!(tcp.address = %node.tcp_address(), http.address = http, "listening");
             Ok(node.run(stop).await?)
         };
         serve("queue node", DEFAULT_DRAIN, ready, run).await

@@ -13,6 +13,7 @@ use punctual_proto::v1::{CancelRunRequest, GetRunRequest, ListRunsRequest, Run, 
 use serde_json::{Value, json};
 
 use self::create::CreateArgs;
+pub(crate) use self::show::one as details;
 use self::watch::WatchArgs;
 pub(crate) use self::watch::{Watch, watch};
 use crate::client::{Client, ClientArgs, runs};

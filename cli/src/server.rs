@@ -15,6 +15,7 @@ use tonic::transport::{Certificate, ClientTlsConfig};
 use crate::failure::Failure;
 
 pub(crate) use self::refusal::Refusal;
+use self::servers::Shown;
 pub(crate) use self::servers::{Link, Servers};
 pub(crate) use self::unreachable::Unreachable;
 use self::url::ServerUrl;
@@ -45,6 +46,10 @@ pub(crate) struct ServerArgs {
     #[arg(long, env = "PUNCTUAL_TOKEN_FILE", global = true, value_name = "FILE")]
     token_file: Option<PathBuf>,
 
+    /// Who you are, for the record of what was done to jobs
+    #[arg(long, env = "PUNCTUAL_ACTOR", global = true, value_name = "NAME")]
+    actor: Option<String>,
+
     /// Certificates to trust for https (PEM); the system's when not given
     #[arg(long, env = "PUNCTUAL_CA_CERT", global = true, value_name = "FILE")]
     ca_cert: Option<PathBuf>,
@@ -68,7 +73,8 @@ impl ServerArgs {
             None => ClientTlsConfig::new().with_native_roots(),
         };
         let bearer = token.map(bearer).transpose()?;
-        Servers::new(self.server, self.timeout, bearer, &tls)
+        let actor = self.actor.map(actor).transpose()?;
+        Servers::new(self.server, self.timeout, Shown { bearer, actor }, &tls)
     }
 }
 
@@ -86,6 +92,11 @@ fn read_token(path: &Path) -> Result<Token, Failure> {
 fn read(flag: &str, path: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(path)
         .map_err(|error| Failure::Usage(format!("cannot read {} ({flag}): {error}", path.display())))
+}
+
+fn actor(name: String) -> Result<MetadataValue<Ascii>, Failure> {
+    // Headers hold no other characters.
+    name.parse().map_err(|_| Failure::Usage(format!("--actor: {name:?} has characters beyond ASCII")))
 }
 
 fn bearer(token: Token) -> Result<MetadataValue<Ascii>, Failure> {

@@ -1,5 +1,6 @@
 //! Serves a router over HTTP/1.1, with TLS or without.
 
+mod awaited;
 mod impatient;
 mod lingering;
 
@@ -22,6 +23,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::socket::{Listener, Stream};
+use awaited::Awaited;
 use impatient::Impatient;
 use lingering::Lingering;
 
@@ -30,6 +32,9 @@ const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a client may take nothing of its answer before it is cut off.
 const WRITE_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a client may send nothing of a body it has begun before the request fails.
+const BODY_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long answers in progress may take to complete after `shutdown`.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -48,7 +53,7 @@ pub struct Peer {
 /// Serves `app` on `listener` until `shutdown`, then completes the requests in hand.
 ///
 /// A client that does not send a whole request head within 5 s is cut off, as is one that takes nothing of its answer
-/// for 30 s; one that sends something else gets 400. How large a body may be is the router's business; a client that is
+/// for 30 s, or sends nothing of its body; one that sends something else gets 400. How large a body may be is the router's business; a client that is
 /// answered while it still sends has a moment to read the answer. Dropping the future closes every connection.
 ///
 /// # Errors
@@ -151,7 +156,7 @@ where
     let app = TowerToHyperService::new(app);
     let app = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(peer.clone());
-        app.call(request)
+        app.call(request.map(|body| Awaited::new(body, BODY_PATIENCE)))
     });
     let stream = Impatient::new(Lingering::new(stream), WRITE_PATIENCE);
     let connection = http1::Builder::new()

@@ -12,6 +12,9 @@ use tracing_subscriber::{EnvFilter, Registry, reload};
 /// What changes the filter of the log that [`init`] started.
 static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 
+/// What [`init`] has put before every line.
+static PREFIX: OnceLock<String> = OnceLock::new();
+
 /// Flags of the log, the same for every role.
 #[derive(Debug, Clone, clap::Args)]
 pub struct LogArgs {
@@ -57,8 +60,13 @@ pub fn init(args: &LogArgs) {
     };
     // An error says that a subscriber is there already.
     if started.is_ok() {
-        let _first = FILTER.set(handle);
+        let (_first, _also) = (FILTER.set(handle), PREFIX.set(args.log_prefix.clone()));
     }
+}
+
+/// What stands before every line of this process's log, of text.
+pub fn prefix() -> &'static str {
+    PREFIX.get().map_or("", String::as_str)
 }
 
 /// The most detailed level that this process logs anywhere.
@@ -90,8 +98,22 @@ impl<W: Write> Write for Prefixed<W> {
     }
 }
 
-fn check_filter(directives: &str) -> Result<String, ParseError> {
-    EnvFilter::try_new(directives).map(|_| directives.to_owned())
+/// What `--log-level` does not take.
+#[derive(Debug, thiserror::Error)]
+enum BadFilter {
+    /// It would be taken for a part of the program, and everything else would fall silent.
+    #[error("{0:?} is no level: expected off, error, warn, info, debug or trace, or PART=LEVEL")]
+    NoLevel(String),
+    #[error(transparent)]
+    Directive(#[from] ParseError),
+}
+
+fn check_filter(directives: &str) -> Result<String, BadFilter> {
+    let mut bare = directives.split(',').filter(|directive| !directive.contains(['=', '[']));
+    match bare.find(|directive| directive.parse::<LevelFilter>().is_err()) {
+        Some(word) => Err(BadFilter::NoLevel(word.to_owned())),
+        None => Ok(EnvFilter::try_new(directives).map(|_| directives.to_owned())?),
+    }
 }
 
 /// The convention of no-color.org: any value but an empty one turns colours off.
@@ -124,6 +146,9 @@ mod tests {
         check("off", true);
         check("info,punctual_queue_node=debug", true);
         check("info,punctual=loud", false);
+        check("WARNING", false);
+        check("info,punctual_queue_node", false);
+        check("punctual_queue_node[span]=debug,error", true);
         check("a=b=c", false);
     }
 
@@ -149,8 +174,9 @@ mod tests {
         init(&LogArgs {
             log_level: "warn,punctual_service=info".to_owned(),
             log_format: LogFormat::Text,
-            log_prefix: String::new(),
+            log_prefix: "[here] ".to_owned(),
         });
+        assert_eq!(prefix(), "[here] ");
         assert_eq!(level(), LevelFilter::INFO);
         for changed in [LevelFilter::DEBUG, LevelFilter::OFF, LevelFilter::ERROR] {
             assert!(set_level(changed));

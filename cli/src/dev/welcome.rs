@@ -18,9 +18,10 @@ pub(super) struct Welcome {
 impl Welcome {
     /// How to reach what `stack` opened.
     pub(super) fn of(stack: &Stack, data: &Path) -> Self {
+        let queue_http = stack.node.http_address().map(ToString::to_string).unwrap_or_default();
         Self {
             grpc: format!("http://{}", dialled(stack.scheduler.grpc_address())),
-            queue: format!("{} (HTTP {})", stack.node.tcp_address(), stack.node.http_address()),
+            queue: format!("{} (HTTP {})", stack.node.tcp_address(), queue_http),
             lookup: format!("{} (HTTP {})", stack.lookup.tcp_address(), stack.lookup.http_address()),
             data: data.to_owned(),
             psql: stack.database.psql(),

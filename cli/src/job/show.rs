@@ -67,6 +67,7 @@ pub(super) fn one(job: &Job, style: Style) -> String {
     details(style, rows)
 }
 
+/// The job's state as people write it.
 fn state(job: &Job) -> String {
     match JobState::try_from(job.state) {
         Ok(state) => state.as_str_name().trim_start_matches("JOB_STATE_").to_lowercase(),

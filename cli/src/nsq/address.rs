@@ -1,20 +1,15 @@
-use std::net::{SocketAddr, ToSocketAddrs};
+use punctual_service::socket::Address;
 
 /// The address that Go would listen on: every address where there is no host, and the first that a host name has.
-/// What is no address is left for others to judge, such as the path of a socket.
+/// What is no address is left for others to judge.
 pub(super) fn listening(address: &str) -> String {
-    if address.parse::<SocketAddr>().is_ok() || address.contains('/') {
-        return address.to_owned();
-    }
-    if let Some(port) = address.strip_prefix(':') {
-        return format!("0.0.0.0:{port}");
-    }
-    let first = address.to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
-    first.map_or_else(|| address.to_owned(), |found| found.to_string())
+    address.parse::<Address>().map_or_else(|_| address.to_owned(), |found| found.to_string())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
 
     #[test]

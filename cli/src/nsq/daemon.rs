@@ -71,6 +71,7 @@ impl Daemon {
         };
         let moot = self.moot(&given).map_err(wrong)?;
         check_ranges(&given)?;
+        go_flags::translate_log_level(&mut given).map_err(wrong)?;
         let implies_open = !given.has(OPEN);
         complete(&mut given);
         let matches = command
@@ -135,11 +136,6 @@ fn complete(given: &mut Given) {
     for name in ["tls-required", "tls-min-version"] {
         given.change(name, str::to_lowercase);
     }
-    given.change("log-level", |level| match level.to_lowercase().as_str() {
-        // Nothing here is logged as fatal; what ends the process is an error.
-        "fatal" => "error".to_owned(),
-        _ => level.to_owned(),
-    });
     if !given.has(OPEN) {
         let switch = Flag { kind: Kind::Bool, is_list: false };
         given.set(OPEN, switch, "true").expect("a boolean can be true");
@@ -198,6 +194,7 @@ impl Notes {
 #[cfg(test)]
 mod tests {
     use punctual_queue_node::options::TlsRequired;
+    use punctual_service::socket::Address;
 
     use super::*;
 
@@ -224,7 +221,9 @@ mod tests {
             for flag in daemon.flags.iter().filter(|flag| has(&command, flag.name)) {
                 let (ours, theirs) = (ours.get(flag.name).unwrap(), theirs.get(flag.name).unwrap());
                 assert_eq!(ours.is_list, theirs.is_list, "-{}", flag.name);
-                assert_eq!(ours.kind == Kind::Duration, theirs.kind == Kind::Duration, "-{}", flag.name);
+                for kind in [Kind::Duration, Kind::Number] {
+                    assert_eq!(ours.kind == kind, theirs.kind == kind, "-{}", flag.name);
+                }
             }
         }
     }
@@ -247,12 +246,12 @@ mod tests {
 
     #[test]
     fn a_loopback_address_needs_no_warning_and_moot_flags_one() {
-        let line =
-            ["-tcp-address=127.0.0.1:0", "-http-address", "localhost:0", "--mem-queue-size=0", "-verbose"];
+        let line = ["-tcp-address=127.0.0.1:0", "-http-address", "localhost:0", "--sync-every=0", "-verbose"];
         let (args, notes) = node(&line);
         assert!(!notes.is_open);
-        assert!(args.options.http_address.tcp().is_some_and(|address| address.ip().is_loopback()));
-        assert_eq!(notes.moot, ["mem-queue-size", "verbose"]);
+        let http = args.options.http_address.address().and_then(Address::tcp);
+        assert!(http.is_some_and(|address| address.ip().is_loopback()));
+        assert_eq!(notes.moot, ["sync-every", "verbose"]);
     }
 
     #[test]
@@ -274,6 +273,50 @@ mod tests {
         let (args, _) = node(&line);
         assert_eq!(args.options.msg_timeout, std::time::Duration::from_millis(61_500));
         assert_eq!(args.options.lookupd_tcp_addresses, ["a:1", "b:2"]);
+    }
+
+    #[test]
+    fn numbers_are_go_s() {
+        let (args, notes) = node(&[
+            "-max-msg-size=0x200000",
+            "-max-rdy-count",
+            "1_000",
+            "-broadcast-tcp-port=0",
+            "-node-id=0b11",
+        ]);
+        assert_eq!((args.options.max_msg_size, args.options.max_rdy_count), (2 << 20, 1_000));
+        assert_eq!(args.options.broadcast_tcp_port, Some(0));
+        assert_eq!(notes.moot, ["node-id"]);
+        check_failure(&["-node-id=0x400"], "node-id must be [0,1024)");
+    }
+
+    #[test]
+    fn messages_may_be_long() {
+        let (args, _) = node(&["-max-msg-size=1073741824", "-max-body-size=67108864"]);
+        assert_eq!((args.options.max_msg_size, args.options.max_body_size), (1 << 30, 64 << 20));
+    }
+
+    #[test]
+    fn an_empty_http_address_switches_http_off() {
+        let (args, _) = node(&["-http-address="]);
+        assert_eq!(args.options.http_address.to_string(), "");
+    }
+
+    #[test]
+    fn log_levels_are_nsq_s() {
+        let level = |word: &str| node(&[&format!("-log-level={word}")]).0.log.log_level;
+        assert_eq!(
+            ["debug", "INFO", "warn", "Error", "fatal"].map(level),
+            ["debug", "info", "warn", "error", "error"]
+        );
+        assert_eq!(level("info,punctual_queue_node=debug"), "info,punctual_queue_node=debug");
+        for word in ["WARNING", "verbose", "3", ""] {
+            let reason = format!("invalid log level '{word}' (debug, info, warn, error, fatal)");
+            check_failure(
+                &[&format!("-log-level={word}")],
+                &format!("invalid value \"{word}\" for flag -log-level: {reason}"),
+            );
+        }
     }
 
     #[track_caller]

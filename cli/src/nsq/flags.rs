@@ -33,9 +33,8 @@ const fn moot(name: &'static str, takes: Takes) -> NsqFlag {
 
 /// nsqd's flags that are not certain to be flags of the node, or take their value in another way there.
 pub(super) const NSQD: &[NsqFlag] = &[
-    // Messages are on the disk before they are acknowledged, whatever their number; ids come from the log.
+    // Messages are on the disk before they are acknowledged, whatever their number; ids tell nothing of the node.
     moot("max-bytes-per-file", Takes::Number),
-    moot("mem-queue-size", Takes::Number),
     moot("node-id", Takes::Number),
     moot("queue-scan-selection-count", Takes::Number),
     moot("queue-scan-worker-pool-max", Takes::Number),
@@ -69,6 +68,7 @@ pub(super) const NSQD: &[NsqFlag] = &[
     flag("max-output-buffer-timeout", Takes::Duration),
     flag("max-rdy-count", Takes::Number),
     flag("max-req-timeout", Takes::Duration),
+    flag("mem-queue-size", Takes::Number),
     flag("min-output-buffer-timeout", Takes::Duration),
     flag("msg-timeout", Takes::Duration),
     flag("output-buffer-timeout", Takes::Duration),
@@ -108,7 +108,8 @@ impl NsqFlag {
                 Takes::Bool => Kind::Bool,
                 Takes::OptionalText => Kind::OptionalText,
                 Takes::Duration => Kind::Duration,
-                Takes::Number | Takes::Text | Takes::List => Kind::Text,
+                Takes::Number => Kind::Number,
+                Takes::Text | Takes::List => Kind::Text,
             };
             set.with(flag.name, Flag { kind, is_list: flag.takes == Takes::List })
         })

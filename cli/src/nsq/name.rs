@@ -11,12 +11,10 @@ use punctual_queue_tools::nsq_to_file::NsqToFile;
 use punctual_queue_tools::nsq_to_http::NsqToHttp;
 use punctual_queue_tools::nsq_to_nsq::NsqToNsq;
 use punctual_queue_tools::to_nsq::ToNsq;
+use punctual_queue_wire::identify::NSQ_VERSION;
 
 use super::{daemon, tool};
 use crate::failure::Failure;
-
-/// The version of NSQ whose programs these take the place of: clients and tools judge by it.
-const NSQ_VERSION: &str = "1.3.0";
 
 /// One of NSQ's programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -53,7 +53,7 @@ pub(super) fn line(run: &Run) -> String {
 }
 
 /// Everything about one run.
-pub(super) fn one(run: &Run, style: Style) -> String {
+pub(crate) fn one(run: &Run, style: Style) -> String {
     let mut rows = vec![
         ("Id", Cell::new(&run.id)),
         ("Namespace", Cell::new(&run.namespace)),

@@ -31,16 +31,23 @@ struct Server {
 }
 
 /// A connection to one scheduler, made when first used and again when it broke.
-pub(crate) type Link = InterceptedService<Channel, Bearer>;
+pub(crate) type Link = InterceptedService<Channel, Shown>;
 
-/// Puts the token on every call.
-#[derive(Debug, Clone)]
-pub(crate) struct Bearer(Option<MetadataValue<Ascii>>);
+/// What every call shows of its caller.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Shown {
+    /// The token.
+    pub(super) bearer: Option<MetadataValue<Ascii>>,
+    /// A name, for the record.
+    pub(super) actor: Option<MetadataValue<Ascii>>,
+}
 
-impl Interceptor for Bearer {
+impl Interceptor for Shown {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        if let Some(token) = &self.0 {
-            request.metadata_mut().insert("authorization", token.clone());
+        for (key, value) in [("authorization", &self.bearer), ("punctual-actor", &self.actor)] {
+            if let Some(value) = value {
+                request.metadata_mut().insert(key, value.clone());
+            }
         }
         Ok(request)
     }
@@ -54,7 +61,7 @@ impl Servers {
     pub(super) fn new(
         urls: Vec<ServerUrl>,
         timeout: Duration,
-        bearer: Option<MetadataValue<Ascii>>,
+        shown: Shown,
         tls: &ClientTlsConfig,
     ) -> Result<Self, Failure> {
         let connect = |url: ServerUrl| {
@@ -64,7 +71,7 @@ impl Servers {
                     .tls_config(tls.clone())
                     .map_err(|error| Failure::Usage(format!("cannot use TLS: {error}")))?;
             }
-            let link = InterceptedService::new(endpoint.connect_lazy(), Bearer(bearer.clone()));
+            let link = InterceptedService::new(endpoint.connect_lazy(), shown.clone());
             Ok(Server { url, link })
         };
         Ok(Self {
@@ -80,7 +87,7 @@ impl Servers {
     /// When that is no address.
     pub(crate) fn local(url: &str) -> Result<Self, Failure> {
         let url = url.parse().map_err(|error| Failure::Usage(format!("{url}: {error}")))?;
-        Self::new(vec![url], LOCAL_TIMEOUT, None, &ClientTlsConfig::new())
+        Self::new(vec![url], LOCAL_TIMEOUT, Shown::default(), &ClientTlsConfig::new())
     }
 
     /// How long one call may take.

@@ -1,11 +1,15 @@
 //! A stand-in for a scheduler: answers from memory, and says no where it is told to.
 
+mod places;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use prost_types::Timestamp;
 use punctual_proto::v1::apply_job_response::Outcome;
+use punctual_proto::v1::calendar_service_server::CalendarServiceServer;
 use punctual_proto::v1::job_service_server::{JobService, JobServiceServer};
+use punctual_proto::v1::namespace_service_server::NamespaceServiceServer;
 use punctual_proto::v1::preview_schedule_response::Occurrence;
 use punctual_proto::v1::run_service_server::{RunService, RunServiceServer};
 use punctual_proto::v1::{self, Job, JobState, Run, RunState};
@@ -20,6 +24,8 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 pub(crate) struct State {
     pub(crate) jobs: BTreeMap<String, Job>,
     pub(crate) runs: Vec<Run>,
+    pub(crate) calendars: BTreeMap<String, v1::Calendar>,
+    pub(crate) namespaces: BTreeMap<String, v1::Namespace>,
     /// Each call: its name, and the id that came with it.
     pub(crate) calls: Vec<(&'static str, String)>,
     /// What each opening of a stream of runs gives, one after the other; after the last, the stream stays open.
@@ -51,6 +57,8 @@ impl Fake {
         let mut server = JoinSet::new();
         server.spawn(async move {
             tonic::transport::Server::builder()
+                .add_service(CalendarServiceServer::new(service.clone()))
+                .add_service(NamespaceServiceServer::new(service.clone()))
                 .add_service(JobServiceServer::new(service.clone()))
                 .add_service(RunServiceServer::new(service))
                 .serve_with_incoming(TcpListenerStream::new(listener))

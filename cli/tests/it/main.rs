@@ -6,11 +6,13 @@ mod command;
 mod fake;
 mod nsq;
 
+mod audit;
 mod dev;
 mod failover;
 mod files;
 mod jobs;
 mod nsq_daemons;
 mod nsq_tools;
+mod places;
 mod queue_files;
 mod runs;

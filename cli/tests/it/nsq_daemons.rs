@@ -35,7 +35,7 @@ async fn nsqd_takes_its_settings_from_the_command_line_and_from_a_file() {
     let installed = Installed::new().await;
     let config = installed.path().join("nsqd.cfg");
     let settings = "broadcast_address = 'of-the-file'\nmsg_timeout = '45s'\n\
-                    nsqlookupd_tcp_addresses = ['127.0.0.1:1']\nmem_queue_size = 0\ncolour = 'blue'\n";
+                    nsqlookupd_tcp_addresses = ['127.0.0.1:1']\nmax_bytes_per_file = 0\nmem_queue_size = 7\ncolour = 'blue'\n";
     fs::write(&config, settings).unwrap();
     let config = format!("-config={}", config.display());
     let words =
@@ -44,10 +44,11 @@ async fn nsqd_takes_its_settings_from_the_command_line_and_from_a_file() {
     let info = nsqd.get("/info").await;
     assert_eq!(info["broadcast_address"], "of-the-line");
     assert_eq!(nsqd.get("/config/msg_timeout").await, 45_000_000_000_u64);
+    assert_eq!(nsqd.get("/config/mem_queue_size").await, 7);
     assert_eq!(nsqd.get("/config/nsqlookupd_tcp_addresses").await, serde_json::json!(["127.0.0.1:1"]));
 
     let warned = |text: &str| nsqd.beginning.iter().filter(|line| line.contains(text)).count();
-    assert_eq!(warned("\"mem-queue-size\", \"sync-every\", \"verbose\""), 1, "{:?}", nsqd.beginning);
+    assert_eq!(warned("\"max-bytes-per-file\", \"sync-every\", \"verbose\""), 1, "{:?}", nsqd.beginning);
     assert_eq!(warned("\"colour\""), 1, "{:?}", nsqd.beginning);
     assert_eq!(warned("other machines"), 0, "it listens on loopback only: {:?}", nsqd.beginning);
     assert!(nsqd.beginning.iter().all(|line| line.starts_with("[nsqd] ")), "{:?}", nsqd.beginning);

@@ -24,7 +24,7 @@ async fn a_stopped_node(dir: &Path, bodies: &[&str]) {
     let loopback = Address::from(([127, 0, 0, 1], 0));
     let options = NodeOptions {
         tcp_address: loopback.clone(),
-        http_address: loopback,
+        http_address: loopback.into(),
         data_path: dir.to_owned(),
         ..NodeOptions::default()
     };

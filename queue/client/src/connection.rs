@@ -20,8 +20,8 @@ pub use error::{ConnectionError, ProtocolViolation};
 
 use halves::{ReadError, Reader, Writer};
 
-/// The largest frame taken from a node: its largest message by default is 1 MiB, and operators raise that.
-const MAX_FRAME_BYTES: usize = 64 * 1024 * 1024;
+/// The largest frame taken from a node: its largest message by default is 1 MiB, and operators raise that, to 1 GiB at most.
+const MAX_FRAME_BYTES: usize = 1088 * 1024 * 1024;
 
 /// When a node sends messages it has for us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 
-/// Most bytes one record may hold.
-pub const MAX_RECORD_BYTES: usize = 32 * 1024 * 1024;
+/// Most bytes one record may hold: places in a segment are 32-bit numbers, and one that is that large has a segment to
+/// itself.
+pub const MAX_RECORD_BYTES: usize = 1088 * 1024 * 1024;
 
 /// The bytes of one append, in the parts they were received in, so that a body need not be copied to join its
 /// header. After a crash a record is there whole or not at all.

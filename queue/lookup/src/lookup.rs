@@ -51,6 +51,9 @@ pub enum LookupError {
     /// A listener has no address.
     #[error("could not read a listener's address")]
     LocalAddress(#[source] io::Error),
+    /// The interface for nodes ended by itself.
+    #[error("the interface for queue nodes failed")]
+    Accept(#[source] io::Error),
     /// The HTTP interface ended by itself.
     #[error("the HTTP interface failed")]
     Http(#[source] io::Error),
@@ -120,8 +123,14 @@ impl Lookup {
             shutdown.cancel();
             end
         };
-        let (end, ()) = tokio::join!(http, registrations.serve(self.tcp, shutdown.clone()));
-        end.map_err(LookupError::Http)
+        let registering = async {
+            let end = registrations.serve(self.tcp.into(), shutdown.clone()).await;
+            shutdown.cancel(); // nor should anyone ask where no node can register
+            end
+        };
+        let (asked, registered) = tokio::join!(http, registering);
+        asked.map_err(LookupError::Http)?;
+        registered.map_err(LookupError::Accept)
     }
 
     fn identity(&self) -> LookupIdentity {

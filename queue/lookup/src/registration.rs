@@ -14,12 +14,12 @@ use bytes::BytesMut;
 use punctual_queue_wire::lookup::{
     LookupIdentity, MAGIC_V1, OK, RegistrationCommand, RegistrationError, RegistrationReader, encode_answer,
 };
+use punctual_service::socket::{Listener, Stream};
 use rustls::ServerConfig;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
     task::JoinSet,
-    time::{sleep, timeout, timeout_at},
+    time::{timeout, timeout_at},
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -35,9 +35,6 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The largest IDENTIFY: a few addresses and names.
 const MAX_IDENTIFY_BYTES: usize = 64 * 1024;
-
-/// How long to wait before accepting again when the process is out of file descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Why a connection has ended.
 #[derive(Debug, thiserror::Error)]
@@ -82,32 +79,34 @@ impl Registrations {
     }
 
     /// Serves until `shutdown`; then every connection is closed.
-    pub(crate) async fn serve(self, listener: TcpListener, shutdown: CancellationToken) {
+    ///
+    /// # Errors
+    /// The listener broke.
+    pub(crate) async fn serve(self, listener: Listener, shutdown: CancellationToken) -> io::Result<()> {
         let shared = Arc::new(self);
         let mut connections = JoinSet::new();
-        loop {
+        let outcome = loop {
             tokio::select! {
-                () = shutdown.cancelled() => break,
+                () = shutdown.cancelled() => break Ok(()),
                 Some(ended) = connections.join_next() => {
                     if let Err(error) = ended {
                         tracing::error!(%error, "the task of a registration connection failed");
                     }
                 }
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, address)) => {
+                    Ok((stream, Some(address))) => {
                         connections.spawn(shared.clone().connection(stream, address));
                     }
-                    Err(error) => {
-                        warn!(%error, "could not accept a connection");
-                        sleep(ACCEPT_PAUSE).await;
-                    }
+                    Ok((_, None)) => {} // through a socket file, of which there is none
+                    Err(error) => break Err(error),
                 },
             }
-        }
+        };
         connections.shutdown().await;
+        outcome
     }
 
-    async fn connection(self: Arc<Self>, stream: TcpStream, address: SocketAddr) {
+    async fn connection(self: Arc<Self>, stream: Stream, address: SocketAddr) {
         let id = PeerId(self.next_peer.fetch_add(1, Ordering::Relaxed));
         // Struck off also when this task is aborted.
         let _peer = Peer { id, registry: self.registry.clone() };
@@ -117,8 +116,7 @@ impl Registrations {
         }
     }
 
-    async fn greet(&self, id: PeerId, stream: TcpStream, address: SocketAddr) -> Result<(), ConnectionEnd> {
-        stream.set_nodelay(true)?;
+    async fn greet(&self, id: PeerId, stream: Stream, address: SocketAddr) -> Result<(), ConnectionEnd> {
         let Some(tls) = &self.tls else { return self.converse(id, stream, address).await };
         let stream = timeout(HANDSHAKE_TIMEOUT, TlsAcceptor::from(tls.clone()).accept(stream))
             .await

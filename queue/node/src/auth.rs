@@ -7,6 +7,7 @@ mod granted;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use punctual_queue_wire::http::ACCEPT_VALUE;
 use rand::seq::SliceRandom as _;
 use reqwest::{Certificate, Client, RequestBuilder, Response, StatusCode, Url, redirect};
 use serde::Deserialize;
@@ -19,9 +20,6 @@ pub(crate) use granted::Granted;
 
 /// Where an address without a path is asked.
 const PATH: &str = "/auth";
-
-/// What clients of NSQ's HTTP interfaces say they take.
-const ACCEPT: &str = "application/vnd.nsq; version=1.0";
 
 /// Most bytes an answer may have.
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
@@ -126,7 +124,7 @@ impl AuthServers {
             AuthMethod::Get => self.client.get(url).query(&applicant.query()),
             AuthMethod::Post => self.client.post(url).json(&applicant.json()),
         };
-        request.header(reqwest::header::ACCEPT, ACCEPT)
+        request.header(reqwest::header::ACCEPT, ACCEPT_VALUE)
     }
 }
 

@@ -14,6 +14,7 @@ mod seek;
 mod stats;
 mod topic_settings;
 
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
@@ -27,6 +28,7 @@ use futures::FutureExt;
 use punctual_queue_wire::http::{HttpError, Query};
 use punctual_queue_wire::identify::NSQ_VERSION;
 use punctual_service::health::{self, Health};
+use punctual_service::socket::Address;
 use serde_json::json;
 
 use crate::auth::Granted;
@@ -44,13 +46,30 @@ pub(crate) struct Served {
     shared: Arc<Shared>,
     advertised: Arc<Advertised>,
     granted: Arc<Granted>,
-    /// Where HTTPS is; `None` without a certificate.
-    https_port: Option<u16>,
+    ports: Ports,
+}
+
+/// Where the node listens itself, whatever lookups are told.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ports {
+    /// As Go says it: -1 for a socket file.
+    tcp: i32,
+    /// The same; 0 where there is none.
+    http: i32,
+    /// `None` without a certificate.
+    https: Option<u16>,
+}
+
+impl Ports {
+    pub(crate) fn of(tcp: &Address, http: Option<&Address>, https: Option<SocketAddr>) -> Self {
+        let port = |address: &Address| address.tcp().map_or(-1, |address| address.port().into());
+        Self { tcp: port(tcp), http: http.map_or(0, port), https: https.map(|address| address.port()) }
+    }
 }
 
 impl Served {
-    pub(crate) fn new(shared: Arc<Shared>, advertised: Advertised, https_port: Option<u16>) -> Self {
-        Self { shared, advertised: Arc::new(advertised), granted: Arc::default(), https_port }
+    pub(crate) fn new(shared: Arc<Shared>, advertised: Advertised, ports: Ports) -> Self {
+        Self { shared, advertised: Arc::new(advertised), granted: Arc::default(), ports }
     }
 }
 
@@ -155,14 +174,12 @@ impl Served {
         let (context, peer) = (&self.shared.context, &self.advertised.0);
         let limits = &context.identify_limits;
         let nanoseconds = |duration: std::time::Duration| duration.as_nanos() as u64;
-        // Go says -1 of a socket file.
-        let port = |port: u16| if port == 0 { -1 } else { i32::from(port) };
         let mut info = json!({
             "version": NSQ_VERSION,
             "broadcast_address": peer.broadcast_address,
             "hostname": peer.hostname,
-            "http_port": port(peer.http_port),
-            "tcp_port": port(peer.tcp_port),
+            "http_port": self.ports.http,
+            "tcp_port": self.ports.tcp,
             "start_time": context.started_at.timestamp(),
             "max_heartbeat_interval": nanoseconds(limits.max_heartbeat_interval),
             "max_output_buffer_size": limits.max_output_buffer_bytes,

@@ -45,23 +45,27 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Most bytes a lookup's answer may have.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
+/// What lookups are told where no port is listened on for HTTP: they take no node without one, and who only consumes
+/// needs none.
+const DEFAULT_HTTP_PORT: u16 = 4151;
+
 /// Where clients reach the node.
 #[derive(Debug, Clone)]
 pub(crate) struct Advertised(pub(crate) PeerInfo);
 
 impl Advertised {
-    pub(crate) fn new(options: &NodeOptions, tcp: &Address, http: &Address) -> Self {
+    pub(crate) fn new(options: &NodeOptions, tcp: &Address, http: Option<u16>) -> Self {
         let hostname = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let listened = match tcp.tcp().map(|address| address.ip()) {
             Some(ip) if !ip.is_unspecified() => ip.to_string(),
             Some(_) | None => hostname.clone(),
         };
-        let port = |address: &Address| address.tcp().map_or(0, |address| address.port());
+        let tcp_port = tcp.tcp().map_or(0, |address| address.port());
         Self(PeerInfo {
             broadcast_address: options.broadcast_address.clone().unwrap_or(listened),
             hostname,
-            http_port: options.broadcast_http_port.unwrap_or(port(http)),
-            tcp_port: options.broadcast_tcp_port.unwrap_or(port(tcp)),
+            http_port: options.broadcast_http_port().or(http).unwrap_or(DEFAULT_HTTP_PORT),
+            tcp_port: options.broadcast_tcp_port().unwrap_or(tcp_port),
             version: NSQ_VERSION.to_owned(),
             topology_zone: options.topology.topology_zone.clone(),
             topology_region: options.topology.topology_region.clone(),

@@ -7,13 +7,26 @@ use bytes::Bytes;
 use punctual_queue_log::position::Position;
 use punctual_queue_wire::bodies::Bodies;
 use punctual_queue_wire::message::MessageId;
+use uuid::Uuid;
 
-/// A message's number within its topic: counts up from 1 and is never reused. Its hex digits are the message's id.
+/// A message's number within its topic: counts up from where the topic began and is never reused. Its hex digits are
+/// the message's id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Sequence(pub(crate) u64);
 
 impl Sequence {
+    #[cfg(test)]
     pub(crate) const FIRST: Self = Self(1);
+
+    /// What precedes all numbers.
+    pub(crate) const ZERO: Self = Self(0);
+
+    /// Where a topic begins to count: anywhere, so that no two topics give the same ids, be they of one name on two
+    /// nodes, or made one after the other on the same. There is room for 2^62 numbers more above any of them.
+    pub(crate) fn anywhere() -> Self {
+        let (_, random) = Uuid::new_v4().as_u64_pair(); // but for the first two bits
+        Self((random & u64::MAX >> 2).max(1))
+    }
 
     pub(crate) fn plus(self, count: u64) -> Self {
         Self(self.0 + count)

@@ -42,10 +42,10 @@ const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Node {
     tcp: Listener,
-    http: Listener,
+    http: Option<Listener>,
     https: Option<TcpListener>,
     tcp_address: Address,
-    http_address: Address,
+    http_address: Option<Address>,
     https_address: Option<SocketAddr>,
     advertised: Advertised,
     lookup_tls: Option<Arc<ClientConfig>>,
@@ -81,16 +81,20 @@ impl Node {
             source: e.into(),
         })??;
         let tcp = bind::listen_at(&options.tcp_address, TCP_FLAG).await?;
-        let http = bind::listen_at(&options.http_address, HTTP_FLAG).await?;
+        let http = match options.http_address.address() {
+            Some(address) => Some(bind::listen_at(address, HTTP_FLAG).await?),
+            None => None,
+        };
         let https = match &context.tls {
             Some(_) => Some(bind::listen(options.tls.https_address, HTTPS_FLAG).await?),
             None => None,
         };
         let local = |listener: &Listener| listener.local_address().map_err(NodeError::Accept);
-        let (tcp_address, http_address) = (local(&tcp)?, local(&http)?);
+        let (tcp_address, http_address) = (local(&tcp)?, http.as_ref().map(local).transpose()?);
         let https_address = https.as_ref().map(TcpListener::local_addr).transpose();
         let https_address = https_address.map_err(NodeError::Accept)?;
-        let advertised = Advertised::new(&options, &tcp_address, &http_address);
+        let http_port = http_address.as_ref().and_then(Address::tcp).or(https_address).map(|it| it.port());
+        let advertised = Advertised::new(&options, &tcp_address, http_port);
         let shared = tcp::Shared { context, topics, clients: Arc::default() };
         let health = Health::new();
         health.set_ready("serving", false, "not started");
@@ -117,10 +121,10 @@ impl Node {
         &self.tcp_address
     }
 
-    /// Where the HTTP interface listens.
+    /// Where the HTTP interface listens; `None` when it is switched off.
     #[must_use]
-    pub fn http_address(&self) -> &Address {
-        &self.http_address
+    pub fn http_address(&self) -> Option<&Address> {
+        self.http_address.as_ref()
     }
 
     /// Where the HTTP interface listens with TLS; `None` without a certificate.
@@ -141,8 +145,8 @@ impl Node {
     /// # Errors
     /// A sync failed, or a listener broke. After a failed sync nothing is acknowledged any more.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), NodeError> {
-        let Self { tcp, http, https, https_address, lookup_tls, advertised, .. } = self;
-        let Self { shared, mut failure, health, lock, .. } = self;
+        let Self { tcp, http, https, tcp_address, http_address, https_address, .. } = self;
+        let Self { lookup_tls, advertised, shared, mut failure, health, lock, .. } = self;
         let (leave, stop) = (CancellationToken::new(), CancellationToken::new());
         shared.topics.start();
 
@@ -153,13 +157,16 @@ impl Node {
         let mut servers = JoinSet::new();
         servers.spawn(tcp::serve(tcp, Arc::clone(&shared), stop.clone()));
         servers.spawn(statsd::push(Arc::clone(&shared), advertised.clone(), stop.clone()));
-        let served = http::Served::new(Arc::clone(&shared), advertised, https_address.map(|it| it.port()));
+        let ports = http::Ports::of(&tcp_address, http_address.as_ref(), https_address);
+        let served = http::Served::new(Arc::clone(&shared), advertised, ports);
         let app = http::router(served, health.clone());
         if let (Some(https), Some(tls)) = (https, &shared.context.tls) {
             let config = Arc::clone(&tls.https);
             servers.spawn(punctual_service::http::serve_tls(https, config, app.clone(), stop.clone()));
         }
-        servers.spawn(punctual_service::http::serve(http, app, stop.clone()));
+        if let Some(http) = http {
+            servers.spawn(punctual_service::http::serve(http, app, stop.clone()));
+        }
         let folding = punctual_service::metrics::install().upkeep(stop.clone());
         servers.spawn(async move {
             folding.await; // each commit is a sample that would be kept otherwise
@@ -210,14 +217,14 @@ fn refuse_exposed(options: &NodeOptions, with_https: bool) -> Result<(), NodeErr
     let http_asks = options.auth.http_auth_required;
     for (address, flag, authenticated) in [
         (options.tcp_address.tcp(), TCP_FLAG, asks),
-        (options.http_address.tcp(), HTTP_FLAG, http_asks),
+        (options.http_address.address().and_then(Address::tcp), HTTP_FLAG, http_asks),
         (Some(options.tls.https_address), HTTPS_FLAG, http_asks || !with_https),
     ] {
         if let Some(address) = address {
             bind::refuse_exposed(address, flag, authenticated, options.allow_unauthenticated)?;
         }
     }
-    let unreachable = options.tcp_address.tcp().is_none() && options.broadcast_tcp_port.is_none();
+    let unreachable = options.tcp_address.tcp().is_none() && options.broadcast_tcp_port().is_none();
     if unreachable && !options.lookupd_tcp_addresses.is_empty() {
         return Err(NodeError::NothingToRegister);
     }

@@ -2,6 +2,7 @@
 
 mod auth;
 mod compression;
+mod http_address;
 mod latency;
 mod lookup_tls;
 mod statsd;
@@ -19,6 +20,7 @@ use punctual_service::socket::Address;
 
 pub use auth::{AuthMethod, AuthOptions};
 pub use compression::CompressionOptions;
+pub use http_address::HttpAddress;
 pub use lookup_tls::LookupTlsOptions;
 pub use tls::{ClientAuthPolicy, NodeTlsOptions, TlsMinVersion, TlsRequired};
 
@@ -26,15 +28,18 @@ pub use latency::LatencyOptions;
 pub use statsd::StatsdOptions;
 pub use topology::{Experiment, TopologyOptions};
 
+/// The longest message, and the longest body, that can be allowed: sizes on the wire are signed 32-bit numbers.
+const MAX_SIZE: i64 = 1024 * 1024 * 1024;
+
 /// Settings of a queue node
 #[derive(Debug, Clone, Args)]
 pub struct NodeOptions {
     /// Where producers and consumers connect: an address and port, or the path of a socket file
     #[arg(long, env = "PUNCTUAL_QUEUE_TCP_ADDRESS", default_value = "127.0.0.1:4150")]
     pub tcp_address: Address,
-    /// Where the HTTP interface listens: an address and port, or the path of a socket file
+    /// Where the HTTP interface listens: an address and port, or the path of a socket file; nowhere when empty
     #[arg(long, env = "PUNCTUAL_QUEUE_HTTP_ADDRESS", default_value = "127.0.0.1:4151")]
-    pub http_address: Address,
+    pub http_address: HttpAddress,
     /// Listen where other machines can connect although nothing asks them who they are
     #[arg(long, env = "PUNCTUAL_QUEUE_ALLOW_UNAUTHENTICATED")]
     pub allow_unauthenticated: bool,
@@ -47,10 +52,10 @@ pub struct NodeOptions {
     /// The address given to lookups for consumers to dial; by default the one it listens on, or the host name when it listens on all
     #[arg(long, env = "PUNCTUAL_QUEUE_BROADCAST_ADDRESS")]
     pub broadcast_address: Option<String>,
-    /// The TCP port given to lookups, when it is not the one it listens on
+    /// The TCP port given to lookups, when it is not the one it listens on; 0 for that one
     #[arg(long, env = "PUNCTUAL_QUEUE_BROADCAST_TCP_PORT")]
     pub broadcast_tcp_port: Option<u16>,
-    /// The HTTP port given to lookups, when it is not the one it listens on
+    /// The HTTP port given to lookups, when it is not the one it listens on; 0 for that one
     #[arg(long, env = "PUNCTUAL_QUEUE_BROADCAST_HTTP_PORT")]
     pub broadcast_http_port: Option<u16>,
     /// A lookup to register with, as host:port of its TCP interface; may be repeated
@@ -67,10 +72,10 @@ pub struct NodeOptions {
     #[arg(long, env = "PUNCTUAL_QUEUE_MAX_MSG_TIMEOUT", default_value = "15m", value_parser = parse_duration)]
     pub max_msg_timeout: Duration,
     /// The longest message, in bytes
-    #[arg(long, env = "PUNCTUAL_QUEUE_MAX_MSG_SIZE", default_value_t = 1024 * 1024, value_parser = clap::value_parser!(u32).range(1..=16 * 1024 * 1024))]
+    #[arg(long, env = "PUNCTUAL_QUEUE_MAX_MSG_SIZE", default_value_t = 1024 * 1024, value_parser = clap::value_parser!(u32).range(1..=MAX_SIZE))]
     pub max_msg_size: u32,
     /// The longest body of a command, in bytes
-    #[arg(long, env = "PUNCTUAL_QUEUE_MAX_BODY_SIZE", default_value_t = 5 * 1024 * 1024, value_parser = clap::value_parser!(u32).range(1..=16 * 1024 * 1024))]
+    #[arg(long, env = "PUNCTUAL_QUEUE_MAX_BODY_SIZE", default_value_t = 5 * 1024 * 1024, value_parser = clap::value_parser!(u32).range(1..=MAX_SIZE))]
     pub max_body_size: u32,
     /// The longest delay a requeue may ask for
     #[arg(long, env = "PUNCTUAL_QUEUE_MAX_REQ_TIMEOUT", default_value = "1h", value_parser = parse_duration)]
@@ -78,6 +83,9 @@ pub struct NodeOptions {
     /// The longest delay a publish may ask for, with DPUB or defer; by default the same as for a requeue
     #[arg(long, env = "PUNCTUAL_QUEUE_MAX_DEFER_TIMEOUT", value_parser = parse_duration)]
     pub max_defer_timeout: Option<Duration>,
+    /// How many messages wait at most in each #ephemeral channel, and in an #ephemeral topic without a channel, before the oldest are dropped
+    #[arg(long, env = "PUNCTUAL_QUEUE_MEM_QUEUE_SIZE", default_value_t = 10_000)]
+    pub mem_queue_size: u64,
     /// The most messages a consumer may have in flight
     #[arg(long, env = "PUNCTUAL_QUEUE_MAX_RDY_COUNT", default_value_t = 2500)]
     pub max_rdy_count: u32,
@@ -136,6 +144,16 @@ impl Default for NodeOptions {
 }
 
 impl NodeOptions {
+    /// The TCP port that lookups are told, where it is not the one that is listened on.
+    pub(crate) fn broadcast_tcp_port(&self) -> Option<u16> {
+        self.broadcast_tcp_port.filter(|port| *port != 0)
+    }
+
+    /// The same of the HTTP port.
+    pub(crate) fn broadcast_http_port(&self) -> Option<u16> {
+        self.broadcast_http_port.filter(|port| *port != 0)
+    }
+
     pub(crate) fn limits(&self) -> Limits {
         Limits {
             max_message_bytes: self.max_msg_size,

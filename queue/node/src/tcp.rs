@@ -3,12 +3,14 @@
 mod answers;
 mod authorize;
 mod clients;
+mod closing;
 mod connection;
 mod execute;
 mod gathered;
 mod identify;
 mod reading;
 mod subscription;
+mod timing;
 mod transport;
 mod writing;
 

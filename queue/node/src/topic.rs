@@ -92,6 +92,9 @@ struct Core {
     held: bool,
     deleted: bool,
     settings: TopicSettings,
+    is_ephemeral: bool,
+    /// How many messages may wait where that is ephemeral.
+    most_ephemeral: u64,
     channels: BTreeMap<ChannelName, Arc<ChannelHandle>>,
     next_channel: ChannelNumber,
     waypoints: Waypoints,
@@ -160,7 +163,8 @@ impl Topic {
         context.metrics.corrupt_records(recovered.unknown);
         let damage = recovery.damage.into_iter().chain(std::mem::take(&mut recovered.damage));
         let keeper = Arc::new(Notify::new());
-        let core = Core::from_recovered(recovered, &keeper, &context);
+        let is_ephemeral = name.is_ephemeral();
+        let core = Core { is_ephemeral, ..Core::from_recovered(recovered, &keeper, &context) };
         let topic = Arc::new(Self {
             name,
             dir,
@@ -308,6 +312,8 @@ impl Core {
             held,
             deleted: false,
             settings,
+            is_ephemeral: false,
+            most_ephemeral: context.options.mem_queue_size,
             next_channel,
             waypoints,
             segments,
@@ -326,4 +332,12 @@ impl Core {
 pub(crate) async fn received(receipt: Receipt) -> Result<(), TopicError> {
     // Every append is completed; one that is not was dropped with a committer that is gone.
     receipt.await.unwrap_or(Err(TopicError::Exiting))
+}
+
+/// The same, where there may be nothing to wait for.
+async fn received_if_any(receipt: Option<Receipt>) -> Result<(), TopicError> {
+    match receipt {
+        Some(receipt) => received(receipt).await,
+        None => Ok(()),
+    }
 }

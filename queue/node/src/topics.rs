@@ -142,9 +142,18 @@ impl Topics {
 
     /// Deletes a topic with all its channels and messages; `false` when there is none.
     pub(crate) async fn delete(&self, name: &TopicName) -> Result<bool, TopicError> {
+        let Some(doomed) = self.put_aside(name).await? else { return Ok(false) };
+        let disk = Arc::clone(self.context.committer.disk());
+        // It takes a while where there is much, and holds up nobody: the name is free.
+        blocking(move || disk.remove_dir_all(&doomed).map_err(TopicError::io("clear"))).await?;
+        Ok(true)
+    }
+
+    /// Ends a topic, if there is one; says where its files are now.
+    async fn put_aside(&self, name: &TopicName) -> Result<Option<PathBuf>, TopicError> {
         let _making = self.making.lock().await;
         let Some(topic) = self.by_name.write().remove(name) else {
-            return Ok(false);
+            return Ok(None);
         };
         topic.retire();
         self.context.topology_changed();
@@ -155,10 +164,9 @@ impl Topics {
             // From the rename on the topic is gone; what is left of it is cleared now or at the next start.
             topic.move_files(&doomed)?;
             disk.sync_dir(&parent).map_err(TopicError::io("sync the directory of"))?;
-            disk.remove_dir_all(&doomed).map_err(TopicError::io("clear"))
+            Ok(Some(doomed))
         })
-        .await?;
-        Ok(true)
+        .await
     }
 
     /// Deletes a channel, and its topic if that is ephemeral and has no other; `false` when there is none.

@@ -6,6 +6,8 @@
 mod call;
 mod error;
 mod given;
+mod integer;
+mod log_level;
 mod usage;
 
 use std::any::TypeId;
@@ -17,6 +19,7 @@ use clap::{Arg, ArgAction, Command};
 pub use self::call::{Call, as_text, call, command};
 pub use self::error::FlagError;
 pub use self::given::{Given, boolean};
+pub use self::log_level::translate_log_level;
 pub use self::usage::usage;
 
 /// How a flag takes its value.
@@ -28,6 +31,8 @@ pub enum Kind {
     OptionalText,
     /// A duration as Go writes it.
     Duration,
+    /// A whole number as Go writes it, other than in base 10 too.
+    Number,
     /// Any text.
     Text,
 }
@@ -95,7 +100,7 @@ impl FlagSet {
             let value = match (value, flag.kind) {
                 (Some(value), _) => value.to_owned(),
                 (None, Kind::Bool | Kind::OptionalText) => "true".to_owned(),
-                (None, Kind::Duration | Kind::Text) => {
+                (None, Kind::Duration | Kind::Number | Kind::Text) => {
                     words.next().ok_or_else(|| FlagError::NeedsArgument(name.to_owned()))?
                 }
             };
@@ -115,10 +120,25 @@ fn flag_of(arg: &Arg) -> Flag {
         Kind::OptionalText
     } else if holds(TypeId::of::<Duration>()) {
         Kind::Duration
+    } else if integers().into_iter().any(holds) {
+        Kind::Number
     } else {
         Kind::Text
     };
     Flag { kind, is_list: matches!(arg.get_action(), ArgAction::Append) }
+}
+
+/// What flags that take whole numbers hold.
+fn integers() -> [TypeId; 7] {
+    [
+        TypeId::of::<u8>(),
+        TypeId::of::<u16>(),
+        TypeId::of::<u32>(),
+        TypeId::of::<u64>(),
+        TypeId::of::<usize>(),
+        TypeId::of::<i32>(),
+        TypeId::of::<i64>(),
+    ]
 }
 
 #[cfg(test)]

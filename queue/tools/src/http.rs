@@ -6,6 +6,9 @@ use punctual_queue_wire::http::ACCEPT_VALUE;
 use reqwest::{StatusCode, Url, header::ACCEPT};
 use serde::de::DeserializeOwned;
 
+/// The largest answer taken: the statistics of a node with very many channels.
+const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+
 /// Why a lookup or node gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
@@ -15,7 +18,22 @@ pub enum HttpError {
     /// The client could not be set up.
     #[error("could not set up the HTTP client")]
     Client(#[source] reqwest::Error),
-    /// No connection, no answer in time, a status that says no, or an answer of another form.
+    /// The answer has more than 64 MiB.
+    #[error("the answer of {address} is too big")]
+    TooBig {
+        /// Who was asked.
+        address: String,
+    },
+    /// The answer is not the JSON expected.
+    #[error("{address} did not answer as a lookup or node does")]
+    BadAnswer {
+        /// Who was asked.
+        address: String,
+        /// What was wrong.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// No connection, no answer in time, or a status that says no.
     #[error("asking {address} failed")]
     Request {
         /// Who was asked.
@@ -58,6 +76,15 @@ impl HttpClient {
         if answer.status() == StatusCode::NOT_FOUND {
             return Ok(None);
         }
-        answer.error_for_status().map_err(failed)?.json().await.map(Some).map_err(failed)
+        let mut answer = answer.error_for_status().map_err(failed)?;
+        let mut body = Vec::new();
+        while let Some(part) = answer.chunk().await.map_err(failed)? {
+            if body.len() + part.len() > MAX_ANSWER_BYTES {
+                return Err(HttpError::TooBig { address: address.to_owned() });
+            }
+            body.extend_from_slice(&part);
+        }
+        let bad = |source| HttpError::BadAnswer { address: address.to_owned(), source };
+        serde_json::from_slice(&body).map(Some).map_err(bad)
     }
 }

@@ -19,7 +19,7 @@ mod body;
 mod encode;
 mod head;
 
-pub use body::{BodyOf, PendingBody};
+pub use body::{BodyOf, PendingBody, mpub_bodies};
 pub use head::Head;
 
 /// The longest command line in bytes, its `\n` included.

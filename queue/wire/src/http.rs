@@ -2,6 +2,10 @@
 
 use std::{borrow::Cow, fmt};
 
+mod parameters;
+
+pub use parameters::MpubForm;
+
 /// Marks an answer as the bare object. Without it go-nsq expects an older wrapper and sees no producers.
 pub const CONTENT_TYPE_HEADER: &str = "x-nsq-content-type";
 

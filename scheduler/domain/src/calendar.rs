@@ -1,5 +1,6 @@
 //! Exclusion calendars: named days and hours in which schedules that name them do not run.
 
+mod error;
 mod ical;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::name::CalendarName;
 use crate::schedule::{Recurrence, ScheduleError, Zone};
 
-pub use self::ical::CalendarError;
+pub use self::error::CalendarError;
 
 /// A calendar as it is kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +46,8 @@ pub struct CalendarEvent {
 impl CalendarSpec {
     /// The most days and events of one calendar.
     pub const MOST_ENTRIES: usize = 10_000;
+    /// The most events that repeat: each is asked about every instant.
+    pub const MOST_REPEATING: usize = 500;
     /// The most bytes of a text that is imported.
     pub const MOST_BYTES: usize = 1 << 20;
 
@@ -78,6 +81,10 @@ impl CalendarSpec {
         }
         if self.entries() > Self::MOST_ENTRIES {
             return Err(CalendarError::TooMany { found: self.entries() });
+        }
+        let repeating = self.events.iter().filter(|event| !event.rule.is_empty()).count();
+        if repeating > Self::MOST_REPEATING {
+            return Err(CalendarError::TooManyRepeating { found: repeating });
         }
         Calendar::compile(self).map(|_| ())
     }

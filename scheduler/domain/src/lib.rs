@@ -25,6 +25,9 @@ pub mod after;
 pub mod backfill;
 pub mod plan;
 
+pub mod audit;
+pub mod explain;
+
 pub mod run;
 
 pub mod admission;

@@ -1,5 +1,7 @@
 //! The port of a scheduler: gRPC with health and reflection, `/v1` as JSON, and `/metrics`, `/livez`, `/readyz`.
 
+mod actor;
+mod audit;
 mod auth;
 mod backfills;
 mod batch;
@@ -25,6 +27,7 @@ use std::time::Duration;
 
 use axum::{Router, middleware};
 use futures::future::BoxFuture;
+use punctual_proto::v1::audit_service_server::AuditServiceServer;
 use punctual_proto::v1::backfill_service_server::BackfillServiceServer;
 use punctual_proto::v1::calendar_service_server::CalendarServiceServer;
 use punctual_proto::v1::job_service_server::JobServiceServer;
@@ -43,6 +46,7 @@ use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
+use self::audit::Audit;
 use self::backfills::Backfills;
 use self::batched::{Backend, Batched};
 use self::calendars::CalendarApi;
@@ -63,6 +67,7 @@ const HEALTH_EVERY: Duration = Duration::from_millis(200);
 /// The services gRPC's health knows; the empty name is the server as a whole.
 const HEALTH_NAMES: [&str; 7] = [
     "",
+    "punctual.v1.AuditService",
     "punctual.v1.BackfillService",
     "punctual.v1.CalendarService",
     "punctual.v1.JobService",
@@ -128,6 +133,7 @@ impl Api {
         let calendars = CalendarApi { store: Arc::clone(&self.store) };
         let namespaces = Namespaces { store: Arc::clone(&self.store) };
         let (store, doorbells) = (Arc::clone(&self.store), Arc::clone(&self.doorbells));
+        let audit = Audit { store: Arc::clone(&store), doorbells: Arc::clone(&doorbells) };
         let backfills = Backfills { store: Arc::clone(&store), doorbells: Arc::clone(&doorbells) };
         let jobs = Jobs { store, doorbells, batched: batched.clone(), clock: self.clock };
         let runs = Runs::new(self.store, self.doorbells, batched.clone(), shutdown);
@@ -141,6 +147,7 @@ impl Api {
             .expect("the build wrote valid descriptor sets");
         let grpc = Routes::new(grpc_health)
             .add_service(reflection)
+            .add_service(AuditServiceServer::new(audit).max_decoding_message_size(MAX_MESSAGE_BYTES))
             .add_service(BackfillServiceServer::new(backfills).max_decoding_message_size(MAX_MESSAGE_BYTES))
             .add_service(CalendarServiceServer::new(calendars).max_decoding_message_size(MAX_MESSAGE_BYTES))
             .add_service(NamespaceServiceServer::new(namespaces).max_decoding_message_size(MAX_MESSAGE_BYTES))

@@ -14,6 +14,7 @@ pub mod options;
 pub mod planner;
 pub mod publisher;
 pub mod reaper;
+pub mod reconciler;
 pub mod server;
 pub mod store;
 pub mod wake;

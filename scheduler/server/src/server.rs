@@ -24,6 +24,7 @@ use crate::options::{DatabaseUrl, SchedulerOptions};
 use crate::planner::Planner;
 use crate::publisher::Publisher;
 use crate::reaper::Reaper;
+use crate::reconciler::Reconciler;
 use crate::store::{PostgresStore, Replica, Store, StoreError};
 use crate::wake::Wake;
 
@@ -85,6 +86,7 @@ pub struct Scheduler {
     planner: Planner,
     publisher: Publisher,
     reaper: Reaper,
+    reconciler: Reconciler,
 }
 
 impl Scheduler {
@@ -129,6 +131,7 @@ impl Scheduler {
             health.clone(),
         );
         let reaper = Reaper::new(Arc::clone(&store), nodes.clone(), publisher.owned(), wake);
+        let reconciler = Reconciler::new(Arc::clone(&store), publisher.owned());
         let api = Api {
             store: Arc::clone(&store),
             doorbells: publisher.doorbells(),
@@ -139,7 +142,19 @@ impl Scheduler {
             tokens,
             tls,
         };
-        Ok(Self { address, listener, health, store, clock, api, nodes, planner, publisher, reaper })
+        Ok(Self {
+            address,
+            listener,
+            health,
+            store,
+            clock,
+            api,
+            nodes,
+            planner,
+            publisher,
+            reaper,
+            reconciler,
+        })
     }
 
     /// Where gRPC and HTTP are served; the port is known even when port 0 was asked for.
@@ -158,7 +173,19 @@ impl Scheduler {
     /// # Errors
     /// Names the part that failed.
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let Self { address, listener, health, store, clock, api, nodes, planner, publisher, reaper } = self;
+        let Self {
+            address,
+            listener,
+            health,
+            store,
+            clock,
+            api,
+            nodes,
+            planner,
+            publisher,
+            reaper,
+            reconciler,
+        } = self;
         tracing::info!(%address, "scheduler serves");
         // Cancelled by the end of the API, and by the failure of any part.
         let background = CancellationToken::new();
@@ -170,6 +197,7 @@ impl Scheduler {
         parts.add("planner", done(planner.run(stop())));
         parts.add("publisher", done(publisher.run(stop())));
         parts.add("reaper", done(reaper.run(stop())));
+        parts.add("reconciler", done(reconciler.run(stop())));
         parts.add("metrics", done(api.metrics.clone().upkeep(stop())));
 
         let stop_calls = background.child_token();

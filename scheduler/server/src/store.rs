@@ -9,6 +9,7 @@
 //! database's clock; a call that failed may have happened, in whole or in part, and can be repeated. Calls that read
 //! may see one part later than another.
 
+mod audit;
 mod backfill;
 mod backlog;
 mod calendar;
@@ -29,9 +30,11 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use punctual_scheduler_domain::calendar::{CalendarSpec, Calendars};
 use punctual_scheduler_domain::id::{JobId, ReplicaId, RunId, SessionId, Shard};
+use punctual_scheduler_domain::job::JobSpec;
 use punctual_scheduler_domain::name::{CalendarName, JobName, Namespace, TaskQueuePath};
 use punctual_scheduler_domain::retention::Retention;
 
+pub use audit::{InstantRun, JobRecord, JobVersion, RecordSelection, RecordedEvent, RecordsOf};
 pub use backfill::{Backfill, BackfillPlanned, BackfillSelection, BackfillStore, NewBackfill};
 pub use backlog::Backlog;
 pub use calendar::{NamedCalendar, NamespaceRecord};
@@ -86,7 +89,8 @@ pub trait Store: BackfillStore {
     /// in transactions that follow; one that fails in between has deleted the job, and leaves the others to
     /// [`Store::clear_deleted`].
     ///
-    /// `revision`, when given, must be the job's. A change that changes nothing makes no version.
+    /// `revision`, when given, must be the job's. A change that changes nothing makes no version. `by` is who asks for it,
+    /// for the record.
     ///
     /// # Errors
     /// [`StoreError::NoSuchJob`], [`StoreError::StaleRevision`], [`StoreError::NoSuchCalendar`].
@@ -97,6 +101,7 @@ pub trait Store: BackfillStore {
         change: JobChange,
         revision: Option<Revision>,
         request: Option<RequestId>,
+        by: &str,
     ) -> Result<punctual_scheduler_domain::job::Job, StoreError>;
     /// One job that is not deleted.
     async fn get_job(
@@ -114,6 +119,42 @@ pub trait Store: BackfillStore {
         after: Option<&JobName>,
         limit: u32,
     ) -> Result<Vec<punctual_scheduler_domain::job::Job>, StoreError>;
+
+    // What was done to jobs ---------------------------------------------------------------------------------
+
+    /// The versions of a job, newest first, those before `before`; at most `limit`. Of a name that no job bears, those of
+    /// the job that bore it last.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchJob`].
+    async fn job_versions(
+        &self,
+        namespace: &Namespace,
+        name: &JobName,
+        before: Option<u32>,
+        limit: u32,
+    ) -> Result<Vec<JobVersion>, StoreError>;
+    /// What was done to the jobs that bear or bore a name, newest first, before the event `before`; at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchJob`].
+    async fn job_events(
+        &self,
+        namespace: &Namespace,
+        name: &JobName,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<RecordedEvent>, StoreError>;
+    /// What is on record of jobs for a stretch of time.
+    async fn job_records(&self, selection: &RecordSelection) -> Result<Vec<JobRecord>, StoreError>;
+    /// The definitions of these versions; those that cannot be read are left out.
+    async fn job_specs(
+        &self,
+        versions: &[(JobId, u32)],
+    ) -> Result<HashMap<(JobId, u32), JobSpec>, StoreError>;
+    /// The runs that a job's schedule has at an instant.
+    async fn runs_of_instant(&self, job: JobId, due_at: DateTime<Utc>)
+    -> Result<Vec<InstantRun>, StoreError>;
 
     // Namespaces and calendars ------------------------------------------------------------------------------
 

@@ -2,8 +2,8 @@
 
 use bytes::{Bytes, BytesMut};
 use punctual_queue_wire::bodies::Bodies;
-use punctual_queue_wire::command::{Command, CommandReader, Limits, Standing};
-use punctual_queue_wire::error::ProtocolError;
+use punctual_queue_wire::command::{Command, CommandReader, Limits, Standing, mpub_bodies};
+use punctual_queue_wire::error::{ErrorCode, ProtocolError};
 
 use crate::meter::within;
 use crate::pieces::read_all;
@@ -13,7 +13,7 @@ const LINE: &[u8] = b"MPUB t\n";
 /// The first byte says how the rest arrives, which is a body with its size, and perhaps more.
 ///
 /// # Panics
-/// When the messages depend on how they arrive, break a limit, are not those that were read once they are written
+/// When the messages depend on how they arrive or whether over TCP or HTTP, break a limit, are not those that were read once they are written
 /// again, or take more memory than a small multiple of the input.
 pub fn run(data: &[u8]) {
     let Some((control, input)) = data.split_first() else { return };
@@ -23,6 +23,7 @@ pub fn run(data: &[u8]) {
     let whole = within(memory, || first(&command, command.len(), &limits));
     let in_pieces = within(memory, || first(&command, usize::from(*control) + 1, &limits));
     assert_eq!(whole, in_pieces);
+    check_over_http(input, whole.0.as_ref(), memory, &limits);
     if let (Some(Command::Mpub { topic, bodies }), _) = whole {
         assert_eq!(bodies.iter().map(|body| body.len()).sum::<usize>(), bodies.body_bytes());
         assert!(bodies.iter().all(|body| (1..=2_000).contains(&body.len())));
@@ -39,6 +40,18 @@ pub fn run(data: &[u8]) {
     if let Some(bodies) = within(memory, || Bodies::parse(packed, count)) {
         // A body may be empty here, but takes room all the same.
         assert_eq!(bodies.iter().count(), count as usize);
+    }
+}
+
+/// HTTP has the same body without its size in front.
+fn check_over_http(input: &[u8], over_tcp: Option<&Command>, memory: usize, limits: &Limits) {
+    let Some((_, body)) = input.split_first_chunk::<4>() else { return };
+    let shared = Bytes::copy_from_slice(body);
+    match (over_tcp, within(memory, || mpub_bodies(shared, limits))) {
+        (Some(Command::Mpub { bodies, .. }), over_http) => assert_eq!(over_http.as_ref(), Ok(bodies)),
+        // Over TCP the size may have been refused, which is all that is known of it here.
+        (_, Ok(bodies)) => assert!(4 + bodies.packed().len() <= 20_000),
+        (_, Err(error)) => assert!(matches!(error.code(), Some(ErrorCode::BadBody | ErrorCode::BadMessage))),
     }
 }
 

@@ -1,6 +1,8 @@
 //! The parameters of HTTP requests.
 
-use punctual_queue_wire::http::Query;
+use std::time::Duration;
+
+use punctual_queue_wire::http::{HttpError, MpubForm, Query};
 use punctual_queue_wire::name::{ChannelName, TopicName};
 
 use crate::meter::within;
@@ -19,8 +21,24 @@ pub fn run(data: &[u8]) {
                     check(name, value);
                 }
             }
+            within(memory, || check_parameters(&query));
         }
     }
+}
+
+/// What is taken is within its limits, and what is not is the client's error.
+fn check_parameters(query: &Query) {
+    let longest = Duration::from_secs(3600);
+    let is_refusal = |error: HttpError| assert_eq!(error.status, 400);
+    query.defer(longest).map_or_else(is_refusal, |delay| assert!(delay <= longest));
+    query.number("count", 10, 1..=100, "INVALID").map_or_else(is_refusal, |count| {
+        assert!((1..=100).contains(&count));
+    });
+    query.for_ms().map_or_else(is_refusal, |time| assert_ne!(time, Some(0)));
+    query.duration("back", "MISSING", "INVALID").map_or_else(is_refusal, |_| ());
+    assert!(
+        query.mpub_form() != MpubForm::Lines || matches!(query.get("binary"), None | Some("0" | "false"))
+    );
 }
 
 fn check(name: &str, value: &str) {

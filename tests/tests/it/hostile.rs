@@ -15,11 +15,15 @@ use punctual_tests::queue_node::QueueNode;
 use punctual_tests::wait::until;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 const MIB: u64 = 1024 * 1024;
 
 /// How long the others may take for some hundred messages: a debug build on a busy machine.
 const GO_ON_WITHIN: Duration = Duration::from_secs(30);
+
+/// How long the node may take to stop, whatever its clients do: a debug build on a busy machine.
+const STOPS_WITHIN: Duration = Duration::from_secs(15);
 
 /// A node under the eyes of those who use it as they should.
 struct Victim {
@@ -79,7 +83,10 @@ impl Victim {
         let ends = self.load.end().await?;
         ensure!(ends.iter().all(|end| *end == PublisherEnd::Told), "{ends:?}");
         queue_load::settle(&self.node, &self.history).await?;
-        self.node.stop().await
+        let stopping = Instant::now();
+        self.node.stop().await?;
+        ensure!(stopping.elapsed() < STOPS_WITHIN, "the node took {:?} to stop", stopping.elapsed());
+        Ok(())
     }
 }
 

@@ -82,7 +82,7 @@ impl Tally {
                 if is_of_storage(code) && in_part {
                     self.doubt(node, UnknownReason::Partly);
                 } else {
-                    self.is_hopeless |= !is_of_storage(code);
+                    self.is_hopeless |= is_of_the_message(code);
                     self.problem = Some(outcome);
                 }
             }
@@ -154,6 +154,12 @@ impl Tally {
 /// Whether the node could not store the messages, as opposed to not wanting them.
 fn is_of_storage(code: &str) -> bool {
     matches!(code, "E_PUB_FAILED" | "E_MPUB_FAILED" | "E_DPUB_FAILED")
+}
+
+/// Whether any other node would refuse it too: for what is published, or for who publishes it. One whose authority
+/// cannot be reached, or that wants to know who speaks, says nothing about the others.
+fn is_of_the_message(code: &str) -> bool {
+    code.starts_with("E_BAD_") || code == "E_UNAUTHORIZED"
 }
 
 #[cfg(test)]

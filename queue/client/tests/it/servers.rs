@@ -151,7 +151,7 @@ impl RealNode {
         };
         change(&mut options);
         let node = Node::open(options).await?;
-        let (tcp, http) = (node.tcp_address().tcp(), node.http_address().tcp());
+        let (tcp, http) = (node.tcp_address().tcp(), node.http_address().and_then(|address| address.tcp()));
         let (tcp, http) = (tcp.context("a port")?, http.context("a port")?);
         let running = Running::new(|shutdown| {
             let mut tasks = JoinSet::new();

@@ -1,5 +1,6 @@
 //! Appending, reading along, and removing what is not needed.
 
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -8,7 +9,7 @@ use punctual_queue_log::log::{Durability, Log};
 use punctual_queue_log::options::LogOptions;
 use punctual_queue_log::position::Position;
 use punctual_queue_log::reader::Entry;
-use punctual_queue_log::record::Record;
+use punctual_queue_log::record::{MAX_RECORD_BYTES, Record};
 
 use crate::fixture::{Fixture, append, begin, read_all, wait};
 
@@ -61,9 +62,12 @@ fn large_parts_and_small_ones_are_joined() {
 fn empty_and_oversized_records_are_refused_and_nothing_else() {
     let fixture = Fixture::new();
     let (log, _) = fixture.open();
-    let oversized = vec![0; punctual_queue_log::record::MAX_RECORD_BYTES + 1];
-    for bad in [&[][..], &oversized] {
-        assert!(matches!(append(&log, bad), Err(AppendError::BadLength { .. })));
+    let part = Bytes::from(vec![0; 1024 * 1024]);
+    let oversized = Record::new(vec![part.clone(); MAX_RECORD_BYTES / part.len() + 1]);
+    for bad in [Record::from(Bytes::new()), oversized] {
+        let (done, answer) = mpsc::channel();
+        log.append(bad, Durability::Synced, Box::new(move |result| done.send(result).unwrap_or(())));
+        assert!(matches!(wait(&answer), Err(AppendError::BadLength { .. })));
     }
     append(&log, b"good").unwrap();
     assert_eq!(read_all(&log).0, [&b"good"[..]]);

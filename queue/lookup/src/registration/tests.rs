@@ -1,3 +1,5 @@
+use tokio::net::{TcpListener, TcpStream};
+
 use super::*;
 use crate::registry::{Bounds, Registry};
 
@@ -7,13 +9,13 @@ const SILENCE: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A connection to a daemon with little patience.
-async fn connected() -> io::Result<(TcpStream, JoinSet<()>)> {
+async fn connected() -> io::Result<(TcpStream, JoinSet<io::Result<()>>)> {
     let registry = SharedRegistry::new(Registry::new(SILENCE, SILENCE, Bounds { of_node: 1, of_all: 1 }));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let mut stream = TcpStream::connect(listener.local_addr()?).await?;
     let registrations = Registrations::new(registry, LookupIdentity::default(), SILENCE);
     let mut tasks = JoinSet::new();
-    tasks.spawn(registrations.serve(listener, CancellationToken::new()));
+    tasks.spawn(registrations.serve(listener.into(), CancellationToken::new()));
     stream.write_all(MAGIC_V1).await?;
     Ok((stream, tasks))
 }

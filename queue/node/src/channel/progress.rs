@@ -69,9 +69,15 @@ impl Progress {
         if start >= range.end {
             return 0;
         }
-        let added = self.above.insert_range(start.0..range.end.0);
+        if start > self.floor {
+            return self.above.insert_range(start.0..range.end.0);
+        }
+        // The set need not hold what is below the floor at once, however much it is.
+        let known = self.above.range_cardinality(start.0..range.end.0);
+        self.floor = range.end;
+        self.above.remove_range(start.0..range.end.0);
         self.advance();
-        added
+        range.end.0 - start.0 - known
     }
 
     fn advance(&mut self) {

@@ -85,7 +85,7 @@ pub(super) async fn pass(State(served): State<Served>, request: Request, next: N
     let peer = request.extensions().get::<Peer>().cloned();
     let is_plain = peer.as_ref().is_some_and(|peer| !peer.tls);
     if is_plain && options.tls.required() == TlsRequired::True {
-        return tls_required(served.https_port);
+        return tls_required(served.ports.https);
     }
     if options.auth.http_auth_required {
         let query = Query::parse(request.uri().query().unwrap_or_default()).ok();
@@ -141,7 +141,40 @@ fn tls_required(https_port: Option<u16>) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn whatever_is_asked_for_needs_the_right_to_what_it_names(
+            path in "(/|//)?(ping|pub|mpub|stats|topic/[a-z]{0,6}|channel/(peek|dead_letter|[a-z]{0,6})|[a-z/%.]{0,12})/{0,2}",
+            query in "((topic|channel|to|x)=[a-c%/#.*0-9]{0,4}&?){0,4}",
+            is_get in any::<bool>(),
+        ) {
+            let method = if is_get { Method::GET } else { Method::POST };
+            let (query, trimmed) = (Query::parse(&query).ok(), path.trim_end_matches('/'));
+            let named = |name| query.as_ref().and_then(|query| query.get(name)).map(str::to_owned);
+            match Need::of(&method, &path, query.as_ref()) {
+                Need::Nothing => prop_assert_eq!(trimmed, "/ping"),
+                Need::AnySecret => prop_assert!(
+                    named("topic").is_none()
+                        || named("channel").is_none()
+                        || matches!(trimmed, "/stats" | "/info" | "/metrics")
+                ),
+                Need::Publish(topic) => prop_assert_eq!(Some(topic), named("topic")),
+                Need::Subscribe(topic, channel) => {
+                    prop_assert_eq!(Some(topic), named("topic"));
+                    prop_assert!(Some(&channel) == named("channel").as_ref() || channel == ANY_NAME);
+                }
+                Need::Redirect { topic, channel, to } => {
+                    prop_assert_eq!((Some(topic), Some(channel)), (named("topic"), named("channel")));
+                    prop_assert_eq!(Some(to), named("to"));
+                }
+                Need::Everything => prop_assert!(!trimmed.starts_with("/topic/") && !trimmed.starts_with("/channel/")),
+            }
+        }
+    }
 
     #[test]
     fn an_endpoint_needs_the_right_to_what_it_does() {

@@ -39,15 +39,8 @@ impl Served {
 }
 
 fn bounds(query: &Query) -> Result<(usize, usize), HttpError> {
-    let number = |name, default, max, invalid| match query.get(name) {
-        None => Ok(default),
-        Some(text) => {
-            let number = text.parse().ok().filter(|number| (1..=max).contains(number));
-            number.ok_or(HttpError::new(400, invalid))
-        }
-    };
-    let count = number("count", COUNT, MAX_COUNT, "INVALID_ARG_COUNT")?;
-    let bytes = number("max_bytes", BYTES, MAX_BYTES, "INVALID_ARG_MAX_BYTES")?;
+    let count = query.number("count", COUNT, 1..=MAX_COUNT, "INVALID_ARG_COUNT")?;
+    let bytes = query.number("max_bytes", BYTES, 1..=MAX_BYTES, "INVALID_ARG_MAX_BYTES")?;
     Ok((count, bytes))
 }
 

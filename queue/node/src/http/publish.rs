@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
-use bytes::Buf;
-use punctual_queue_wire::bodies::{Bodies, Packing};
-use punctual_queue_wire::http::{HttpError, Query};
+use punctual_queue_wire::bodies::Bodies;
+use punctual_queue_wire::command::{Limits, mpub_bodies};
+use punctual_queue_wire::error::ErrorCode;
+use punctual_queue_wire::http::{HttpError, MpubForm, Query};
 use punctual_queue_wire::name::TopicName;
 
 use super::Served;
@@ -35,7 +36,7 @@ impl Served {
         }
         let query = query?;
         let topic = self.topic_of(&query).await?;
-        let delay = self.delay_of(&query)?;
+        let delay = query.defer(self.shared.context.limits.max_publish_delay)?;
         hand_in(&topic, Bodies::from_iter([body]), delay).await
     }
 
@@ -49,13 +50,12 @@ impl Served {
         refuse_announced(&body, limits.max_body_bytes, TOO_BIG)?;
         let query = query?;
         let topic = self.topic_of(&query).await?;
-        let delay = self.delay_of(&query)?;
+        let delay = query.defer(limits.max_publish_delay)?;
         let body = read(body, limits.max_body_bytes, TOO_BIG).await?;
-        let max_bytes = limits.max_message_bytes as usize;
         let bodies = if is_binary(&query) {
-            binary_bodies(body, limits.max_mpub_messages(), max_bytes)?
+            binary_bodies(body, limits)?
         } else {
-            text_bodies(&body, max_bytes)?
+            text_bodies(&body, limits.max_message_bytes as usize)?
         };
         if bodies.is_empty() {
             return Ok(Answer::Text("OK".to_owned()));
@@ -72,16 +72,6 @@ impl Served {
         }
         self.shared.topics.get_or_create(&name).await.map_err(|e| not_stored(&e))
     }
-
-    fn delay_of(&self, query: &Query) -> Result<Duration, HttpError> {
-        let Some(given) = query.get("defer") else { return Ok(Duration::ZERO) };
-        let delay_ms = given.parse::<i64>().ok().and_then(|delay_ms| u64::try_from(delay_ms).ok());
-        let longest = self.shared.context.limits.max_publish_delay;
-        delay_ms
-            .map(Duration::from_millis)
-            .filter(|delay| *delay <= longest)
-            .ok_or(HttpError::new(400, "INVALID_DEFER"))
-    }
 }
 
 async fn hand_in(topic: &Arc<Topic>, bodies: Bodies, delay: Duration) -> Result<Answer, HttpError> {
@@ -90,17 +80,12 @@ async fn hand_in(topic: &Arc<Topic>, bodies: Bodies, delay: Duration) -> Result<
 }
 
 fn is_binary(query: &Query) -> bool {
-    match query.get("binary") {
-        None | Some("false" | "0") => false,
-        Some("true" | "1") => true,
-        Some(other) => {
-            tracing::warn!(
-                binary = other,
-                "a deprecated value of the parameter binary of /mpub; it means true"
-            );
-            true
-        }
+    let form = query.mpub_form();
+    if form == MpubForm::BinaryByAnyValue {
+        let binary = query.get("binary").unwrap_or_default();
+        tracing::warn!(binary, "a deprecated value of the parameter binary of /mpub; it means true");
     }
+    form != MpubForm::Lines
 }
 
 fn not_stored(error: &TopicError) -> HttpError {
@@ -121,8 +106,18 @@ fn refuse_announced(body: &Body, max_bytes: u32, too_big: &'static str) -> Resul
 
 async fn read(body: Body, max_bytes: u32, too_big: &'static str) -> Result<Bytes, HttpError> {
     refuse_announced(&body, max_bytes, too_big)?;
-    // A body that breaks off is reported like one that is too long: nobody is left to read the answer.
-    axum::body::to_bytes(body, max_bytes as usize).await.map_err(|_| HttpError::new(413, too_big))
+    axum::body::to_bytes(body, max_bytes as usize).await.map_err(|error| match is_late(&error) {
+        true => HttpError::new(408, "BODY_TOO_SLOW"),
+        // One that breaks off is reported like one that is too long: nobody is left to read the answer.
+        false => HttpError::new(413, too_big),
+    })
+}
+
+/// Whether nothing more came of a body, for so long that it was given up.
+fn is_late(error: &axum::Error) -> bool {
+    let chain = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+    let mut causes = chain.filter_map(|error| error.downcast_ref::<std::io::Error>());
+    causes.any(|cause| cause.kind() == std::io::ErrorKind::TimedOut)
 }
 
 fn text_bodies(body: &[u8], max_bytes: usize) -> Result<Bodies, HttpError> {
@@ -137,20 +132,9 @@ fn text_bodies(body: &[u8], max_bytes: usize) -> Result<Bodies, HttpError> {
         .collect()
 }
 
-fn binary_bodies(mut body: Bytes, max_count: u32, max_bytes: usize) -> Result<Bodies, HttpError> {
-    const BAD_BODY: HttpError = HttpError::new(413, "BAD_BODY");
-    const BAD_MESSAGE: HttpError = HttpError::new(413, "BAD_MESSAGE");
-    let count = body.try_get_i32().map_err(|_| BAD_BODY)?;
-    let count = u32::try_from(count).ok().filter(|count| (1..=max_count).contains(count)).ok_or(BAD_BODY)?;
-    let mut bodies = Packing::default();
-    for _ in 0..count {
-        let size = body.try_get_i32().map_err(|_| BAD_MESSAGE)?;
-        let size =
-            usize::try_from(size).ok().filter(|size| (1..=max_bytes).contains(size)).ok_or(BAD_MESSAGE)?;
-        if size > body.len() {
-            return Err(BAD_MESSAGE);
-        }
-        bodies.push(&body.split_to(size));
-    }
-    Ok(bodies.finish())
+fn binary_bodies(body: Bytes, limits: &Limits) -> Result<Bodies, HttpError> {
+    mpub_bodies(body, limits).map_err(|error| match error.code() {
+        Some(ErrorCode::BadMessage) => HttpError::new(413, "BAD_MESSAGE"),
+        _ => HttpError::new(413, "BAD_BODY"),
+    })
 }

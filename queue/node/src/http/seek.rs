@@ -10,8 +10,7 @@ impl Served {
     /// Back by so much time.
     pub(super) async fn seek(&self, query: &Query) -> Result<Answer, HttpError> {
         let (topic, channel) = self.named(query)?;
-        let back = query.require("back", "MISSING_ARG_BACK")?;
-        let back = humantime::parse_duration(back).map_err(|_| HttpError::new(400, "INVALID_ARG_BACK"))?;
+        let back = query.duration("back", "MISSING_ARG_BACK", "INVALID_ARG_BACK")?;
         let channel = topic.channel(&channel).ok_or(CHANNEL_NOT_FOUND)?;
         let back_ns = i64::try_from(back.as_nanos()).unwrap_or(i64::MAX);
         let to_ns = self.shared.context.unix_ns().saturating_sub(back_ns);

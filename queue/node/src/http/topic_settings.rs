@@ -11,7 +11,7 @@ impl Served {
     /// Messages are dropped once they are so old; never, with `for=0`.
     pub(super) async fn set_retain(&self, query: &Query) -> Result<Answer, HttpError> {
         let topic = self.named_topic(query)?;
-        let retain_ms = duration_ms(query)?;
+        let retain_ms = query.for_ms()?;
         topic.change_settings(|settings| settings.retain_ms = retain_ms).await.map_err(internal)?;
         Ok(Answer::Empty)
     }
@@ -19,7 +19,7 @@ impl Served {
     /// Messages stay on the disk for so long though everybody has finished them; not so, with `for=0`.
     pub(super) async fn set_keep(&self, query: &Query) -> Result<Answer, HttpError> {
         let topic = self.named_topic(query)?;
-        let keep_ms = duration_ms(query)?;
+        let keep_ms = query.for_ms()?;
         topic.change_settings(|settings| settings.keep_ms = keep_ms).await.map_err(internal)?;
         Ok(Answer::Empty)
     }
@@ -41,18 +41,5 @@ impl Served {
         };
         topic.change_settings(|settings| settings.limit = limit).await.map_err(internal)?;
         Ok(Answer::Empty)
-    }
-}
-
-/// `for`, in milliseconds; `None` for 0.
-fn duration_ms(query: &Query) -> Result<Option<u64>, HttpError> {
-    let invalid = HttpError::new(400, "INVALID_ARG_FOR");
-    match query.require("for", "MISSING_ARG_FOR")? {
-        "0" => Ok(None),
-        text => {
-            let duration = humantime::parse_duration(text).map_err(|_| invalid.clone())?;
-            let ms = u64::try_from(duration.as_millis()).ok().filter(|ms| *ms > 0);
-            ms.ok_or(invalid).map(Some)
-        }
     }
 }

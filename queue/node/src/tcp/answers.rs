@@ -16,11 +16,19 @@ use crate::topic::Receipt;
 const MAX_UNANSWERED: usize = 64;
 const MAX_UNANSWERED_BYTES: usize = 16 * 1024 * 1024;
 
+/// The same for answers that are not sent: those that a publish holds up, and those that the client does not read.
+const MAX_UNSENT_BYTES: usize = 256 * 1024;
+
 /// What is still to be answered, first command first.
 #[derive(Debug, Default)]
 pub(super) struct Answers {
     waiting: VecDeque<Waiting>,
-    bytes: usize,
+    /// Bytes of the publishes under way.
+    publish_bytes: usize,
+    /// Bytes of the answers behind them.
+    ready_bytes: usize,
+    /// Bytes of the answers that were put out since all were sent.
+    unsent_bytes: usize,
     /// A fatal error was answered or is about to be: nothing follows it.
     pub(super) fatal: bool,
 }
@@ -35,33 +43,38 @@ enum Waiting {
 
 impl Answers {
     pub(super) fn response(&mut self, data: &[u8], out: &mut BytesMut) {
-        frame::encode_response(data, self.end(out));
+        self.put(out, |end| frame::encode_response(data, end));
     }
 
     pub(super) fn error(&mut self, error: &ProtocolError, out: &mut BytesMut) {
         self.fatal |= error.is_fatal();
         if let Some(answer) = error.answer() {
-            frame::encode_error(answer.as_bytes(), self.end(out));
+            self.put(out, |end| frame::encode_error(answer.as_bytes(), end));
         }
     }
 
     pub(super) fn publish(&mut self, receipt: Receipt, command: CommandName, commands: usize, bytes: usize) {
-        self.bytes += bytes;
+        self.publish_bytes += bytes;
         self.waiting.push_back(Waiting::Publish { receipt, command, commands, bytes });
     }
 
-    /// Where the next answer goes: to the output itself when nothing is before it.
-    fn end<'a>(&'a mut self, out: &'a mut BytesMut) -> &'a mut BytesMut {
-        if self.waiting.is_empty() {
-            return out;
-        }
-        if !matches!(self.waiting.back(), Some(Waiting::Ready(_))) {
+    /// Puts an answer behind the others: to the output itself when nothing is before it.
+    fn put(&mut self, out: &mut BytesMut, encode: impl FnOnce(&mut BytesMut)) {
+        if let Some(Waiting::Publish { .. }) = self.waiting.back() {
             self.waiting.push_back(Waiting::Ready(BytesMut::new()));
         }
-        match self.waiting.back_mut() {
-            Some(Waiting::Ready(frames)) => frames,
-            Some(Waiting::Publish { .. }) | None => out,
-        }
+        let (end, counter) = match self.waiting.back_mut() {
+            Some(Waiting::Ready(frames)) => (frames, &mut self.ready_bytes),
+            Some(Waiting::Publish { .. }) | None => (out, &mut self.unsent_bytes),
+        };
+        let before = end.len();
+        encode(end);
+        *counter += end.len() - before;
+    }
+
+    /// All that was put out was sent.
+    pub(super) fn were_sent(&mut self) {
+        self.unsent_bytes = 0;
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -69,7 +82,9 @@ impl Answers {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.waiting.len() >= MAX_UNANSWERED || self.bytes >= MAX_UNANSWERED_BYTES
+        self.waiting.len() >= MAX_UNANSWERED
+            || self.publish_bytes >= MAX_UNANSWERED_BYTES
+            || self.ready_bytes + self.unsent_bytes >= MAX_UNSENT_BYTES
     }
 
     /// Returns when the first publish is through. May be dropped and called again.
@@ -80,10 +95,11 @@ impl Answers {
         }
     }
 
-    /// Sends the answer to the first publish, and what waited behind it.
+    /// Puts out the answer to the first publish, and what waited behind it.
     pub(super) fn settle(&mut self, result: Result<(), TopicError>, out: &mut BytesMut) {
+        let before = out.len();
         if let Some(Waiting::Publish { command, commands, bytes, .. }) = self.waiting.pop_front() {
-            self.bytes -= bytes;
+            self.publish_bytes -= bytes;
             match result {
                 Ok(()) => (0..commands).for_each(|_| frame::encode_response(frame::OK, out)),
                 Err(e) => {
@@ -99,9 +115,11 @@ impl Answers {
         }
         while let Some(Waiting::Ready(_)) = self.waiting.front() {
             if let Some(Waiting::Ready(frames)) = self.waiting.pop_front() {
+                self.ready_bytes -= frames.len();
                 out.unsplit(frames);
             }
         }
+        self.unsent_bytes += out.len() - before;
     }
 }
 

@@ -20,8 +20,9 @@ use super::authorize::Grant;
 use super::gathered::Gathered;
 use super::identify::Upgrade;
 use super::subscription::Subscription;
-use super::transport::Transport;
+use super::transport::{Exchanged, Transport};
 use crate::channel::{ConnectionId, Delivery, Nearness};
+use crate::error::TopicError;
 use crate::stats::ClientStats;
 use crate::topic::{Mailbox, Topic};
 
@@ -47,6 +48,8 @@ pub(super) struct Connection {
     pub(super) state: ConnectionState,
     pub(super) subscription: Option<Subscription>,
     pub(super) mailbox: Arc<Mailbox>,
+    /// There may be something in the mailbox.
+    pub(super) has_mail: bool,
     /// Taken from the mailbox, and not yet written.
     pub(super) deliveries: std::vec::IntoIter<Delivery>,
     /// Bodies of messages, in bytes, written since the channel was told.
@@ -63,6 +66,8 @@ pub(super) struct Connection {
     /// By when the next command must have come.
     pub(super) silent_until: Instant,
     pub(super) read_bytes: usize,
+    /// Since when the client has taken nothing of what it was sent; `None` when nothing is left of it.
+    pub(super) behind_since: Option<Instant>,
 }
 
 /// Why a connection ends.
@@ -71,6 +76,8 @@ pub(super) enum End {
     /// The client closed it, stopped answering, or broke the protocol; its channel was deleted; the node stops.
     Closed,
     Io(io::Error),
+    /// The client takes nothing any more. What it has sent was not all read, maybe.
+    Unsent(io::Error),
 }
 
 impl From<io::Error> for End {
@@ -108,6 +115,7 @@ impl Connection {
             state: ConnectionState::Connected,
             subscription: None,
             mailbox: Arc::default(),
+            has_mail: false,
             deliveries: Vec::new().into_iter(),
             written: 0,
             upgrade: None,
@@ -118,6 +126,7 @@ impl Connection {
             heartbeat_at: now,
             silent_until: now,
             read_bytes: MIN_READ_BYTES,
+            behind_since: None,
         }
     }
 
@@ -131,7 +140,10 @@ impl Connection {
             },
             () = stop.cancelled() => Err(End::Closed),
         };
-        if let Err(End::Io(error)) = end {
+        if let Err(End::Unsent(_)) = end {
+            Box::pin(self.hear_out()).await;
+        }
+        if let Err(End::Io(error) | End::Unsent(error)) = end {
             tracing::debug!(connection.id = self.id.0, %error, "connection ended early");
         }
         if let Some(subscription) = self.subscription.take() {
@@ -162,55 +174,54 @@ impl Connection {
         // What came with the magic.
         self.execute_all().await?;
         loop {
-            self.encode_deliveries();
-            self.write().await?;
-            self.tell_what_was_written();
-            if self.answers.fatal && self.answers.is_empty() {
-                return Box::pin(self.close()).await;
+            self.send().await?;
+            let behind = self.is_behind();
+            if !behind && self.answers.is_empty() {
+                if self.answers.fatal {
+                    return Box::pin(self.close()).await;
+                }
+                if let Some(upgrade) = self.upgrade.take() {
+                    let started = stop.run_until_cancelled(Box::pin(self.start(upgrade))).await;
+                    started.unwrap_or(Err(End::Closed))?;
+                    self.execute_all().await?;
+                    continue;
+                }
             }
-            if self.answers.is_empty()
-                && let Some(upgrade) = self.upgrade.take()
-            {
-                Box::pin(self.start(upgrade)).await?;
-                self.execute_all().await?;
-                continue;
-            }
-            // Nothing may come between the answer that announces an upgrade and the upgrade.
-            let heartbeats = self.settings.heartbeat_interval.is_some() && self.upgrade.is_none();
-            let reads = !self.answers.fatal && !self.answers.is_full() && self.upgrade.is_none();
+            let (reads, due_at) = (self.reads(), self.due_at());
             if reads {
                 self.input.reserve(self.read_bytes);
             }
             tokio::select! {
-                () = self.mailbox.news(), if self.deliveries.len() == 0 => {
+                () = self.mailbox.news() => {
                     if self.mailbox.is_closed() {
                         return Err(End::Closed);
                     }
-                    self.deliveries = self.mailbox.take().into_iter();
+                    self.has_mail = true;
                 }
-                () = std::future::ready(()), if self.deliveries.len() > 0 => {}
-                result = self.answers.first(), if !self.answers.is_empty() => {
-                    self.answers.settle(result, &mut self.output);
+                () = std::future::ready(()), if !behind && self.has_deliveries() => {}
+                result = self.answers.first(), if !self.answers.is_empty() => self.settle(result),
+                exchanged = self.transport.exchange(&mut self.output, reads.then_some(&mut self.input)) => {
+                    match exchanged {
+                        Exchanged::Sent(sent) => self.on_sent(sent)?,
+                        Exchanged::Read(read) => self.on_read(read?).await?,
+                    }
                 }
-                read = self.transport.read(&mut self.input), if reads => self.on_read(read?).await?,
-                () = sleep_until(self.heartbeat_at), if heartbeats => self.heartbeat(),
-                () = sleep_until(self.silent_until), if heartbeats && reads => return Err(End::Closed),
+                () = sleep_until(due_at.unwrap_or(self.heartbeat_at)), if due_at.is_some() => self.on_due()?,
                 () = stop.cancelled() => return Box::pin(self.finish()).await,
             }
         }
     }
 
-    /// The intervals begin now: at the start, and when IDENTIFY has set them.
-    pub(super) fn restart_timers(&mut self) {
-        if let Some(interval) = self.settings.heartbeat_interval {
-            self.heartbeat_at = Instant::now() + interval;
-        }
-        self.listen_anew();
+    /// Whether commands are read: not after a fatal error, before an upgrade, or from a client that leaves its answers.
+    pub(super) fn reads(&self) -> bool {
+        !self.answers.fatal && !self.answers.is_full() && self.upgrade.is_none()
     }
 
-    pub(super) fn listen_anew(&mut self) {
-        if let Some(interval) = self.settings.heartbeat_interval {
-            self.silent_until = Instant::now() + interval * 2;
+    fn settle(&mut self, result: Result<(), TopicError>) {
+        let read_before = self.reads();
+        self.answers.settle(result, &mut self.output);
+        if !read_before && self.reads() {
+            self.listen_anew(); // it was not heard meanwhile
         }
     }
 }

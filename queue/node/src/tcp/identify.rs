@@ -4,7 +4,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
 use punctual_queue_wire::compress::Compression;
 use punctual_queue_wire::error::ProtocolError;
 use punctual_queue_wire::frame;
@@ -16,7 +15,7 @@ use tokio_rustls::TlsAcceptor;
 use super::connection::{Connection, End};
 use crate::tls::TlsFacts;
 
-/// How long a TLS handshake may take.
+/// How long a TLS handshake may take, and the client to receive what each layer begins with.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The level of deflate for who asks for none.
@@ -137,9 +136,9 @@ impl Connection {
     }
 
     async fn send_ok(&mut self) -> Result<(), End> {
-        let mut ok = BytesMut::new();
-        frame::encode_response(frame::OK, &mut ok);
-        Ok(self.transport.write_all(&ok, self.settings.heartbeat_interval).await?)
+        frame::encode_response(frame::OK, &mut self.output);
+        let sent = self.transport.send_all(&mut self.output);
+        Ok(timeout(HANDSHAKE_TIMEOUT, sent).await.map_err(io::Error::from)??)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use punctual_queue_wire::command::{BodyOf, Command, CommandName, Head, PendingBody, Standing};
 use punctual_queue_wire::error::ProtocolError;
+use punctual_queue_wire::name::TopicName;
 
 use super::connection::{Connection, End, MIN_READ_BYTES};
 use crate::options::TlsRequired;
@@ -61,8 +62,8 @@ impl Connection {
                 None => return Ok(None),
                 Some(Head::Whole(command)) => return Ok(Some(command)),
                 Some(Head::Body(body)) => {
-                    if self.shared.context.auth.is_some() {
-                        self.authorize_early(body.of()).await?;
+                    if let BodyOf::Mpub { topic } = body.of() {
+                        self.prepare_mpub(topic).await?;
                     }
                     body
                 }
@@ -75,10 +76,17 @@ impl Connection {
         Ok(command)
     }
 
-    /// Who may not publish many messages is told so before they are awaited.
-    async fn authorize_early(&mut self, of: &BodyOf) -> Result<(), ProtocolError> {
-        let BodyOf::Mpub { topic } = of else { return Ok(()) };
-        Box::pin(self.authorize(CommandName::Mpub, topic, None)).await
+    /// Who may not publish many messages is told so before they are awaited, and their topic is made.
+    async fn prepare_mpub(&mut self, topic: &TopicName) -> Result<(), ProtocolError> {
+        if self.shared.context.auth.is_some() {
+            Box::pin(self.authorize(CommandName::Mpub, topic, None)).await?;
+        }
+        let is_current = self.topic.as_ref().is_some_and(|current| current.name == *topic);
+        if !is_current && !self.shared.context.drain.is_on() {
+            // What stands in the way is answered once the messages are there.
+            let _made = Box::pin(self.shared.topics.get_or_create(topic)).await;
+        }
+        Ok(())
     }
 
     fn standing(&self) -> Standing {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use punctual_queue_wire::name::ChannelName;
 
 use super::record::{Change, ChannelNumber};
-use super::{ChannelHandle, Core, Receipt, Topic, received};
+use super::{ChannelHandle, Core, Receipt, Topic, received_if_any};
 use crate::channel::{Channel, DeadLetters, Origin, Progress};
 use crate::error::TopicError;
 use crate::latency::LatencyMeter;
@@ -37,9 +37,7 @@ impl Topic {
             self.create_channel(&mut core, name)
         };
         self.keeper.notify_one();
-        if let Some(receipt) = receipt
-            && let Err(e) = received(receipt).await
-        {
+        if let Err(e) = received_if_any(receipt).await {
             self.forget_channel(name, &handle);
             return Err(e);
         }
@@ -71,7 +69,7 @@ impl Topic {
         let handle = Arc::new(ChannelHandle::new(name.clone(), number, channel, latency, keeper));
         core.channels.insert(name.clone(), Arc::clone(&handle));
         let created = Change::ChannelCreated { channel: number, name: name.clone(), start: start.0 };
-        let receipt = (!name.is_ephemeral()).then(|| self.record(&created));
+        let receipt = self.record_of(&handle, &created);
         (handle, receipt)
     }
 
@@ -92,15 +90,13 @@ impl Topic {
                 return Ok(false);
             };
             let deleted = Change::ChannelDeleted { channel: handle.number };
-            let receipt = (!name.is_ephemeral()).then(|| self.record(&deleted));
+            let receipt = self.record_of(&handle, &deleted);
             (handle, receipt)
         };
         handle.delete();
         self.keeper.notify_one(); // what it alone wanted may go
         self.context.topology_changed();
-        if let Some(receipt) = receipt {
-            received(receipt).await?;
-        }
+        received_if_any(receipt).await?;
         Ok(true)
     }
 
@@ -130,9 +126,9 @@ impl Topic {
         let receipt = {
             let _order = self.core.lock();
             handle.with(|channel, _| channel.set_paused(paused));
-            self.record(&Change::ChannelPaused { channel: handle.number, paused })
+            self.record_of(handle, &Change::ChannelPaused { channel: handle.number, paused })
         };
-        received(receipt).await
+        received_if_any(receipt).await
     }
 
     pub(crate) async fn set_dead_letters(
@@ -143,9 +139,9 @@ impl Topic {
         let receipt = {
             let _order = self.core.lock();
             handle.with(|channel, _| channel.set_dead_letters(dead_letters.clone()));
-            self.record(&Change::ChannelDeadLetters { channel: handle.number, dead_letters })
+            self.record_of(handle, &Change::ChannelDeadLetters { channel: handle.number, dead_letters })
         };
-        received(receipt).await
+        received_if_any(receipt).await
     }
 
     pub(crate) async fn empty_channel(&self, handle: &ChannelHandle) -> Result<(), TopicError> {
@@ -153,10 +149,15 @@ impl Topic {
         let receipt = {
             let _order = self.core.lock();
             let end = handle.with(|channel, _| channel.empty());
-            self.record(&Change::ChannelEmptied { channel: handle.number, end: end.0 })
+            self.record_of(handle, &Change::ChannelEmptied { channel: handle.number, end: end.0 })
         };
         self.keeper.notify_one();
-        received(receipt).await
+        received_if_any(receipt).await
+    }
+
+    /// Writes a change of a channel to the log, which knows nothing of those that end with the process.
+    pub(super) fn record_of(&self, handle: &ChannelHandle, change: &Change) -> Option<Receipt> {
+        (!handle.name.is_ephemeral()).then(|| self.record(change))
     }
 }
 

@@ -85,6 +85,9 @@ impl Recovered {
                 LogEntry::Damaged(range) => recovered.damage.push(range),
             }
         }
+        if !recovered.has_begun() {
+            recovered.begin_at(Sequence::anywhere());
+        }
         if recovered.hands_out() {
             recovered.announced_end = recovered.next;
         }
@@ -92,11 +95,10 @@ impl Recovered {
     }
 
     fn from_checkpoint(checkpoint: Checkpoint) -> Self {
-        let first = Sequence::FIRST;
         let (waypoints, segments) = (checkpoint.waypoints.into_iter(), checkpoint.segments.into_iter());
-        let announced_end = Sequence(checkpoint.announced_end).max(first);
+        let announced_end = Sequence(checkpoint.announced_end);
         Self {
-            next: Sequence(checkpoint.next).max(first),
+            next: Sequence(checkpoint.next),
             announced_end,
             waiting_since_ns: checkpoint.waiting_since_ns,
             paused: checkpoint.paused,
@@ -118,6 +120,18 @@ impl Recovered {
         }
     }
 
+    /// Whether it is known from where on the topic counts: a checkpoint says it, and all that names a message.
+    fn has_begun(&self) -> bool {
+        self.next > Sequence::ZERO
+    }
+
+    /// Nothing is known of any message before `first`. Later calls change nothing.
+    fn begin_at(&mut self, first: Sequence) {
+        if !self.has_begun() {
+            (self.next, self.announced_end, self.seen_end) = (first, first, first);
+        }
+    }
+
     fn apply(&mut self, position: Position, entry: Entry) {
         match entry {
             Entry::Messages(batch, _) => self.apply_messages(&batch),
@@ -125,6 +139,7 @@ impl Recovered {
             Entry::Progress(channels, written_ns) => {
                 for (number, unwritten) in channels {
                     for range in &unwritten.finished {
+                        self.begin_at(range.end);
                         self.next = self.next.max(range.end);
                     }
                     let Some(channel) = self.channels.get_mut(&number) else { continue };
@@ -146,6 +161,7 @@ impl Recovered {
     }
 
     fn apply_messages(&mut self, batch: &Batch) {
+        self.begin_at(batch.first);
         self.waypoints.note(batch, self.settings.noted_every(self.retain));
         self.segments.note(batch);
         self.last_published_ns = self.last_published_ns.max(batch.timestamp_ns);
@@ -161,6 +177,7 @@ impl Recovered {
             Change::ChannelCreated { channel, name, start } => {
                 self.next_channel = self.next_channel.max(ChannelNumber(channel.0 + 1));
                 let start = Sequence(start);
+                self.begin_at(start);
                 self.channels.entry(channel).or_insert_with(|| RecoveredChannel {
                     name,
                     paused: false,
@@ -208,6 +225,7 @@ impl Recovered {
             Change::TopicSettings { settings } => self.settings = settings,
             Change::TopicEmptied { start, end } => {
                 let emptied: Range<_> = Sequence(start)..Sequence(end);
+                self.begin_at(emptied.start);
                 for channel in self.channels.values_mut() {
                     channel.progress.add_range(emptied.clone());
                 }

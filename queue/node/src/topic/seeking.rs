@@ -6,9 +6,8 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::record::Change;
-use super::{ChannelHandle, Receipt, Topic, received};
+use super::{ChannelHandle, Receipt, Topic, received_if_any};
 use crate::error::TopicError;
-use crate::message::Sequence;
 
 /// Somebody wants a channel to go back.
 #[derive(Debug)]
@@ -16,7 +15,7 @@ pub(super) struct Seek {
     handle: Arc<ChannelHandle>,
     /// Nanoseconds since the Unix epoch.
     to_ns: i64,
-    done: oneshot::Sender<Receipt>,
+    done: oneshot::Sender<Option<Receipt>>,
 }
 
 impl Topic {
@@ -34,7 +33,7 @@ impl Topic {
         }
         self.keeper.notify_one();
         match sought.await {
-            Ok(receipt) => received(receipt).await,
+            Ok(receipt) => received_if_any(receipt).await,
             Err(_) => Err(TopicError::Exiting), // the keeper ended before it came to this
         }
     }
@@ -48,7 +47,8 @@ impl Topic {
         let mut core = self.core.lock();
         for Seek { handle, to_ns, done } in std::mem::take(&mut core.seeks) {
             let is_younger = core.last_published_ns > to_ns;
-            let first = core.waypoints.iter().next().map_or(Sequence::FIRST, |(first, _)| first);
+            // Without one, the log holds no message.
+            let first = core.waypoints.iter().next().map_or(core.committed_end, |(first, _)| first);
             let to = match core.waypoints.older_than(to_ns) {
                 _ if !is_younger => core.committed_end,
                 Some(before) => before,
@@ -56,7 +56,7 @@ impl Topic {
             };
             handle.with_for_keeper(|channel, _| channel.seek(to, |number| core.waypoints.before(number)));
             let sought = Change::ChannelSought { channel: handle.number, to: to.0 };
-            let _gone = done.send(self.record(&sought)); // whoever gave up does not want to know
+            let _gone = done.send(self.record_of(&handle, &sought)); // whoever gave up does not want to know
         }
     }
 }

@@ -96,7 +96,7 @@ impl Core {
         if self.last_published_ns <= cutoff_ns {
             return nothing;
         }
-        self.waypoints.older_than(cutoff_ns).unwrap_or(Sequence::FIRST)
+        self.waypoints.older_than(cutoff_ns).unwrap_or(Sequence::ZERO)
     }
 
     /// Whether there is no room for `more` messages. What is being written has its place already.
@@ -111,23 +111,28 @@ impl Core {
 
     /// Drops the oldest messages of channels that have too many, some thousands at a time; says whether more are to be.
     pub(super) fn drop_oldest(&self) -> bool {
-        let Some(DepthLimit { max_depth, when_full: WhenFull::DropOldest }) = self.settings.limit else {
-            return false;
-        };
         let mut more = false;
-        for channel in self.channels.values() {
-            more |= channel.with_for_keeper(|channel, now| channel.drop_oldest(max_depth, now));
+        for handle in self.channels.values() {
+            if let Some(max) = self.most_waiting(handle.name.is_ephemeral()) {
+                more |= handle.with_for_keeper(|channel, now| channel.drop_oldest(max, now));
+            }
         }
         more
     }
 
+    /// How many messages may wait before the oldest go: what is set for the topic, and for what is ephemeral the node's
+    /// bound.
+    fn most_waiting(&self, is_ephemeral: bool) -> Option<u64> {
+        let set = match self.settings.limit {
+            Some(DepthLimit { max_depth, when_full: WhenFull::DropOldest }) => Some(max_depth),
+            Some(DepthLimit { when_full: WhenFull::Refuse, .. }) | None => None,
+        };
+        let of_ephemeral = is_ephemeral.then_some(self.most_ephemeral);
+        set.into_iter().chain(of_ephemeral).min()
+    }
+
     /// Messages that wait in the topic itself beyond its limit, which are to be dropped.
     pub(super) fn excess(&self) -> u64 {
-        match self.settings.limit {
-            Some(DepthLimit { max_depth, when_full: WhenFull::DropOldest }) => {
-                self.waits().saturating_sub(max_depth)
-            }
-            Some(DepthLimit { when_full: WhenFull::Refuse, .. }) | None => 0,
-        }
+        self.most_waiting(self.is_ephemeral).map_or(0, |max| self.waits().saturating_sub(max))
     }
 }

@@ -43,7 +43,7 @@ async fn options_have_nsqds_names_and_forms() {
         ("topology_region", TEXT, ""),
         ("topology_zone", TEXT, ""),
         ("enable_experiment", JSON, "[]"),
-        ("mem_queue_size", JSON, "0"),
+        ("mem_queue_size", JSON, "10000"),
         ("max_bytes_per_file", JSON, "67108864"),
         ("sync_every", JSON, "1"),
         ("sync_timeout", JSON, "0"),

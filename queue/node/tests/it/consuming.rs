@@ -1,10 +1,13 @@
 //! What consumers get, and what becomes of it.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use punctual_queue_node::node::Node;
 use punctual_queue_node::options::NodeOptions;
 
-use crate::fixture::{A_WHILE, Fixture};
+use crate::failing_disk::FailingDisk;
+use crate::fixture::{A_WHILE, Fixture, PATIENCE};
 
 #[tokio::test]
 async fn every_channel_gets_its_own_copy() {
@@ -384,4 +387,22 @@ async fn messages_held_while_much_came_are_given_out_again_as_they_were() {
     }
     node.wait_for("t", "c", "in_flight_count", 0).await;
     assert_eq!(node.channel_stats("t", "c").await["depth"], 0);
+}
+
+#[tokio::test]
+async fn what_is_done_to_an_ephemeral_channel_waits_for_no_disk() {
+    let (fixture, disk) = (Fixture::new(), Arc::new(FailingDisk::default()));
+    let options = NodeOptions { retain: Some(Duration::from_secs(60)), ..fixture.options() };
+    let node = fixture.run(Node::open_on(disk.clone(), options).await.unwrap());
+    node.publish("t", &["m"]).await;
+    let mut consumer = node.subscribe("t", "c#ephemeral", 1).await;
+    consumer.expect_message("m").await;
+    let stalled = disk.sync_waits.lock().await;
+    for command in ["pause", "unpause", "empty", "seek"] {
+        let path = format!("/channel/{command}?topic=t&channel=c%23ephemeral&back=10s");
+        let answer = tokio::time::timeout(PATIENCE, node.post(&path)).await;
+        assert_eq!(answer.map(|answer| answer.0), Ok(200), "{command}");
+    }
+    drop(stalled);
+    node.stop().await.unwrap();
 }

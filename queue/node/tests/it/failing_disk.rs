@@ -15,6 +15,10 @@ use crate::fixture::PATIENCE;
 pub(crate) struct FailingDisk {
     pub(crate) sync_fails: Arc<AtomicBool>,
     pub(crate) full: Arc<AtomicBool>,
+    /// Syncs wait as long as somebody holds it.
+    pub(crate) sync_waits: Arc<tokio::sync::Mutex<()>>,
+    /// The same for the removal of directories.
+    pub(crate) removal_waits: tokio::sync::Mutex<()>,
     refusals: Arc<AtomicUsize>,
     /// The next read panics.
     pub(crate) read_panics: Arc<AtomicBool>,
@@ -54,10 +58,10 @@ impl Disk for FailingDisk {
 
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
         let real = RealDisk.open(path, mode)?;
-        let Self { sync_fails, full, refusals, read_panics, .. } = self;
-        let (sync_fails, full) = (sync_fails.clone(), full.clone());
+        let Self { sync_fails, full, sync_waits, refusals, read_panics, .. } = self;
+        let (sync_fails, full, sync_waits) = (sync_fails.clone(), full.clone(), sync_waits.clone());
         let (refusals, read_panics) = (refusals.clone(), read_panics.clone());
-        Ok(Arc::new(FailingFile { real, sync_fails, full, refusals, read_panics }))
+        Ok(Arc::new(FailingFile { real, sync_fails, full, sync_waits, refusals, read_panics }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -74,6 +78,7 @@ impl Disk for FailingDisk {
     }
 
     fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
+        let _waited = self.removal_waits.blocking_lock();
         RealDisk.remove_dir_all(path)
     }
 
@@ -91,6 +96,7 @@ struct FailingFile {
     real: Arc<dyn DiskFile>,
     sync_fails: Arc<AtomicBool>,
     full: Arc<AtomicBool>,
+    sync_waits: Arc<tokio::sync::Mutex<()>>,
     refusals: Arc<AtomicUsize>,
     read_panics: Arc<AtomicBool>,
 }
@@ -119,6 +125,7 @@ impl DiskFile for FailingFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        let _waited = self.sync_waits.blocking_lock();
         if self.sync_fails.load(Ordering::SeqCst) {
             return Err(io::Error::other("the disk lost it"));
         }

@@ -14,7 +14,7 @@ use punctual_queue_wire::message::Message;
 use punctual_service::socket::Address;
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -72,7 +72,8 @@ impl Fixture {
     pub(crate) fn run(&self, node: Node) -> Running {
         // A test that gives it socket files dials those.
         let dialled = |address: &Address| address.tcp().unwrap_or(([127, 0, 0, 1], 1).into());
-        let (tcp, http) = (dialled(node.tcp_address()), dialled(node.http_address()));
+        let (tcp, http) =
+            (dialled(node.tcp_address()), node.http_address().map_or(([127, 0, 0, 1], 1).into(), dialled));
         let node_id = node.node_id();
         let https = node.https_address();
         let shutdown = CancellationToken::new();
@@ -115,7 +116,22 @@ impl Running {
 
     /// Without the magic.
     pub(crate) async fn dial(&self) -> Client {
-        Client::on(TcpStream::connect(self.tcp).await.unwrap())
+        Self::client_on(TcpStream::connect(self.tcp).await.unwrap())
+    }
+
+    /// The same, where the system keeps hardly anything for a client that does not read.
+    pub(crate) async fn connect_without_room(&self) -> Client {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let mut client = Self::client_on(socket.connect(self.tcp).await.unwrap());
+        client.send(b"  V2").await;
+        client
+    }
+
+    fn client_on(stream: TcpStream) -> Client {
+        // A client that closes with messages unread loses what its own system has not sent.
+        stream.set_nodelay(true).unwrap();
+        Client::on(stream)
     }
 
     /// A consumer with this RDY.
@@ -267,7 +283,7 @@ impl Client {
 
     async fn read(&mut self) -> Option<Frame> {
         loop {
-            if let Some(frame) = Frame::decode(&mut self.input, 10 << 20).unwrap() {
+            if let Some(frame) = Frame::decode(&mut self.input, 100 << 20).unwrap() {
                 return Some(frame);
             }
             let Some(packing) = &mut self.packing else {

@@ -119,3 +119,31 @@ async fn a_topic_may_drop_its_oldest_messages_for_new_ones() {
     drop(held);
     node.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn what_is_ephemeral_holds_so_many_messages_and_no_more() {
+    let fixture = Fixture::new();
+    let node = fixture.start().await;
+    with_channel(&node).await;
+    let many: Vec<_> = (0..10_050).map(|n| n.to_string()).collect();
+    // Its consumer takes nothing.
+    let mut tail = node.subscribe("t", "tail#ephemeral", 0).await;
+    assert_eq!(node.post_body("/mpub?topic=t", many.join("\n")).await.0, 200);
+    node.wait_for("t", "tail%23ephemeral", "depth", 10_000).await;
+    assert_eq!(node.channel_stats("t", "c").await["depth"], 10_050, "this one lasts");
+    let metrics = node.get("/metrics").await.text().await.unwrap();
+    let dropped =
+        r#"punctual_queue_dropped_total{topic="t",channel="tail#ephemeral",reason="overflowed"} 50"#;
+    assert!(metrics.contains(dropped), "{metrics}");
+    tail.send(b"RDY 1\n").await;
+    tail.expect_message("50").await;
+
+    assert_eq!(node.post_body("/mpub?topic=e%23ephemeral", many.join("\n")).await.0, 200);
+    let stats: Value = node.get("/stats?format=json&topic=e%23ephemeral").await.json().await.unwrap();
+    assert_eq!(stats["topics"][0]["depth"], 10_000);
+    let metrics = node.get("/metrics").await.text().await.unwrap();
+    let dropped = r#"punctual_queue_topic_overflowed_total{topic="e#ephemeral"} 50"#;
+    assert!(metrics.contains(dropped), "{metrics}");
+    node.subscribe("e#ephemeral", "c", 1).await.expect_message("50").await;
+    node.stop().await.unwrap();
+}

@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use parking_lot::Mutex;
-use punctual_queue_node::options::NodeOptions;
+use punctual_queue_node::error::NodeError;
+use punctual_queue_node::node::Node;
+use punctual_queue_node::options::{HttpAddress, NodeOptions};
 use punctual_queue_wire::lookup::{
     LookupIdentity, OK, PeerInfo, RegistrationCommand, RegistrationReader, encode_answer,
 };
+use punctual_service::socket::Address;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -105,12 +108,16 @@ async fn wait_until(told: &Mutex<Told>, reached: impl Fn(&Told) -> bool) {
 
 /// A scripted lookup and a node that registers with it.
 async fn registered(fixture: &Fixture) -> (Running, Arc<Script>, JoinSet<()>) {
+    registered_with(fixture, fixture.options()).await
+}
+
+async fn registered_with(fixture: &Fixture, options: NodeOptions) -> (Running, Arc<Script>, JoinSet<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let script = Arc::new(Script::default());
     let mut tasks = JoinSet::new();
     tasks.spawn(lookup(listener, Arc::clone(&script)));
-    let options = NodeOptions { lookupd_tcp_addresses: vec![address], ..fixture.options() };
+    let options = NodeOptions { lookupd_tcp_addresses: vec![address], ..options };
     let node = fixture.start_with(options).await;
     wait_until(&script.told, |told| told.peer.is_some()).await;
     (node, script, tasks)
@@ -144,6 +151,47 @@ async fn a_lookup_hears_of_every_topic_and_channel_also_after_it_was_away() {
 
     node.stop().await.unwrap();
     wait_until(told, |told| told.peer.is_none()).await;
+}
+
+#[tokio::test]
+async fn a_broadcast_port_of_zero_stands_for_the_one_that_is_listened_on() {
+    let fixture = Fixture::new();
+    let options =
+        NodeOptions { broadcast_tcp_port: Some(0), broadcast_http_port: Some(0), ..fixture.options() };
+    let (node, script, _tasks) = registered_with(&fixture, options).await;
+    let peer = script.told.lock().peer.clone().unwrap();
+    assert_eq!((peer.tcp_port, peer.http_port), (node.tcp.port(), node.http.port()));
+    node.stop().await.unwrap();
+
+    let options =
+        NodeOptions { broadcast_tcp_port: Some(7), broadcast_http_port: Some(8), ..fixture.options() };
+    let (node, script, _tasks) = registered_with(&fixture, options).await;
+    let peer = script.told.lock().peer.clone().unwrap();
+    assert_eq!((peer.tcp_port, peer.http_port), (7, 8));
+    let info: serde_json::Value = node.get("/info").await.json().await.unwrap();
+    assert_eq!((&info["tcp_port"], &info["http_port"]), (&node.tcp.port().into(), &node.http.port().into()));
+    node.stop().await.unwrap();
+
+    let options = NodeOptions {
+        tcp_address: Address::Unix(fixture.data_path().join("socket")),
+        broadcast_tcp_port: Some(0),
+        lookupd_tcp_addresses: vec!["127.0.0.1:1".to_owned()],
+        ..fixture.options()
+    };
+    let refused = Node::open(options).await.unwrap_err();
+    assert!(matches!(refused, NodeError::NothingToRegister), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_node_without_http_serves_and_registers_all_the_same() {
+    let fixture = Fixture::new();
+    let options = NodeOptions { http_address: HttpAddress::Off, ..fixture.options() };
+    let (node, script, _tasks) = registered_with(&fixture, options).await;
+    // Lookups take no node without a port for HTTP.
+    assert_eq!(script.told.lock().peer.as_ref().map(|peer| peer.http_port), Some(4151));
+    node.publish("t", &["m"]).await;
+    node.subscribe("t", "c", 1).await.expect_message("m").await;
+    node.stop().await.unwrap();
 }
 
 #[tokio::test]

@@ -58,6 +58,6 @@ async fn the_node_that_tests_kill() {
     options.msg_timeout = std::time::Duration::from_secs(600);
     options.max_req_timeout = std::time::Duration::from_secs(30 * 24 * 3600);
     let node = Node::open(options).await.unwrap();
-    println!("\n{ANNOUNCED}{} {}", node.tcp_address(), node.http_address());
+    println!("\n{ANNOUNCED}{} {}", node.tcp_address(), node.http_address().unwrap());
     node.run(CancellationToken::new()).await.unwrap();
 }

@@ -218,7 +218,7 @@ async fn a_socket_file_serves_like_a_port() {
     std::fs::create_dir_all(fixture.data_path()).unwrap();
     let options = punctual_queue_node::options::NodeOptions {
         tcp_address: punctual_service::socket::Address::Unix(tcp.clone()),
-        http_address: punctual_service::socket::Address::Unix(http.clone()),
+        http_address: punctual_service::socket::Address::Unix(http.clone()).into(),
         ..fixture.options()
     };
     let node = fixture.start_with(options).await;
@@ -239,4 +239,51 @@ async fn a_socket_file_serves_like_a_port() {
     assert_eq!(stats["topics"][0]["channels"][0]["clients"][0]["remote_address"], "@");
     node.stop().await.unwrap();
     assert!(!tcp.exists() && !http.exists(), "they go with the node");
+}
+
+#[tokio::test]
+async fn messages_may_be_as_long_as_is_allowed() {
+    let fixture = Fixture::new();
+    // Longer than a segment of the log is otherwise.
+    let options = punctual_queue_node::options::NodeOptions {
+        max_msg_size: 80 << 20,
+        max_body_size: 90 << 20,
+        ..fixture.options()
+    };
+    let long = vec![b'x'; 80 << 20];
+    let node = fixture.start_with(options.clone()).await;
+    let mut client = node.connect().await;
+    client.publish("t", &long).await;
+    client.publish("t", b"short").await;
+    client.expect_ok().await;
+    client.expect_ok().await;
+    assert_eq!(node.post_body("/mpub?topic=t", long.clone()).await.0, 200);
+    node.kill().await;
+
+    let node = fixture.start_with(options).await;
+    let mut consumer = node.subscribe("t", "c", 1).await;
+    for length in [long.len(), 5, long.len()] {
+        let message = consumer.message().await;
+        assert_eq!(message.body.len(), length);
+        consumer.finish(&message).await;
+    }
+    node.wait_for("t", "c", "in_flight_count", 0).await;
+    node.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_topic_of_an_mpub_is_made_before_its_messages_are_there() {
+    let fixture = Fixture::new();
+    let node = fixture.start().await;
+    let mut client = node.connect().await;
+    client.send(b"MPUB t\n").await;
+    let made = async {
+        while node.post("/topic/pause?topic=t").await.0 != 200 {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(crate::fixture::PATIENCE, made).await.unwrap();
+    client.send(&[0, 0, 0, 9, 0, 0, 0, 1, 0, 0, 0, 1, b'm']).await;
+    client.expect_ok().await;
+    node.stop().await.unwrap();
 }

@@ -3,14 +3,18 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use bytes::Buf;
 use punctual_queue_node::check;
+use punctual_queue_node::node::Node;
 use punctual_queue_wire::frame::Frame;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use crate::failing_disk::FailingDisk;
 use crate::fixture::{Client, Fixture, PATIENCE, Running, publish_command};
 
 /// Large enough that a segment is soon full.
@@ -166,4 +170,24 @@ async fn a_topic_deleted_and_made_again_under_load_loses_nothing_acknowledged_si
     assert_eq!(names, ["t.topic"], "nothing is left of those that were deleted");
     let reports = check::check(&fixture.data_path()).unwrap();
     assert!(!reports[0].is_damaged() && reports[0].unknown_records == 0, "{reports:?}");
+}
+
+#[tokio::test]
+async fn topics_are_made_while_the_files_of_a_deleted_one_are_removed() {
+    let (fixture, disk) = (Fixture::new(), Arc::new(FailingDisk::default()));
+    let node = fixture.run(Node::open_on(disk.clone(), fixture.options()).await.unwrap());
+    node.publish("large", &["m"]).await;
+    let held_up = disk.removal_waits.lock().await;
+    let made_meanwhile = async {
+        while node.post("/topic/pause?topic=large").await.0 == 200 {
+            tokio::time::sleep(Duration::from_millis(2)).await; // until it is gone
+        }
+        node.publish("other", &["m"]).await;
+        node.publish("large", &["anew"]).await;
+        drop(held_up);
+    };
+    let (deleted, ()) = tokio::join!(node.post("/topic/delete?topic=large"), made_meanwhile);
+    assert_eq!(deleted.0, 200);
+    node.subscribe("large", "c", 1).await.expect_message("anew").await;
+    node.stop().await.unwrap();
 }

@@ -19,16 +19,16 @@ use tokio_rustls::TlsConnector;
 use crate::fixture::{Client, Fixture, Running};
 
 /// An authority, and a node's certificate from it.
-struct Authority {
+pub(crate) struct Authority {
     dir: TempDir,
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
 /// A client's certificate.
-type Shown = (CertificateDer<'static>, PrivateKeyDer<'static>);
+pub(crate) type Shown = (CertificateDer<'static>, PrivateKeyDer<'static>);
 
 impl Authority {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         install_crypto_provider();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -47,7 +47,7 @@ impl Authority {
         self.dir.path().join(name)
     }
 
-    fn options(&self, fixture: &Fixture) -> NodeOptions {
+    pub(crate) fn options(&self, fixture: &Fixture) -> NodeOptions {
         let mut options = fixture.options();
         options.tls.https_address = ([127, 0, 0, 1], 0).into();
         options.tls.identity.tls_cert = Some(self.file("cert.pem"));
@@ -64,7 +64,7 @@ impl Authority {
         (certificate.der().clone(), PrivateKeyDer::try_from(key.serialize_der()).unwrap())
     }
 
-    fn connector(
+    pub(crate) fn connector(
         &self,
         shown: Option<Shown>,
         versions: &[&'static SupportedProtocolVersion],
@@ -84,9 +84,17 @@ impl Authority {
 async fn connect(
     node: &Running,
     connector: &TlsConnector,
+    asked: serde_json::Value,
+) -> std::io::Result<Client> {
+    upgrade(node.connect().await, connector, asked).await
+}
+
+/// The same on a connection that is there.
+pub(crate) async fn upgrade(
+    mut client: Client,
+    connector: &TlsConnector,
     mut asked: serde_json::Value,
 ) -> std::io::Result<Client> {
-    let mut client = node.connect().await;
     asked["tls_v1"] = true.into();
     let answer = client.negotiate(asked).await;
     assert_eq!(answer["tls_v1"], true);

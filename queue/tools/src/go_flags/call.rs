@@ -2,7 +2,7 @@ use std::ffi::OsString;
 
 use clap::{Args, Command};
 
-use super::{Flag, FlagError, FlagSet, Kind, usage};
+use super::{Flag, FlagError, FlagSet, Kind, translate_log_level, usage};
 
 /// What the command line of a tool asks for.
 #[derive(Debug)]
@@ -28,13 +28,14 @@ pub fn call<A: Args>(name: &str, words: impl IntoIterator<Item = OsString>) -> R
     let command = command::<A>();
     let version = Flag { kind: Kind::Bool, is_list: false };
     let flags = FlagSet::of(&command).with("version", version);
-    let given = match flags.read(as_text(words)?) {
+    let mut given = match flags.read(as_text(words)?) {
         Err(FlagError::Help) => return Ok(Call::Help(usage(name, &command))),
         given => given?,
     };
     if given.is_true("version") {
         return Ok(Call::Version);
     }
+    translate_log_level(&mut given)?;
     let matches = command.clone().try_get_matches_from(given.words_for(&command))?;
     Ok(Call::Run { args: A::from_arg_matches(&matches)?, rest: given.rest })
 }

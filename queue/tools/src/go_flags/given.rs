@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use clap::{ArgAction, Command};
 
-use super::{Flag, FlagError, Kind};
+use super::{Flag, FlagError, Kind, integer};
 use crate::go_duration;
 
 /// What a command line gave.
@@ -17,10 +17,15 @@ impl Given {
     /// Gives a flag a value: one more if it is a list, otherwise the one.
     ///
     /// # Errors
-    /// A boolean is given something else.
+    /// A boolean or a number is given something else.
     pub fn set(&mut self, name: &str, flag: Flag, value: &str) -> Result<(), FlagError> {
-        let value = canonical(flag.kind, value)
-            .ok_or_else(|| FlagError::BadBoolean { name: name.to_owned(), value: value.to_owned() })?;
+        let value = canonical(flag.kind, value).ok_or_else(|| {
+            let (name, value) = (name.to_owned(), value.to_owned());
+            match flag.kind {
+                Kind::Number => FlagError::BadValue { name, value, reason: "parse error".to_owned() },
+                _ => FlagError::BadBoolean { name, value },
+            }
+        })?;
         let values = self.values.entry(name.to_owned()).or_default();
         if !flag.is_list {
             values.clear();
@@ -93,6 +98,7 @@ fn canonical(kind: Kind, value: &str) -> Option<String> {
             Ok(duration) => format!("{}ns", duration.as_nanos()),
             Err(_) => value.to_owned(),
         }),
+        Kind::Number => integer::decimal(value),
         Kind::Text => Some(value.to_owned()),
     }
 }

@@ -109,13 +109,34 @@ fn durations_are_go_s() {
 }
 
 #[test]
+fn numbers_are_go_s() {
+    for (text, n) in [
+        ("0x9", 9),
+        ("0X9", 9),
+        ("0b11", 3),
+        ("0o7", 7),
+        ("07", 7),
+        ("+3", 3),
+        ("0_7", 7),
+        ("00", 0),
+        ("0", 0),
+        ("0x_9", 9),
+    ] {
+        check(&format!("-n={text}"), Flags { n, ..flags() }, &[]);
+    }
+    for text in ["_1", "1_", "1__0", "0x", "0b2", "08", "-0x1", "1e0", " 1", ""] {
+        assert!(matches!(read(&format!("-n={text}")), Err(FlagError::BadValue { .. })), "{text:?}");
+    }
+}
+
+#[test]
 fn what_is_wrong_is_said_in_go_s_words() {
     check_error("-x", "flag provided but not defined: -x");
     check_error("--no=1", "flag provided but not defined: -no");
     check_error("-to", "flag needs an argument: -to");
     check_error("---to", "bad flag syntax: ---to");
     check_error("-=v", "bad flag syntax: -=v");
-    check_error("-n ten", "invalid value \"ten\" for flag -n: invalid digit found in string");
+    check_error("-n ten", "invalid value \"ten\" for flag -n: parse error");
     check_error("-n 10", "invalid value \"10\" for flag -n: 10 is not in 0..10");
 }
 

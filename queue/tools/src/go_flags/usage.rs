@@ -14,6 +14,7 @@ pub fn usage(name: &str, command: &Command) -> String {
         let kind = match set.get(long).map(|flag| flag.kind) {
             None | Some(Kind::Bool | Kind::OptionalText) => "",
             Some(Kind::Duration) => " duration",
+            Some(Kind::Number) => " int",
             Some(Kind::Text) => " value",
         };
         // Writing to a `String` does not fail.

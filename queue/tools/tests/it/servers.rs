@@ -108,7 +108,7 @@ impl RealNode {
             ..NodeOptions::default()
         };
         let node = Node::open(options).await?;
-        let (tcp, http) = (node.tcp_address().tcp().unwrap(), node.http_address().tcp().unwrap());
+        let (tcp, http) = (node.tcp_address().tcp().unwrap(), node.http_address().unwrap().tcp().unwrap());
         let mut tasks = JoinSet::new();
         tasks.spawn(async move { Ok(node.run(CancellationToken::new()).await?) });
         Ok(Self { tcp, http, _dir: dir, _tasks: tasks })

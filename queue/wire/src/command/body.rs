@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
 use super::{Command, CommandName, Limits};
 use crate::{
@@ -120,12 +120,8 @@ impl PendingBody {
             },
             Progress::Items(topic, mut items) => match items.scan(input, limits)? {
                 true => {
-                    let packed = input.split_to(items.scanned);
-                    let packed = match packed.len() < SHARED_BYTES {
-                        true => Bytes::copy_from_slice(&packed),
-                        false => packed.freeze(),
-                    };
-                    Step::Whole(Command::Mpub { topic, bodies: Bodies::checked(packed, items.expected) })
+                    let packed = input.split_to(items.scanned).freeze();
+                    Step::Whole(Command::Mpub { topic, bodies: items.whole(packed) })
                 }
                 false => Step::Short(Progress::Items(topic, items)),
             },
@@ -143,13 +139,9 @@ impl PendingBody {
                 ProtocolError::BodySizeMissing(command)
             }
             (Progress::Bytes(_), BodyOf::Identify | BodyOf::Auth) => ProtocolError::BodyMissing(command),
-            (Progress::Bytes(_) | Progress::Items(_, Items { size: Some(_), .. }), _) => {
-                ProtocolError::MessageMissing(command)
-            }
+            (Progress::Bytes(_), _) => ProtocolError::MessageMissing(command),
             (Progress::Count(_), _) => ProtocolError::MessageCountMissing,
-            (Progress::Items(_, items), _) => {
-                ProtocolError::MessageSizeMissing { command, item: Some(items.seen) }
-            }
+            (Progress::Items(_, items), _) => items.at_end(),
         }
     }
 
@@ -177,6 +169,21 @@ impl PendingBody {
             }
         }
     }
+}
+
+/// The messages of an MPUB's body that is there as a whole, without its size in front: what HTTP takes for
+/// `binary=true`. What follows the last message is left out, as in NSQ.
+///
+/// # Errors
+/// As [`PendingBody::take`], and as [`PendingBody::at_end`] where the body ends before the last message does.
+pub fn mpub_bodies(mut body: Bytes, limits: &Limits) -> Result<Bodies, ProtocolError> {
+    let count = body.try_get_i32().map_err(|_| ProtocolError::MessageCountMissing)?;
+    let mut items = Items::new(count, limits)?;
+    if !items.scan(&body, limits)? {
+        return Err(items.at_end());
+    }
+    body.truncate(items.scanned);
+    Ok(items.whole(body))
 }
 
 /// What one look at the input gave.
@@ -219,6 +226,24 @@ impl Items {
             self.size = None;
         }
         Ok(true)
+    }
+
+    /// `packed` is what was scanned, and that is all of them.
+    fn whole(&self, packed: Bytes) -> Bodies {
+        let packed = match packed.len() < SHARED_BYTES {
+            true => Bytes::copy_from_slice(&packed),
+            false => packed,
+        };
+        Bodies::checked(packed, self.expected)
+    }
+
+    /// What to answer when the input ends here.
+    fn at_end(&self) -> ProtocolError {
+        let command = CommandName::Mpub;
+        match self.size {
+            Some(_) => ProtocolError::MessageMissing(command),
+            None => ProtocolError::MessageSizeMissing { command, item: Some(self.seen) },
+        }
     }
 
     /// Checks one message, and the sum so far: the size given for the whole may have been a lie, and what is held

@@ -70,6 +70,11 @@ fn what_cannot_be_used_is_refused_with_its_line() {
         let error = CalendarSpec::from_ical(&text).unwrap_err().to_string();
         assert!(error.contains(says), "{text:?}: {error}");
     }
+    let weekly = event("DTSTART:20260101\nRRULE:FREQ=WEEKLY");
+    let (begin, rest) = weekly.split_once('\n').unwrap();
+    let many = format!("{begin}\n{}END:VCALENDAR", rest.replace("END:VCALENDAR\n", "").repeat(501));
+    let error = CalendarSpec::from_ical(&many).unwrap_err();
+    assert_eq!(error, CalendarError::TooManyRepeating { found: 501 });
     let long = "x".repeat(CalendarSpec::MOST_BYTES + 1);
     assert!(matches!(CalendarSpec::from_ical(&long), Err(CalendarError::TooLong { .. })));
 }

@@ -13,6 +13,7 @@ use punctual_scheduler_domain::schedule::ScheduleSet;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
+use super::actor::actor;
 use super::convert::{
     Fields, MAX_REASON, backfill_to_proto, read_backfill, read_backfill_id, read_backfills, read_request_id,
     timestamp_to_proto,
@@ -26,8 +27,6 @@ use crate::store::{NewBackfill, Store, StoreError};
 const SHOWN: usize = 20;
 /// How often it starts over when the job is changed while its instants are counted.
 const TRIES: usize = 5;
-/// Who made it, as long as callers have no names of their own.
-const AUTHOR: &str = "api";
 
 /// Makes backfills and looks after them.
 #[derive(Clone)]
@@ -66,6 +65,7 @@ impl BackfillService for Backfills {
         &self,
         request: Request<v1::CreateBackfillRequest>,
     ) -> Result<Response<v1::CreateBackfillResponse>, Status> {
+        let by = actor(&request);
         let mut request = request.into_inner();
         let request_id = read_request_id(std::mem::take(&mut request.request_id))?;
         let now = self.store.database_time().await?;
@@ -103,7 +103,7 @@ impl BackfillService for Backfills {
                 until: asked.until,
                 overlap: asked.overlap,
                 instants: found.instants,
-                author: AUTHOR.to_owned(),
+                author: by.clone(),
             };
             if let Some(made) = self.store.create_backfill(new, request_id.clone()).await? {
                 self.doorbells.wake();

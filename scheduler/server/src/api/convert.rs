@@ -1,8 +1,10 @@
 //! Between the generated types and our own. Generated types stop here: what comes in is checked, and has its defaults
 //! filled in; what goes out is complete.
 
+mod audit;
 mod backfill;
 mod calendar;
+mod explain;
 mod fields;
 mod job;
 mod pause;
@@ -13,11 +15,13 @@ mod task;
 mod time;
 mod worker;
 
+pub(super) use audit::{event_to_proto, read_instant, read_window, reconciled_to_proto, version_to_proto};
 pub(super) use backfill::{backfill_to_proto, read_backfill, read_backfill_id, read_backfills};
 pub(super) use calendar::{
     calendar_to_proto, namespace_to_proto, read_calendar, read_calendar_key, read_namespace_name,
     read_new_namespace,
 };
+pub(super) use explain::{Explained, ExplainedRun, explained_to_proto};
 pub(super) use fields::Fields;
 pub(super) use job::{
     JobDefinition, JobKey, job_to_proto, read_etag, read_job, read_job_key, read_namespace, read_request_id,

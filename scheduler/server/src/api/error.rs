@@ -18,6 +18,14 @@ pub(crate) enum ApiError {
     /// The store said no. Shared, since one statement serves many callers.
     #[error(transparent)]
     Store(Arc<StoreError>),
+    /// The job has no version of that number.
+    #[error("job {job} has no version {version}")]
+    NoSuchVersion { job: JobName, version: u32 },
+    /// Its events do not tell all that was done to it.
+    #[error(
+        "job {0} was last changed by a release that kept no record of it: change it again, and ask for what comes after"
+    )]
+    NoWholeRecord(JobName),
     /// No such run, or it ended longer ago than history is kept.
     #[error("run {0} does not exist")]
     NoSuchRun(RunId),

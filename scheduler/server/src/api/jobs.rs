@@ -11,6 +11,7 @@ use punctual_scheduler_domain::schedule;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
+use super::actor::actor;
 use super::batched::Batched;
 use super::convert::{
     JobDefinition, JobKey, Preview, job_to_proto, occurrence_to_proto, read_etag, read_job, read_job_key,
@@ -21,9 +22,6 @@ use super::error::ApiError;
 use super::page;
 use crate::database_clock::DatabaseClock;
 use crate::store::{JobChange, NewJob, NewRun, RequestId, Revision, Store, StoreError};
-
-/// Who made a version, as long as callers have no names of their own.
-pub(super) const AUTHOR: &str = "api";
 
 /// How often an apply starts over when others change the job at the same time.
 const APPLY_TRIES: u32 = 5;
@@ -43,20 +41,30 @@ impl Jobs {
         found.ok_or_else(|| ApiError::from(no_such_job(key)))
     }
 
-    async fn create(&self, definition: JobDefinition, request: Option<RequestId>) -> Result<Job, StoreError> {
+    async fn create(
+        &self,
+        definition: JobDefinition,
+        request: Option<RequestId>,
+        by: &str,
+    ) -> Result<Job, StoreError> {
         let JobDefinition { key, spec, .. } = definition;
         let (namespace, name) = (key.namespace.clone(), key.name.clone());
-        let job = NewJob { id: JobId(Uuid::now_v7()), namespace, name, spec, author: AUTHOR.to_owned() };
+        let job = NewJob { id: JobId(Uuid::now_v7()), namespace, name, spec, author: by.to_owned() };
         self.store.create_job(job, request).await?;
         self.doorbells.wake();
         let created = self.store.get_job(&key.namespace, &key.name).await?;
         created.ok_or_else(|| no_such_job(&key)) // deleted meanwhile
     }
 
-    async fn update(&self, definition: JobDefinition, request: Option<RequestId>) -> Result<Job, StoreError> {
+    async fn update(
+        &self,
+        definition: JobDefinition,
+        request: Option<RequestId>,
+        by: &str,
+    ) -> Result<Job, StoreError> {
         let JobDefinition { key, spec, revision } = definition;
-        let change = JobChange::Update { spec: Box::new(spec), author: AUTHOR.to_owned() };
-        self.change(&key, change, revision, request).await
+        let change = JobChange::Update { spec: Box::new(spec), back_to: None };
+        self.change(&key, change, revision, request, by).await
     }
 
     async fn change(
@@ -65,8 +73,9 @@ impl Jobs {
         change: JobChange,
         revision: Option<Revision>,
         request: Option<RequestId>,
+        by: &str,
     ) -> Result<Job, StoreError> {
-        let job = self.store.change_job(&key.namespace, &key.name, change, revision, request).await?;
+        let job = self.store.change_job(&key.namespace, &key.name, change, revision, request, by).await?;
         self.doorbells.wake();
         Ok(job)
     }
@@ -85,19 +94,20 @@ impl Jobs {
         &self,
         definition: &JobDefinition,
         request: Option<RequestId>,
+        by: &str,
     ) -> Result<v1::ApplyJobResponse, ApiError> {
         use v1::apply_job_response::Outcome::{Created, Unchanged, Updated};
         let mut tries = 1..=APPLY_TRIES;
         loop {
             let found = self.store.get_job(&definition.key.namespace, &definition.key.name).await?;
             let applied = match &found {
-                None => self.create(definition.clone(), request.clone()).await.map(|job| (job, Created)),
+                None => self.create(definition.clone(), request.clone(), by).await.map(|job| (job, Created)),
                 Some(job) if job.spec == definition.spec => Ok((job.clone(), Unchanged)),
                 Some(job) => {
                     // An update replaces what was just compared with, or what the caller saw.
                     let revision = definition.revision.or(Some(job.revision));
                     let definition = JobDefinition { revision, ..definition.clone() };
-                    self.update(definition, request.clone()).await.map(|job| (job, Updated))
+                    self.update(definition, request.clone(), by).await.map(|job| (job, Updated))
                 }
             };
             match applied {
@@ -142,9 +152,10 @@ fn no_such_job(key: &JobKey) -> StoreError {
 #[tonic::async_trait]
 impl JobService for Jobs {
     async fn create_job(&self, request: Request<v1::CreateJobRequest>) -> Result<Response<v1::Job>, Status> {
+        let by = actor(&request);
         let v1::CreateJobRequest { job, request_id } = request.into_inner();
         let request = read_request_id(request_id)?;
-        let job = self.create(read_job(job)?, request).await?;
+        let job = self.create(read_job(job)?, request, &by).await?;
         Ok(Response::new(job_to_proto(&job)))
     }
 
@@ -152,9 +163,10 @@ impl JobService for Jobs {
         &self,
         request: Request<v1::ApplyJobRequest>,
     ) -> Result<Response<v1::ApplyJobResponse>, Status> {
+        let by = actor(&request);
         let v1::ApplyJobRequest { job, request_id } = request.into_inner();
         let request = read_request_id(request_id)?;
-        Ok(Response::new(self.apply(&read_job(job)?, request).await?))
+        Ok(Response::new(self.apply(&read_job(job)?, request, &by).await?))
     }
 
     async fn get_job(&self, request: Request<v1::GetJobRequest>) -> Result<Response<v1::Job>, Status> {
@@ -179,9 +191,10 @@ impl JobService for Jobs {
     }
 
     async fn update_job(&self, request: Request<v1::UpdateJobRequest>) -> Result<Response<v1::Job>, Status> {
+        let by = actor(&request);
         let v1::UpdateJobRequest { job, request_id } = request.into_inner();
         let request = read_request_id(request_id)?;
-        let job = self.update(read_job(job)?, request).await?;
+        let job = self.update(read_job(job)?, request, &by).await?;
         Ok(Response::new(job_to_proto(&job)))
     }
 
@@ -189,28 +202,32 @@ impl JobService for Jobs {
         &self,
         request: Request<v1::DeleteJobRequest>,
     ) -> Result<Response<v1::DeleteJobResponse>, Status> {
+        let by = actor(&request);
         let v1::DeleteJobRequest { namespace, name, etag, request_id } = request.into_inner();
         let key = read_job_key(&namespace, &name)?;
         let request = read_request_id(request_id)?;
         let revision = read_etag(&etag)?;
-        self.change(&key, JobChange::Delete, revision, request).await?;
+        self.change(&key, JobChange::Delete, revision, request, &by).await?;
         Ok(Response::new(v1::DeleteJobResponse {}))
     }
 
     async fn pause_job(&self, request: Request<v1::PauseJobRequest>) -> Result<Response<v1::Job>, Status> {
+        let actor = actor(&request);
         let v1::PauseJobRequest { namespace, name, reason, request_id, until, by } = request.into_inner();
         let key = read_job_key(&namespace, &name)?;
         let request = read_request_id(request_id)?;
-        let change = read_pause(reason, by, until, self.clock.now())?;
-        let job = self.change(&key, change, None, request).await?;
+        let by = if by.is_empty() { actor } else { by };
+        let change = read_pause(reason, by.clone(), until, self.clock.now())?;
+        let job = self.change(&key, change, None, request, &by).await?;
         Ok(Response::new(job_to_proto(&job)))
     }
 
     async fn resume_job(&self, request: Request<v1::ResumeJobRequest>) -> Result<Response<v1::Job>, Status> {
+        let by = actor(&request);
         let v1::ResumeJobRequest { namespace, name, request_id, catch_up } = request.into_inner();
         let key = read_job_key(&namespace, &name)?;
         let request = read_request_id(request_id)?;
-        let job = self.change(&key, JobChange::Resume { catch_up }, None, request).await?;
+        let job = self.change(&key, JobChange::Resume { catch_up }, None, request, &by).await?;
         Ok(Response::new(job_to_proto(&job)))
     }
 

@@ -20,6 +20,8 @@ impl From<ApiError> for Status {
         match error {
             ApiError::Invalid(fields) => invalid(fields, text),
             ApiError::Store(error) => of_store(&error),
+            ApiError::NoSuchVersion { .. } => with_reason(Code::NotFound, "VERSION_NOT_FOUND", text),
+            ApiError::NoWholeRecord(_) => with_reason(Code::FailedPrecondition, "NO_WHOLE_RECORD", text),
             ApiError::NoSuchRun(_) => with_reason(Code::NotFound, "RUN_NOT_FOUND", text),
             ApiError::NoSuchBackfill(_) => with_reason(Code::NotFound, "BACKFILL_NOT_FOUND", text),
             ApiError::JobKeepsChanging(_) => with_reason(Code::Aborted, "JOB_KEEPS_CHANGING", text),

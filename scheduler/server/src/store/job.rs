@@ -1,8 +1,9 @@
 //! What the store takes and gives about jobs.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use punctual_scheduler_domain::audit::JobEventKind;
 use punctual_scheduler_domain::id::JobId;
-use punctual_scheduler_domain::job::JobSpec;
+use punctual_scheduler_domain::job::{JobSpec, Pause};
 use punctual_scheduler_domain::name::{JobName, Namespace};
 
 /// Counts every change of a job's definition or state; people see it as the etag.
@@ -30,8 +31,8 @@ pub enum JobChange {
     Update {
         /// The new one.
         spec: Box<JobSpec>,
-        /// Who changed it.
-        author: String,
+        /// The version whose definition this is, where that is gone back to.
+        back_to: Option<u32>,
     },
     /// Stops planning.
     Pause {
@@ -49,6 +50,50 @@ pub enum JobChange {
     },
     /// Ends the job; also cancels its runs that have not started.
     Delete,
+}
+
+/// How something that is done to a job goes on record.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) kind: JobEventKind,
+    pub(super) by: String,
+    pub(super) note: String,
+    /// The first instant that it holds for, where that is not after now.
+    pub(super) since: Option<DateTime<Utc>>,
+}
+
+impl Entry {
+    /// What planning found out.
+    pub(super) fn found(kind: JobEventKind, why: &str) -> Self {
+        Self { kind, by: JobEventKind::SCHEDULER.to_owned(), note: why.to_owned(), since: None }
+    }
+
+    /// A pause that ended by itself: what fell due since then is planned.
+    pub(super) fn pause_is_over(until: DateTime<Utc>) -> Self {
+        let over = Self::found(JobEventKind::Resumed, "the pause is over");
+        Self { since: Some(until), ..over }
+    }
+}
+
+impl JobChange {
+    /// How it goes on record when `by` asks for it, of a job that is paused like this.
+    pub(super) fn entry(&self, by: &str, pause: Option<&Pause>) -> Entry {
+        let (kind, note) = match self {
+            Self::Update { back_to: None, .. } => (JobEventKind::Updated, String::new()),
+            Self::Update { back_to: Some(version), .. } => {
+                (JobEventKind::RolledBack, format!("to version {version}"))
+            }
+            Self::Pause { reason, .. } => (JobEventKind::Paused, reason.clone()),
+            Self::Resume { catch_up: false } => (JobEventKind::Resumed, String::new()),
+            Self::Resume { catch_up: true } => (JobEventKind::Resumed, "catching up".to_owned()),
+            Self::Delete => (JobEventKind::Deleted, String::new()),
+        };
+        let since = match self {
+            Self::Resume { catch_up: true } => pause.map(|pause| pause.at + TimeDelta::microseconds(1)),
+            _ => None,
+        };
+        Entry { kind, by: by.to_owned(), note, since }
+    }
 }
 
 /// What one call of the planner did.

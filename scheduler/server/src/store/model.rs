@@ -7,6 +7,7 @@
 mod admit;
 mod after;
 mod backfill;
+mod audit;
 mod backlog;
 mod calendars;
 mod cancel;
@@ -35,15 +36,16 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use punctual_scheduler_domain::calendar::{CalendarSpec, Calendars};
 use punctual_scheduler_domain::id::{JobId, ReplicaId, RunId, SessionId, Shard};
-use punctual_scheduler_domain::job::Job;
+use punctual_scheduler_domain::job::{Job, JobSpec};
 use punctual_scheduler_domain::name::{CalendarName, JobName, Namespace, TaskQueuePath};
 use punctual_scheduler_domain::retention::Retention;
 
 use super::{
     AdmitRequest, Admitted, Attempt, Backlog, Beat, BeatAnswer, CreatedRun, Dispatch, DueLane, EndedReplica,
-    FinishAnswer, Fleet, JobChange, NamedCalendar, NamespaceRecord, NewJob, NewRun, NewSession, NodeId,
-    NodeIdentity, Ownership, PlanOutcome, Reaped, Redispatch, Registered, Release, Replica, Report,
-    RequestId, Revision, Run, RunChanges, RunFilter, RunSelection, Start, StartAnswer, Store, StoreError,
+    FinishAnswer, Fleet, InstantRun, JobChange, JobRecord, JobVersion, NamedCalendar, NamespaceRecord,
+    NewJob, NewRun, NewSession, NodeId, NodeIdentity, Ownership, PlanOutcome, Reaped, RecordSelection,
+    RecordedEvent, Redispatch, Registered, Release, Replica, Report, RequestId, Revision, Run, RunChanges,
+    RunFilter, RunSelection, Start, StartAnswer, Store, StoreError,
 };
 use state::State;
 
@@ -86,8 +88,9 @@ impl Store for ModelStore {
         change: JobChange,
         revision: Option<Revision>,
         request: Option<RequestId>,
+        by: &str,
     ) -> Result<Job, StoreError> {
-        jobs::change(&mut self.lock(), namespace, name, change, revision, request.as_ref())
+        jobs::change(&mut self.lock(), namespace, name, change, revision, request.as_ref(), by)
     }
 
     async fn get_job(&self, namespace: &Namespace, name: &JobName) -> Result<Option<Job>, StoreError> {
@@ -103,6 +106,45 @@ impl Store for ModelStore {
         let state = self.lock();
         state.require(namespace)?;
         Ok(jobs::list(&state, namespace, after, limit))
+    }
+
+    async fn job_versions(
+        &self,
+        namespace: &Namespace,
+        name: &JobName,
+        before: Option<u32>,
+        limit: u32,
+    ) -> Result<Vec<JobVersion>, StoreError> {
+        audit::versions(&self.lock(), namespace, name, before, limit)
+    }
+
+    async fn job_events(
+        &self,
+        namespace: &Namespace,
+        name: &JobName,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<RecordedEvent>, StoreError> {
+        audit::events(&self.lock(), namespace, name, before, limit)
+    }
+
+    async fn job_records(&self, selection: &RecordSelection) -> Result<Vec<JobRecord>, StoreError> {
+        Ok(audit::records(&self.lock(), selection))
+    }
+
+    async fn job_specs(
+        &self,
+        versions: &[(JobId, u32)],
+    ) -> Result<HashMap<(JobId, u32), JobSpec>, StoreError> {
+        Ok(audit::specs(&self.lock(), versions))
+    }
+
+    async fn runs_of_instant(
+        &self,
+        job: JobId,
+        due_at: DateTime<Utc>,
+    ) -> Result<Vec<InstantRun>, StoreError> {
+        Ok(audit::runs_of_instant(&self.lock(), job, due_at))
     }
 
     async fn create_namespace(&self, namespace: &Namespace, retention: Retention) -> Result<(), StoreError> {

@@ -9,6 +9,7 @@
 mod admit;
 mod after;
 mod backfill;
+mod audit;
 mod backlog;
 mod calendars;
 mod cancel;
@@ -46,7 +47,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use punctual_scheduler_domain::calendar::{CalendarSpec, Calendars};
 use punctual_scheduler_domain::id::{JobId, ReplicaId, RunId, SessionId, Shard};
-use punctual_scheduler_domain::job::Job;
+use punctual_scheduler_domain::job::{Job, JobSpec};
 use punctual_scheduler_domain::name::{CalendarName, JobName, Namespace, TaskQueuePath};
 use punctual_scheduler_domain::retention::Retention;
 use sqlx::PgExecutor;
@@ -54,9 +55,10 @@ use sqlx::postgres::PgPool;
 
 use super::{
     AdmitRequest, Admitted, Attempt, Backlog, Beat, BeatAnswer, CreatedRun, Dispatch, DueLane, EndedReplica,
-    FinishAnswer, Fleet, JobChange, NamedCalendar, NamespaceRecord, NewJob, NewRun, NewSession, NodeId,
-    NodeIdentity, Ownership, PlanOutcome, Reaped, Redispatch, Registered, Release, Replica, Report,
-    RequestId, Revision, Run, RunChanges, RunFilter, RunSelection, Start, StartAnswer, Store, StoreError,
+    FinishAnswer, Fleet, InstantRun, JobChange, JobRecord, JobVersion, NamedCalendar, NamespaceRecord,
+    NewJob, NewRun, NewSession, NodeId, NodeIdentity, Ownership, PlanOutcome, Reaped, RecordSelection,
+    RecordedEvent, Redispatch, Registered, Release, Replica, Report, RequestId, Revision, Run, RunChanges,
+    RunFilter, RunSelection, Start, StartAnswer, Store, StoreError,
 };
 use calendars::KnownCalendars;
 use definitions::Definitions;
@@ -179,8 +181,9 @@ impl Store for PostgresStore {
         change: JobChange,
         revision: Option<Revision>,
         request: Option<RequestId>,
+        by: &str,
     ) -> Result<Job, StoreError> {
-        jobs::change(self, namespace, name, change, revision, request).await
+        jobs::change(self, namespace, name, change, revision, request, by).await
     }
 
     async fn get_job(&self, namespace: &Namespace, name: &JobName) -> Result<Option<Job>, StoreError> {
@@ -194,6 +197,45 @@ impl Store for PostgresStore {
         limit: u32,
     ) -> Result<Vec<Job>, StoreError> {
         jobs::list(self, namespace, after, limit).await
+    }
+
+    async fn job_versions(
+        &self,
+        namespace: &Namespace,
+        name: &JobName,
+        before: Option<u32>,
+        limit: u32,
+    ) -> Result<Vec<JobVersion>, StoreError> {
+        audit::versions(self, namespace, name, before, limit).await
+    }
+
+    async fn job_events(
+        &self,
+        namespace: &Namespace,
+        name: &JobName,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<RecordedEvent>, StoreError> {
+        audit::events(self, namespace, name, before, limit).await
+    }
+
+    async fn job_records(&self, selection: &RecordSelection) -> Result<Vec<JobRecord>, StoreError> {
+        audit::records(self, selection).await
+    }
+
+    async fn job_specs(
+        &self,
+        versions: &[(JobId, u32)],
+    ) -> Result<HashMap<(JobId, u32), JobSpec>, StoreError> {
+        audit::specs(self, versions).await
+    }
+
+    async fn runs_of_instant(
+        &self,
+        job: JobId,
+        due_at: DateTime<Utc>,
+    ) -> Result<Vec<InstantRun>, StoreError> {
+        audit::runs_of_instant(self, job, due_at).await
     }
 
     async fn create_namespace(&self, namespace: &Namespace, retention: Retention) -> Result<(), StoreError> {

@@ -5,6 +5,7 @@
 mod admission;
 mod after;
 mod attempts;
+mod audit;
 mod backfills;
 mod backlog;
 mod calendars;

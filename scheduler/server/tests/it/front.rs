@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use punctual_proto::v1;
+use punctual_proto::v1::audit_service_client::AuditServiceClient;
 use punctual_proto::v1::calendar_service_client::CalendarServiceClient;
 use punctual_proto::v1::job_service_client::JobServiceClient;
 use punctual_proto::v1::namespace_service_client::NamespaceServiceClient;
@@ -56,6 +57,10 @@ impl Front {
 
     pub(crate) fn channel(&self) -> Channel {
         self.channel.clone().expect("the scheduler was not stopped")
+    }
+
+    pub(crate) fn audit(&self) -> AuditServiceClient<Channel> {
+        AuditServiceClient::new(self.channel())
     }
 
     pub(crate) fn jobs(&self) -> JobServiceClient<Channel> {

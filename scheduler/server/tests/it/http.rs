@@ -136,6 +136,7 @@ async fn reflection_lists_every_service_with_its_types(pool: PgPool) {
         "punctual.v1.JobService",
         "punctual.v1.NamespaceService",
         "punctual.v1.RunService",
+        "punctual.v1.AuditService",
         "punctual.v1.WorkerService",
         "grpc.health.v1.Health",
     ] {

@@ -2,16 +2,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that finds something else than it expects has failed")]
 
+mod audit;
 mod bad_input;
 mod busy;
 mod conformance;
 mod front;
 mod http;
 mod jobs;
+mod reconciler;
 mod retention;
 mod runs;
 mod security;
 mod simulation;
+mod sql;
 mod startup;
 mod stuck_node;
 mod when;

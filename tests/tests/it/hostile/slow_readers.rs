@@ -58,8 +58,9 @@ async fn consumers_that_read_a_byte_a_second_take_neither_memory_nor_the_others_
         quick.send(format!("FIN {message}\n").as_bytes()).await?;
         victim.has_taken_at_most(64 * MIB)?;
     }
+    victim.end().await?; // with the slow ones still there
     slow.shutdown().await;
-    victim.end().await
+    Ok(())
 }
 
 async fn next_message(client: &mut RawClient) -> anyhow::Result<String> {

@@ -19,6 +19,9 @@ const A_BYTE_EVERY: Duration = Duration::from_millis(100);
 /// A heartbeat is missed by then, and HTTP's time for a request's head is over.
 const CUT_WITHIN: Duration = Duration::from_secs(20);
 
+/// HTTP's time for the next part of a body is over by then.
+const BODY_CUT_WITHIN: Duration = Duration::from_secs(45);
+
 /// Asks for a heartbeat each second: whoever has sent no command for two is cut off.
 const IMPATIENT: &str = r#"{"heartbeat_interval":1000}"#;
 
@@ -73,7 +76,7 @@ async fn drips_until_it_is_cut_off(mut stream: TcpStream) -> anyhow::Result<()> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn requests_whose_bodies_never_end_hold_up_nobody() -> anyhow::Result<()> {
+async fn requests_whose_bodies_never_end_hold_up_nobody_and_are_cut_off() -> anyhow::Result<()> {
     let victim = Victim::start().await?;
     let mut held = Vec::new();
     for path in ["/pub?topic=slow", "/mpub?topic=slow", "/mpub?topic=slow&binary=true"] {
@@ -91,7 +94,9 @@ async fn requests_whose_bodies_never_end_hold_up_nobody() -> anyhow::Result<()> 
     victim.has_taken_at_most(16 * MIB)?;
     let (status, _) = victim.node.get("ping").await.context("HTTP is held up")?;
     anyhow::ensure!(status == 200, "/ping: {status}");
-    drop(held);
+    for mut stream in held {
+        is_closed(&mut stream, BODY_CUT_WITHIN).await?;
+    }
     victim.end().await
 }
 

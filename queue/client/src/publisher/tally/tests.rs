@@ -41,8 +41,21 @@ fn what_one_node_cannot_store_another_may() {
 }
 
 #[test]
+fn what_one_node_s_authority_does_not_say_another_s_may() {
+    for code in ["E_AUTH_FAILED", "E_AUTH_FIRST", "E_INVALID"] {
+        check(once(), &[refused(code), YES], true, (YES, "b", ""));
+        check(once(), &[refused(code)], false, (refused(code), "", ""));
+    }
+}
+
+#[test]
 fn what_is_wrong_in_itself_is_tried_nowhere_else() {
-    for outcome in [refused("E_BAD_MESSAGE"), PublishOutcome::NotSent(NotSent::EmptyMessage)] {
+    for outcome in [
+        refused("E_BAD_MESSAGE"),
+        refused("E_BAD_TOPIC"),
+        refused("E_UNAUTHORIZED"),
+        PublishOutcome::NotSent(NotSent::EmptyMessage),
+    ] {
         check(repeated(), std::slice::from_ref(&outcome), true, (outcome.clone(), "", ""));
     }
 }

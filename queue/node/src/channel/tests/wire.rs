@@ -2,6 +2,7 @@
 //! knows nothing but what NSQ promises.
 
 mod client;
+mod departures;
 mod model;
 mod step;
 
@@ -32,6 +33,8 @@ struct Stage {
     announced: Sequence,
     /// What is being read for the channel.
     under_way: Option<Load>,
+    /// What is on its way to the dead letters' topic.
+    letters: Vec<DeadLetter>,
     clients: [Option<Client>; CONSUMERS],
     publisher: Client,
     next_id: u64,
@@ -50,6 +53,7 @@ impl Stage {
             topic_paused: false,
             announced: Sequence::FIRST,
             under_way: None,
+            letters: Vec::new(),
             clients: Default::default(),
             publisher: Client::new(ConnectionId(0), ConnectionState::Connected),
             next_id: 1,
@@ -88,6 +92,12 @@ impl Stage {
                 self.announced = self.end();
                 self.model.empty_topic();
             }
+            Step::DeleteChannel => self.delete_channel(),
+            Step::Expire { kept } => self.expire(kept),
+            Step::Limit { max } => self.limit(max),
+            Step::DeadLetters { max_attempts } => self.set_dead_letters(max_attempts),
+            Step::Bury { taken } => self.bury(taken),
+            Step::Seek { back } => self.seek(back),
             Step::Advance { secs } => {
                 self.now += Duration::from_secs(secs);
                 self.channel.handle_timeout(self.now);
@@ -231,6 +241,7 @@ impl Stage {
         }
         let dropped = self.channel.counts().sampled_out - dropped;
         self.model.sampled_out(dropped, self.channel.progress());
+        self.let_die();
     }
 
     /// What is being read, or is to be read now.
@@ -282,7 +293,7 @@ impl Stage {
     /// The process ends and another one goes on from what a checkpoint holds.
     fn restart(&mut self) {
         self.clients = Default::default();
-        self.under_way = None;
+        (self.under_way, self.letters) = (None, Vec::new());
         let mut progress = Progress::starting_at(self.channel.progress().floor());
         for range in self.channel.progress().ranges() {
             progress.add_range(range);
@@ -292,6 +303,7 @@ impl Stage {
             attempts: self.channel.all_attempts().into_iter().collect(),
             put_off: put_off.map(|(sequence, left)| (sequence, self.now + left)).collect(),
             paused: self.model.paused,
+            dead_letters: self.channel.dead_letters().cloned(),
             max_message_timeout: Duration::from_secs(MAX_MESSAGE_TIMEOUT),
             ..origin(progress, self.announced)
         });
@@ -303,6 +315,8 @@ impl Stage {
         (0..CONSUMERS).for_each(|at| self.step(Step::Disconnect { at, hold: false }));
         self.step(Step::PauseTopic(false));
         self.step(Step::PauseChannel(false));
+        self.step(Step::DeadLetters { max_attempts: 0 });
+        self.step(Step::Bury { taken: true });
         self.step(Step::Connect { at: 0, timeout_secs: 10, sample_rate: 0 });
         self.step(Step::Ready { at: 0, count: 2500 });
         for _ in 0..2 {

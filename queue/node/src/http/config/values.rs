@@ -33,10 +33,10 @@ impl Served {
             // nsqd's is a number below 1024.
             "id" => number((context.node_id.as_u128() % 1024) as u64),
             "log_level" => number(nsqds_level(log::level())),
-            "log_prefix" => text(""),
+            "log_prefix" => text(log::prefix()),
             "data_path" => text(context.options.data_path.display()),
+            "mem_queue_size" => number(context.options.mem_queue_size),
             // Everything goes to the disk, and is synced before it is acknowledged.
-            "mem_queue_size" => number(0),
             "max_bytes_per_file" => number(u64::from(LogOptions::default().max_segment_bytes)),
             "sync_every" => number(1),
             "sync_timeout" => nanoseconds(Duration::ZERO),

@@ -171,7 +171,7 @@ pub(in crate::api) fn job_to_proto(job: &Job) -> v1::Job {
     }
 }
 
-fn state_to_proto(state: JobState) -> v1::JobState {
+pub(super) fn state_to_proto(state: JobState) -> v1::JobState {
     match state {
         JobState::Active => v1::JobState::Active,
         JobState::Paused => v1::JobState::Paused,

@@ -6,7 +6,6 @@ use super::fields::Fields;
 use super::run::MAX_REASON;
 use super::time::instant;
 use crate::api::error::ApiError;
-use crate::api::jobs::AUTHOR;
 use crate::store::JobChange;
 
 /// The most characters of who it was.
@@ -27,6 +26,5 @@ pub(in crate::api) fn read_pause(
         let (until, now) = (until.to_rfc3339(), now.to_rfc3339());
         fields.refuse("until", format!("{until} is past: it is {now} on the database's clock"));
     }
-    let by = if by.is_empty() { AUTHOR.to_owned() } else { by };
     fields.finish(Some(JobChange::Pause { reason, by, until }))
 }

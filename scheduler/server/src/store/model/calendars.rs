@@ -37,6 +37,8 @@ pub(super) fn delete_namespace(state: &mut State, namespace: &Namespace) -> Resu
     let gone: Vec<_> = of_jobs.map(|job| job.id).collect();
     for job in gone {
         state.jobs.remove(&job);
+        state.events.retain(|event| event.job != job);
+        state.missed.retain(|(of, _)| *of != job);
     }
     state.run_requests.retain(|(of, _), _| of != namespace);
     state.namespaces.remove(namespace);

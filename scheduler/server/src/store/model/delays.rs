@@ -10,6 +10,7 @@ use punctual_scheduler_domain::schedule::When;
 
 use super::state::State;
 use super::{jobs, plan};
+use crate::store::job::Entry;
 
 /// Whether its next instant follows the end of its last run.
 pub(super) fn follows_end(spec: &JobSpec) -> bool {
@@ -32,14 +33,13 @@ pub(super) fn take_run_ends(state: &mut State) {
             continue;
         }
         let instant = schedule.delayed_from(ended_at).max(state.delayed.get(&id).copied());
-        let now = state.now;
-        let Some(job) = state.jobs.get_mut(&id) else { continue };
         match instant {
             Some(instant) => {
+                let Some(job) = state.jobs.get_mut(&id) else { continue };
                 job.next_due_at = Some(job.next_due_at.map_or(instant, |next| next.min(instant)));
                 state.delayed.insert(id, instant);
             }
-            None => plan::stop(job, JobState::Exhausted, String::new(), now),
+            None => plan::stop(state, id, JobState::Exhausted, String::new()),
         }
     }
 }
@@ -54,6 +54,6 @@ pub(super) fn end_pauses_that_are_over(state: &mut State) {
         .filter_map(|job| Some((job.id, job.pause.as_ref()?.until.filter(|until| *until <= now)?)))
         .collect();
     for (job, until) in over {
-        jobs::resume(state, job, Since::From(until));
+        jobs::resume(state, job, Since::From(until), Entry::pause_is_over(until));
     }
 }

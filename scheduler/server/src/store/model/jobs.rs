@@ -1,5 +1,6 @@
 //! Jobs and their changes.
 
+use punctual_scheduler_domain::audit::JobEventKind;
 use punctual_scheduler_domain::id::JobId;
 use punctual_scheduler_domain::job::{Job, JobState, Pause};
 use punctual_scheduler_domain::name::{JobName, Namespace};
@@ -7,7 +8,8 @@ use punctual_scheduler_domain::plan::{Since, begin};
 use punctual_scheduler_domain::run::{RunOrigin, RunState};
 
 use super::state::{Lane, State};
-use super::{after, backfill, calendars, cancel, delays, plan as planning};
+use super::{after, audit, backfill, calendars, cancel, delays, plan as planning};
+use crate::store::job::Entry;
 use crate::store::{JobChange, NewJob, RequestId, Revision, StoreError};
 
 pub(super) fn list(state: &State, namespace: &Namespace, after: Option<&JobName>, limit: u32) -> Vec<Job> {
@@ -57,10 +59,12 @@ pub(super) fn create(
         updated_at: now,
         next_due_at: None,
     };
-    state.define(job.id, 1, new.spec, now);
+    state.define(job.id, 1, new.spec, &new.author, now);
     plan_anew(&mut job, state, Since::After(now));
     job.state_reason = String::new();
     claim(state, request, "create", new.id);
+    let made = Entry { kind: JobEventKind::Created, by: new.author, note: String::new(), since: None };
+    audit::record(state, &job, made);
     state.jobs.insert(new.id, job);
     Ok(new.id)
 }
@@ -72,6 +76,7 @@ pub(super) fn change(
     change: JobChange,
     revision: Option<Revision>,
     request: Option<&RequestId>,
+    by: &str,
 ) -> Result<Job, StoreError> {
     if let JobChange::Update { spec, .. } = &change {
         state.require(namespace)?;
@@ -98,6 +103,7 @@ pub(super) fn change(
         calendars::require(state, namespace, spec)?;
         after::check(state, namespace, name, spec)?;
     }
+    let entry = change.entry(by, job.pause.as_ref());
     claim(state, request, method, job.id);
     if nothing {
         return Ok(job);
@@ -107,8 +113,7 @@ pub(super) fn change(
         planning::plan_job_until_now(state, &job);
     }
     unplan(state, job.id);
-    let changed = apply(state, job.id, change);
-    Ok(changed)
+    Ok(apply(state, job.id, change, entry))
 }
 
 /// The job of that name; to a repeat of the request that deleted it, the deleted one.
@@ -137,13 +142,13 @@ fn unplan(state: &mut State, job: JobId) {
     }
 }
 
-fn apply(state: &mut State, id: JobId, change: JobChange) -> Job {
+fn apply(state: &mut State, id: JobId, change: JobChange, entry: Entry) -> Job {
     let mut job = state.jobs[&id].clone();
     match change {
-        JobChange::Update { spec, author: _ } => {
+        JobChange::Update { spec, back_to: _ } => {
             job.version += 1;
             job.spec = *spec;
-            state.define(id, job.version, job.spec.clone(), job.created_at);
+            state.define(id, job.version, job.spec.clone(), &entry.by, job.created_at);
             if job.state == JobState::Paused {
                 state.delayed.remove(&id);
             } else {
@@ -161,7 +166,7 @@ fn apply(state: &mut State, id: JobId, change: JobChange) -> Job {
         }
         JobChange::Resume { catch_up } => {
             let since = job.pause.as_ref().filter(|_| catch_up).map_or(state.now, |pause| pause.at);
-            return resume(state, id, Since::After(since));
+            return resume(state, id, Since::After(since), entry);
         }
         JobChange::Delete => {
             job.state = JobState::Deleted;
@@ -173,20 +178,21 @@ fn apply(state: &mut State, id: JobId, change: JobChange) -> Job {
             cancel::cancel_unstarted(state, id, cancel::DELETED);
         }
     }
-    write(state, job)
+    write(state, job, entry)
 }
 
 /// Goes on planning a job from `since` on.
-pub(super) fn resume(state: &mut State, id: JobId, since: Since) -> Job {
+pub(super) fn resume(state: &mut State, id: JobId, since: Since, entry: Entry) -> Job {
     let mut job = state.jobs[&id].clone();
     job.pause = None;
     plan_anew(&mut job, state, since);
-    write(state, job)
+    write(state, job, entry)
 }
 
-fn write(state: &mut State, mut job: Job) -> Job {
+fn write(state: &mut State, mut job: Job, entry: Entry) -> Job {
     job.revision += 1;
     job.updated_at = state.now;
+    audit::record(state, &job, entry);
     state.jobs.insert(job.id, job.clone());
     job
 }

@@ -25,6 +25,12 @@ impl State {
     }
 }
 
+/// Where a node is.
+pub(super) fn address(state: &State, node: NodeId) -> Option<String> {
+    let place = usize::try_from(node.0 - 1).ok()?;
+    Some(state.nodes.get(place)?.identity.address.clone())
+}
+
 pub(super) fn seen(state: &mut State, seen: &[NodeIdentity]) -> Vec<NodeId> {
     let numbers = seen.iter().map(|identity| {
         let place = state.nodes.iter().position(|known| known.identity == *identity).unwrap_or_else(|| {

@@ -10,6 +10,7 @@ use punctual_scheduler_domain::plan::{Plan, PlanInput, plan};
 use punctual_scheduler_domain::run::{RunOrigin, RunState};
 use uuid::Uuid;
 
+use super::audit;
 use super::live::{LiveRun, first, span};
 use super::state::{Definition, Lane, State};
 use super::{calendars, delays};
@@ -85,10 +86,10 @@ fn plan_job(state: &mut State, id: JobId, cursor: DateTime<Utc>, horizon: DateTi
             state.delayed.extend(delayed.map(|delayed| (id, delayed)));
             if let Some(job) = state.jobs.get_mut(&id) {
                 job.next_due_at = next;
-                let schedule = definition.schedule.as_ref();
-                if schedule.is_ok_and(|schedule| schedule.is_over(next)) {
-                    stop(job, JobState::Exhausted, String::new(), now);
-                }
+            }
+            state.missed.extend(missed.iter().map(|range| (id, *range)));
+            if definition.schedule.as_ref().is_ok_and(|schedule| schedule.is_over(next)) {
+                stop(state, id, JobState::Exhausted, String::new());
             }
             PlanOutcome { jobs: 1, runs, missed: missed.iter().map(|range| range.count).sum() }
         }
@@ -96,20 +97,22 @@ fn plan_job(state: &mut State, id: JobId, cursor: DateTime<Utc>, horizon: DateTi
             state.delayed.remove(&id);
             if let Some(job) = state.jobs.get_mut(&id) {
                 job.next_due_at = None;
-                stop(job, JobState::Errored, error.to_string(), now);
             }
+            stop(state, id, JobState::Errored, error.to_string());
             PlanOutcome { jobs: 1, ..PlanOutcome::default() }
         }
     }
 }
 
-pub(super) fn stop(job: &mut Job, state: JobState, reason: String, now: DateTime<Utc>) {
-    if job.state == JobState::Active {
-        job.state = state;
-        job.state_reason = reason;
-        job.revision += 1;
-        job.updated_at = now;
-    }
+pub(super) fn stop(state: &mut State, id: JobId, to: JobState, reason: String) {
+    let now = state.now;
+    let Some(job) = state.jobs.get_mut(&id).filter(|job| job.state == JobState::Active) else { return };
+    job.state = to;
+    job.state_reason = reason;
+    job.revision += 1;
+    job.updated_at = now;
+    let job = job.clone();
+    audit::record_stop(state, &job);
 }
 
 /// Writes the run of one instant down, unless it has been before.

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use punctual_scheduler_domain::id::{BackfillId, JobId, ReplicaId, RunId, SessionId, Shard};
 use punctual_scheduler_domain::job::{Job, JobSpec, JobState};
 use punctual_scheduler_domain::name::{CalendarName, JobName, Kind, Namespace, TaskQueue};
+use punctual_scheduler_domain::plan::MissedRange;
 use punctual_scheduler_domain::retention::Retention;
 use punctual_scheduler_domain::schedule::{ScheduleError, ScheduleSet};
 
@@ -14,7 +15,7 @@ use super::backfill::BackfillRecord;
 use super::live::LiveRuns;
 use super::nodes::Node;
 use super::workers::Session;
-use crate::store::{Attempt, LaneId, NamedCalendar, NamespaceRecord, Run, StoreError};
+use crate::store::{Attempt, LaneId, NamedCalendar, NamespaceRecord, RecordedEvent, Run, StoreError};
 
 /// One kind of work in one task queue.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,6 +29,8 @@ pub(super) struct Lane {
 #[derive(Debug)]
 pub(super) struct Definition {
     pub(super) spec: JobSpec,
+    pub(super) author: String,
+    pub(super) created_at: DateTime<Utc>,
     pub(super) schedule: Result<ScheduleSet, ScheduleError>,
 }
 
@@ -46,6 +49,10 @@ pub(super) struct State {
 
     pub(super) jobs: BTreeMap<JobId, Job>,
     pub(super) definitions: BTreeMap<(JobId, u32), Arc<Definition>>,
+    /// What was done to jobs, in order.
+    pub(super) events: Vec<RecordedEvent>,
+    /// Instants that became no run, and why.
+    pub(super) missed: Vec<(JobId, MissedRange)>,
     /// Where the end of a job's last run has put its next instant.
     pub(super) delayed: BTreeMap<JobId, DateTime<Utc>>,
     /// Ends of runs that the planner has not taken into account yet.
@@ -87,6 +94,8 @@ impl State {
             calendars: BTreeMap::new(),
             jobs: BTreeMap::new(),
             definitions: BTreeMap::new(),
+            events: Vec::new(),
+            missed: Vec::new(),
             delayed: BTreeMap::new(),
             run_ends: Vec::new(),
             job_requests: BTreeMap::new(),
@@ -122,9 +131,17 @@ impl State {
     }
 
     /// Keeps a version of a job, compiled.
-    pub(super) fn define(&mut self, job: JobId, version: u32, spec: JobSpec, created_at: DateTime<Utc>) {
-        let schedule = ScheduleSet::compile_for(&spec.schedule, created_at);
-        self.definitions.insert((job, version), Arc::new(Definition { spec, schedule }));
+    pub(super) fn define(
+        &mut self,
+        job: JobId,
+        version: u32,
+        spec: JobSpec,
+        author: &str,
+        job_created_at: DateTime<Utc>,
+    ) {
+        let schedule = ScheduleSet::compile_for(&spec.schedule, job_created_at);
+        let definition = Definition { spec, author: author.to_owned(), created_at: self.now, schedule };
+        self.definitions.insert((job, version), Arc::new(definition));
     }
 
     /// The lane's number; made when it is new.

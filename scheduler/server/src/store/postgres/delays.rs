@@ -4,6 +4,7 @@
 //! ends a run holds the run's lock, and a cursor is locked before runs.
 
 use chrono::{DateTime, Utc};
+use punctual_scheduler_domain::audit::JobEventKind;
 use punctual_scheduler_domain::id::JobId;
 use punctual_scheduler_domain::job::JobState;
 use sqlx::{Postgres, Transaction};
@@ -70,9 +71,16 @@ async fn delay_from(
         None => {
             let now = store.time(&mut **tx).await?;
             let (jobs, states, reasons) = (vec![id.0], vec!["exhausted".to_owned()], vec![String::new()]);
-            sqlx::query_file!("src/store/postgres/stop_jobs.sql", &jobs, &states, &reasons, now)
-                .execute(&mut **tx)
-                .await?;
+            sqlx::query_file!(
+                "src/store/postgres/stop_jobs.sql",
+                &jobs,
+                &states,
+                &reasons,
+                now,
+                JobEventKind::SCHEDULER
+            )
+            .execute(&mut **tx)
+            .await?;
         }
     }
     Ok(())

@@ -3,6 +3,8 @@ with jobs as (
     select id from punctual.job where namespace = $1
 ), versions as (
     delete from punctual.job_version where job_id in (select id from jobs)
+), events as (
+    delete from punctual.job_event where job_id in (select id from jobs)
 ), cursors as (
     delete from punctual.job_cursor where job_id in (select id from jobs)
 ), uses as (

@@ -1,6 +1,7 @@
 //! Jobs and their changes. Every change holds the lock of the job's cursor, which the planner takes too.
 
 use chrono::{DateTime, Utc};
+use punctual_scheduler_domain::audit::JobEventKind;
 use punctual_scheduler_domain::id::JobId;
 use punctual_scheduler_domain::job::{Job, JobSpec, JobState, Pause};
 use punctual_scheduler_domain::name::{JobName, Namespace};
@@ -12,6 +13,7 @@ use sqlx::{Postgres, Transaction};
 use super::after::Downstream;
 use super::rows::JobRow;
 use super::{PostgresStore, after, backfill, calendars, cancel, delays, namespaces, plan as planning};
+use crate::store::job::Entry;
 use crate::store::{JobChange, NewJob, RequestId, Revision, StoreError};
 
 type Tx = Transaction<'static, Postgres>;
@@ -65,6 +67,9 @@ pub(super) async fn create(
     }
     let schedule = ScheduleSet::compile_for(&job.spec.schedule, now);
     let Beginning { next, delayed, state, .. } = begin(&schedule, Since::After(now), now, false);
+    let made =
+        Entry { kind: JobEventKind::Created, by: job.author.clone(), note: String::new(), since: None };
+    let events = Events::of(made, state, "");
     sqlx::query_file!(
         "src/store/postgres/insert_job.sql",
         job.id.0,
@@ -74,7 +79,9 @@ pub(super) async fn create(
         now,
         as_json(&job.spec),
         job.author,
-        next
+        next,
+        &events.kinds,
+        &events.actors
     )
     .execute(&mut *tx)
     .await
@@ -100,6 +107,7 @@ pub(super) async fn change(
     change: JobChange,
     revision: Option<Revision>,
     request: Option<RequestId>,
+    by: &str,
 ) -> Result<Job, StoreError> {
     let missing = || StoreError::NoSuchJob { namespace: namespace.clone(), name: name.clone() };
     if let JobChange::Update { spec, .. } = &change {
@@ -127,7 +135,7 @@ pub(super) async fn change(
     }
     sqlx::query_file!("src/store/postgres/remove_planned_runs.sql", job.id.0, now).execute(&mut *tx).await?;
     let updated = matches!(change, JobChange::Update { .. });
-    let changed = apply(&mut tx, job, change, now).await?;
+    let changed = apply(&mut tx, job, change, by, now).await?;
     if updated {
         after::save(store, &mut tx, &Downstream::of(&changed)).await?;
     }
@@ -192,10 +200,17 @@ async fn lock_job(
     Ok((live.is_none() || job.state != JobState::Deleted).then_some(job))
 }
 
-async fn apply(tx: &mut Tx, mut job: Job, change: JobChange, now: DateTime<Utc>) -> Result<Job, StoreError> {
+async fn apply(
+    tx: &mut Tx,
+    mut job: Job,
+    change: JobChange,
+    by: &str,
+    now: DateTime<Utc>,
+) -> Result<Job, StoreError> {
+    let entry = change.entry(by, job.pause.as_ref());
     let mut delayed = None;
     match change {
-        JobChange::Update { spec, author } => {
+        JobChange::Update { spec, back_to: _ } => {
             job.version += 1;
             job.spec = *spec;
             sqlx::query_file!(
@@ -203,7 +218,7 @@ async fn apply(tx: &mut Tx, mut job: Job, change: JobChange, now: DateTime<Utc>)
                 job.id.0,
                 version_number(job.version),
                 as_json(&job.spec),
-                author,
+                entry.by,
                 now
             )
             .execute(&mut **tx)
@@ -222,7 +237,7 @@ async fn apply(tx: &mut Tx, mut job: Job, change: JobChange, now: DateTime<Utc>)
         }
         JobChange::Resume { catch_up } => {
             let since = Since::After(job.pause.as_ref().filter(|_| catch_up).map_or(now, |pause| pause.at));
-            return resume(tx, job, since, now).await;
+            return resume(tx, job, since, entry, now).await;
         }
         JobChange::Delete => {
             job.state = JobState::Deleted;
@@ -240,7 +255,7 @@ async fn apply(tx: &mut Tx, mut job: Job, change: JobChange, now: DateTime<Utc>)
                 .await?;
         }
     }
-    write(tx, job, delayed, now).await
+    write(tx, job, delayed, entry, now).await
 }
 
 /// Goes on planning a job, whose cursor is locked, from `since` on.
@@ -248,20 +263,23 @@ pub(super) async fn resume(
     tx: &mut Tx,
     mut job: Job,
     since: Since,
+    entry: Entry,
     now: DateTime<Utc>,
 ) -> Result<Job, StoreError> {
     job.pause = None;
     let delayed = plan_anew(tx, &mut job, since, now).await?;
-    write(tx, job, delayed, now).await
+    write(tx, job, delayed, entry, now).await
 }
 
 async fn write(
     tx: &mut Tx,
     mut job: Job,
     delayed: Option<DateTime<Utc>>,
+    entry: Entry,
     now: DateTime<Utc>,
 ) -> Result<Job, StoreError> {
     job.updated_at = now;
+    let events = Events::of(entry, job.state, &job.state_reason);
     let revision = sqlx::query_file_scalar!(
         "src/store/postgres/update_job.sql",
         job.id.0,
@@ -269,13 +287,40 @@ async fn write(
         job.state.as_str(),
         job.state_reason,
         now,
-        job.next_due_at
+        job.next_due_at,
+        &events.kinds,
+        &events.actors,
+        &events.notes,
+        &events.since as &[Option<DateTime<Utc>>]
     )
     .fetch_one(&mut **tx)
     .await?;
     job.revision = u64::try_from(revision).unwrap_or(0);
     write_extras(tx, job.id, job.pause.as_ref(), &job.spec, delayed).await?;
     Ok(job)
+}
+
+/// Columns of the events that a change is recorded as.
+struct Events {
+    kinds: Vec<String>,
+    actors: Vec<String>,
+    notes: Vec<String>,
+    since: Vec<Option<DateTime<Utc>>>,
+}
+
+impl Events {
+    /// What was asked for, and what planning then made of the job.
+    fn of(entry: Entry, state: JobState, why: &str) -> Self {
+        let found = JobEventKind::of_planning(state).map(|kind| Entry::found(kind, why));
+        let mut events = Self { kinds: Vec::new(), actors: Vec::new(), notes: Vec::new(), since: Vec::new() };
+        for Entry { kind, by, note, since } in [entry].into_iter().chain(found) {
+            events.kinds.push(kind.as_str().to_owned());
+            events.actors.push(by);
+            events.notes.push(note);
+            events.since.push(since);
+        }
+        events
+    }
 }
 
 async fn write_extras(

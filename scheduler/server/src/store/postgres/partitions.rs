@@ -38,16 +38,6 @@ pub(super) async fn maintain(store: &PostgresStore) -> Result<(), StoreError> {
     )
     .fetch_one(&store.pool)
     .await?;
-    sqlx::query!(
-        "select punctual.drop_partitions((coalesce($1, statement_timestamp()) at time zone 'UTC')::date, $2, $3, $4, $5)",
-        store.now(),
-        LEDGER_DAYS,
-        i32::from(store.retention.short),
-        i32::from(store.retention.default),
-        i32::from(store.retention.long)
-    )
-    .fetch_one(&store.pool)
-    .await?;
     // Answers to changes of jobs, and which sessions ended, are kept a day; a run's idempotency key as long as its history.
     sqlx::query!(
         "delete from punctual.job_request where created_at < coalesce($1, statement_timestamp()) - interval '24 hours'",
@@ -72,5 +62,16 @@ pub(super) async fn maintain(store: &PostgresStore) -> Result<(), StoreError> {
     .await?;
     requests::forget(store).await?;
     kept::forget(store).await?;
+    // Last: where somebody reads history for long it drops what it can and leaves the rest to the next time.
+    sqlx::query!(
+        "select punctual.drop_partitions((coalesce($1, statement_timestamp()) at time zone 'UTC')::date, $2, $3, $4, $5)",
+        store.now(),
+        LEDGER_DAYS,
+        i32::from(store.retention.short),
+        i32::from(store.retention.default),
+        i32::from(store.retention.long)
+    )
+    .fetch_one(&store.pool)
+    .await?;
     Ok(())
 }

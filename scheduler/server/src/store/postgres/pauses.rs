@@ -7,6 +7,7 @@ use super::PostgresStore;
 use super::jobs;
 use super::rows::JobRow;
 use crate::store::StoreError;
+use crate::store::job::Entry;
 
 /// Jobs resumed in one transaction.
 const AT_ONCE: i64 = 200;
@@ -30,7 +31,8 @@ pub(super) async fn end_those_that_are_over(store: &PostgresStore) -> Result<(),
         // Resumed or paused anew before the lock was held.
         let until = job.pause.as_ref().and_then(|pause| pause.until).filter(|until| *until <= now);
         if let Some(until) = until.filter(|_| job.state == JobState::Paused) {
-            jobs::resume(&mut tx, job, Since::From(until), now).await?;
+            let over = Entry::pause_is_over(until);
+            jobs::resume(&mut tx, job, Since::From(until), over, now).await?;
         }
     }
     tx.commit().await?;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use punctual_scheduler_domain::audit::JobEventKind;
 use punctual_scheduler_domain::calendar::Calendars;
 use punctual_scheduler_domain::id::{JobId, RunId, Shard};
 use punctual_scheduler_domain::job::Job;
@@ -36,8 +37,15 @@ pub(super) async fn plan_due_jobs(
     look_ahead: Duration,
     limit: u32,
 ) -> Result<PlanOutcome, StoreError> {
-    pauses::end_those_that_are_over(store).await?;
-    delays::take_run_ends(store).await?;
+    let chores = sqlx::query_file!("src/store/postgres/planner_chores.sql", store.now())
+        .fetch_one(&store.pool)
+        .await?;
+    if chores.pauses {
+        pauses::end_those_that_are_over(store).await?;
+    }
+    if chores.run_ends {
+        delays::take_run_ends(store).await?;
+    }
     let mut tx = store.pool.begin().await?;
     // Cursors are claimed when half of what was planned is used up, so that a job that is due every second is
     // planned every few seconds and not every second.
@@ -221,9 +229,16 @@ impl Batch {
             let jobs: Vec<_> = self.stopped.iter().map(|(job, ..)| job.0).collect();
             let states: Vec<_> = self.stopped.iter().map(|(_, state, _)| (*state).to_owned()).collect();
             let reasons: Vec<_> = self.stopped.into_iter().map(|(.., reason)| reason).collect();
-            sqlx::query_file!("src/store/postgres/stop_jobs.sql", &jobs, &states, &reasons, self.now)
-                .execute(&mut **tx)
-                .await?;
+            sqlx::query_file!(
+                "src/store/postgres/stop_jobs.sql",
+                &jobs,
+                &states,
+                &reasons,
+                self.now,
+                JobEventKind::SCHEDULER
+            )
+            .execute(&mut **tx)
+            .await?;
         }
         Ok(outcome)
     }

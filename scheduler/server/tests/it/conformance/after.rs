@@ -100,7 +100,7 @@ async fn an_end_starts_the_jobs_that_want_such_an_end_and_no_others(world: World
     // Skipped, since one runs: it never ran.
     let mut spec = once();
     spec.overlap = Overlap::Skip;
-    world.change("up", JobChange::Update { spec: Box::new(spec), author: String::new() }).await.unwrap();
+    world.change("up", JobChange::Update { spec: Box::new(spec), back_to: None }).await.unwrap();
     let session = world.worker(10).await;
     world.running("up", session).await;
     world.trigger("up").await;
@@ -165,13 +165,13 @@ async fn jobs_that_do_not_exist_and_circles_are_refused_with_their_place(world: 
     assert!(fields(own)[0].1.ends_with("b → b"));
     world.job("b", after(&["a"], AfterOn::Success)).await;
     world.job("c", after(&["b"], AfterOn::Failure)).await;
-    let update = JobChange::Update { spec: Box::new(after(&["c"], AfterOn::Any)), author: String::new() };
+    let update = JobChange::Update { spec: Box::new(after(&["c"], AfterOn::Any)), back_to: None };
     let circle = fields(world.change("a", update.clone()).await);
     assert_eq!(circle[0].0, "schedule[0].after.jobs[0]");
     assert!(circle[0].1.ends_with("a → b → c → a"), "{circle:?}");
     assert_eq!(world.get_job("a").await.unwrap().version, 1);
     // The circle is broken elsewhere.
-    let manual = JobChange::Update { spec: Box::new(a_job()), author: String::new() };
+    let manual = JobChange::Update { spec: Box::new(a_job()), back_to: None };
     world.change("b", manual).await.unwrap();
     world.change("a", update).await.unwrap();
 }
@@ -247,8 +247,8 @@ async fn two_saves_at_once_make_no_circle(pool: PgPool) {
         }
         let save = async |job: &str, upstream: &str| {
             let spec = Box::new(after(&[upstream], AfterOn::Any));
-            let change = JobChange::Update { spec, author: String::new() };
-            store.change_job(&Default::default(), &job_name(job), change, None, None).await
+            let change = JobChange::Update { spec, back_to: None };
+            store.change_job(&Default::default(), &job_name(job), change, None, None, "me").await
         };
         let (one, other) = tokio::join!(save(&names[0], &names[1]), save(&names[1], &names[0]));
         assert_eq!([one.is_ok(), other.is_ok()].iter().filter(|saved| **saved).count(), 1);

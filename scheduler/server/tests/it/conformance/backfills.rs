@@ -173,7 +173,7 @@ async fn the_runs_of_a_backfill_are_of_the_version_it_was_asked_for(world: World
     let new = minutes(&world, "tick", 2).await;
     world.store.create_backfill(new.clone(), None).await.unwrap().unwrap();
     let spec = JobSpec { description: "another".to_owned(), ..every(seconds(1)) };
-    let update = JobChange::Update { spec: Box::new(spec), author: "me".to_owned() };
+    let update = JobChange::Update { spec: Box::new(spec), back_to: None };
     world.change("tick", update).await.unwrap();
     assert_eq!(plan(&world).await, 2, "the instants are those of the version too");
     assert!(world.runs_of("tick").await.iter().all(|run| run.job_version == 1));

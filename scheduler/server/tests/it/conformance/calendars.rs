@@ -53,7 +53,7 @@ async fn a_calendar_that_is_named_must_be_there_and_stays(world: World) {
     let refused = world.store.create_job(new_job("tick", excluding()), None).await.unwrap_err();
     assert!(matches!(refused, StoreError::NoSuchCalendar { .. }), "{refused:?}");
     world.job("tick", every(seconds(5))).await;
-    let update = |spec| JobChange::Update { spec: Box::new(spec), author: "bob".to_owned() };
+    let update = |spec| JobChange::Update { spec: Box::new(spec), back_to: None };
     let refused = world.change("tick", update(excluding())).await.unwrap_err();
     assert!(matches!(refused, StoreError::NoSuchCalendar { .. }), "{refused:?}");
     assert_eq!(world.get_job("tick").await.unwrap().version, 1);
@@ -80,7 +80,7 @@ async fn a_greatest_number_of_instants_survives_updates(world: World) {
     for step in 0..4 {
         world.plan().await;
         world.advance(seconds(5));
-        let update = JobChange::Update { spec: Box::new(counted(&step.to_string())), author: String::new() };
+        let update = JobChange::Update { spec: Box::new(counted(&step.to_string())), back_to: None };
         world.change("tick", update).await.unwrap();
     }
     world.plan().await;
@@ -124,7 +124,7 @@ async fn a_namespace_goes_when_it_is_empty(world: World) {
     world.store.create_job(job, None).await.unwrap();
     let refused = world.store.delete_namespace(&tenant).await.unwrap_err();
     assert!(matches!(refused, StoreError::NamespaceNotEmpty { jobs: 1, .. }), "{refused:?}");
-    world.store.change_job(&tenant, &name, JobChange::Delete, None, None).await.unwrap();
+    world.store.change_job(&tenant, &name, JobChange::Delete, None, None, "me").await.unwrap();
     world.store.delete_namespace(&tenant).await.unwrap();
     let gone = world.store.list_jobs(&tenant, None, 10).await.unwrap_err();
     assert!(matches!(gone, StoreError::UnknownNamespace(_)), "{gone:?}");

@@ -29,7 +29,7 @@ fn pause() -> JobChange {
 }
 
 fn update(spec: JobSpec) -> JobChange {
-    JobChange::Update { spec: Box::new(spec), author: "somebody else".to_owned() }
+    JobChange::Update { spec: Box::new(spec), back_to: None }
 }
 
 /// One of two schedules that share no instant.
@@ -115,7 +115,7 @@ async fn a_change_that_changes_nothing_makes_no_version(world: World) {
 async fn a_change_on_an_older_revision_is_refused(world: World) {
     world.job("tick", every(seconds(1))).await;
     let (default, name) = (Namespace::default(), job_name("tick"));
-    let at = |revision| world.store.change_job(&default, &name, pause(), Some(revision), None);
+    let at = |revision| world.store.change_job(&default, &name, pause(), Some(revision), None, "me");
     let refused = at(2).await.unwrap_err();
     assert!(matches!(refused, StoreError::StaleRevision { expected: 2, found: 1, .. }), "{refused:?}");
     assert_eq!(at(1).await.unwrap().state, JobState::Paused);
@@ -133,11 +133,11 @@ async fn a_request_id_is_answered_as_before_and_never_means_two_things(world: Wo
     // What was refused has not used its id up.
     store.create_job(new_job("tock", a_job()), request("d")).await.unwrap();
     let reused =
-        store.change_job(&default, &job_name("tick"), pause(), None, request("c")).await.unwrap_err();
+        store.change_job(&default, &job_name("tick"), pause(), None, request("c"), "me").await.unwrap_err();
     assert!(matches!(reused, StoreError::RequestReused(_)), "{reused:?}");
     let change = |name, change, id| {
         let (default, name) = (&default, job_name(name));
-        async move { store.change_job(default, &name, change, None, request(id)).await }
+        async move { store.change_job(default, &name, change, None, request(id), "me").await }
     };
     let paused = change("tick", pause(), "p").await.unwrap();
     assert_eq!(change("tick", pause(), "p").await.unwrap(), paused);

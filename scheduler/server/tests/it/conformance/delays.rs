@@ -74,7 +74,7 @@ async fn an_update_or_a_pause_does_not_break_the_chain(world: World) {
     world.job("pause", delayed(4)).await;
     world.plan().await;
     assert_eq!(world.runs_of("pause").await.len(), 1, "planned ahead");
-    let update = |spec| JobChange::Update { spec: Box::new(spec), author: "bob".to_owned() };
+    let update = |spec| JobChange::Update { spec: Box::new(spec), back_to: None };
     let updated = world.change("pause", update(delayed(9))).await.unwrap();
     assert_eq!(updated.next_due_at, Some(world.now() + TimeDelta::seconds(9)), "counted anew");
     assert!(world.runs_of("pause").await.is_empty(), "what was planned ahead is unplanned");

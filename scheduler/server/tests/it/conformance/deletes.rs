@@ -62,7 +62,7 @@ async fn a_delete_cancels_however_many_runs_wait(world: World) {
     trigger_often(&*world.store, "tick", 2_100).await;
     let (namespace, name) = (Namespace::default(), job_name("tick"));
     let delete =
-        |revision| world.store.change_job(&namespace, &name, JobChange::Delete, Some(revision), None);
+        |revision| world.store.change_job(&namespace, &name, JobChange::Delete, Some(revision), None, "me");
     assert!(matches!(delete(revision + 1).await, Err(StoreError::StaleRevision { .. })));
     assert!(world.runs_of("tick").await.iter().all(|run| run.state == RunState::Scheduled));
     world.advance(seconds(58));
@@ -92,7 +92,7 @@ async fn a_delete_that_comes_behind_an_update_is_refused_and_cancels_nothing(poo
         update.commit().await.unwrap();
     };
     let (namespace, name) = (Namespace::default(), job_name("work"));
-    let deleting = store.change_job(&namespace, &name, JobChange::Delete, Some(1), None);
+    let deleting = store.change_job(&namespace, &name, JobChange::Delete, Some(1), None, "me");
     let both = async { tokio::join!(deleting, updating).0 };
     let refused = tokio::time::timeout(Duration::from_secs(30), both).await.unwrap().unwrap_err();
     assert!(matches!(refused, StoreError::StaleRevision { expected: 1, found: 2, .. }), "{refused:?}");

@@ -71,7 +71,7 @@ async fn an_update_does_not_end_a_pause(world: World) {
     let paused = world.change("tick", pause(&world, "lunch", 20)).await.unwrap();
     let mut spec = every(seconds(7));
     spec.misfire = Misfire::All;
-    let update = JobChange::Update { spec: Box::new(spec), author: "bob".to_owned() };
+    let update = JobChange::Update { spec: Box::new(spec), back_to: None };
     let updated = world.change("tick", update).await.unwrap();
     assert_eq!((updated.state, updated.pause), (JobState::Paused, paused.pause));
     world.advance(seconds(21));

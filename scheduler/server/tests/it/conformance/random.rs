@@ -27,6 +27,7 @@ async fn check(pool: PgPool, seed: u64) {
         made += 1;
     }
     pair.compare_every_run().await;
+    pair.reconcile().await;
 }
 
 #[sqlx::test(migrator = "punctual_scheduler::MIGRATOR")]

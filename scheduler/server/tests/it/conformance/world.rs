@@ -76,7 +76,7 @@ impl World {
     }
 
     pub(crate) async fn change(&self, name: &str, change: JobChange) -> Result<Job, StoreError> {
-        self.store.change_job(&Namespace::default(), &job_name(name), change, None, None).await
+        self.store.change_job(&Namespace::default(), &job_name(name), change, None, None, "me").await
     }
 
     pub(crate) async fn get_job(&self, name: &str) -> Option<Job> {

@@ -1,8 +1,11 @@
 //! Everything that can be lost is lost, now and then; no run may be.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use punctual_scheduler::publisher::Owned;
+use punctual_scheduler::reconciler::Reconciler;
 use punctual_scheduler::store::{EndedReplica, JobChange};
 use punctual_scheduler_domain::job::{JobSpec, Overlap};
 use punctual_scheduler_domain::retry::RetryPolicy;
@@ -129,6 +132,10 @@ async fn recovered(scene: &mut Scene, seed: u64) {
         }
         assert!(runs.iter().any(|run| run.state == RunState::Succeeded), "seed {seed}: {name} got nowhere");
     }
+    // What the schedulers would say of themselves.
+    let found = Reconciler::new(Arc::clone(&scene.world.store), Owned::default()).look().await.unwrap();
+    assert!(found.expected > 0, "seed {seed}: {found:?}");
+    assert_eq!((found.found, found.absent, found.unexpected), (found.expected, 0, 0), "seed {seed}");
 }
 
 /// How many instants of a period lie in the trouble.

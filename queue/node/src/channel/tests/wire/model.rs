@@ -1,6 +1,7 @@
 //! What NSQ promises of a channel, kept in the open: where each message is, and what each consumer may have.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU16;
 use std::time::{Duration, Instant};
 
 use punctual_queue_wire::error::NotHeld;
@@ -10,7 +11,7 @@ use crate::message::Sequence;
 
 /// Where a message is, as far as the outside can tell.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Place {
+pub(super) enum Place {
     /// In its topic, which is paused.
     Topic(Option<Instant>),
     Waiting,
@@ -21,8 +22,10 @@ enum Place {
         deadline: Instant,
         latest: Instant,
     },
+    /// On its way to the dead letters.
+    Dying,
     Finished,
-    /// Dropped by an operator, or because a consumer wants a sample only.
+    /// Gone without being finished, for whatever reason.
     Dropped,
 }
 
@@ -36,7 +39,7 @@ pub(super) struct Put {
 
 /// What a consumer asked for, and what is known of it.
 #[derive(Debug, Clone, PartialEq)]
-struct Terms {
+pub(super) struct Terms {
     ready: u32,
     timeout: Duration,
     samples: bool,
@@ -47,26 +50,29 @@ struct Terms {
 
 #[derive(Debug, Default)]
 pub(super) struct Model {
-    places: BTreeMap<Sequence, Place>,
+    pub(super) places: BTreeMap<Sequence, Place>,
+    /// When those are due that were published with a delay.
+    pub(super) dues: BTreeMap<Sequence, Instant>,
     /// How often each was delivered.
-    attempts: BTreeMap<Sequence, u16>,
-    consumers: BTreeMap<ConnectionId, Terms>,
+    pub(super) attempts: BTreeMap<Sequence, u16>,
+    pub(super) max_attempts: Option<NonZeroU16>,
+    pub(super) consumers: BTreeMap<ConnectionId, Terms>,
     pub(super) paused: bool,
-    counts: Counts,
+    pub(super) counts: Counts,
     /// What was open when the process started.
-    found: u64,
+    pub(super) found: u64,
 }
 
 impl Place {
-    fn of(due: Option<Instant>) -> Self {
+    pub(super) fn of(due: Option<Instant>) -> Self {
         due.map_or(Self::Waiting, Self::PutOff)
     }
 
-    fn is_done(self) -> bool {
+    pub(super) fn is_done(self) -> bool {
         matches!(self, Self::Finished | Self::Dropped)
     }
 
-    fn is_the_channels(self) -> bool {
+    pub(super) fn is_the_channels(self) -> bool {
         !self.is_done() && !matches!(self, Self::Topic(_))
     }
 
@@ -79,6 +85,7 @@ impl Model {
     pub(super) fn published(&mut self, sequence: Sequence, put: Put) {
         let place = if put.withheld { Place::Topic(put.due) } else { Place::of(put.due) };
         self.places.insert(sequence, place);
+        self.dues.extend(put.due.map(|due| (sequence, due)));
         self.counts.published += u64::from(!put.withheld);
     }
 
@@ -125,6 +132,7 @@ impl Model {
         let before = self.places.insert(sequence, place);
         assert_eq!(before, Some(Place::Waiting), "message {sequence}: only what waits is delivered");
         self.counts.delivered[Nearness::default() as usize] += 1;
+        assert!(!self.is_dead(sequence), "message {sequence} was delivered as often as it may be");
         let counted = self.attempts.entry(sequence).or_default();
         *counted += 1;
         assert_eq!(attempts, *counted, "attempts of message {sequence}");
@@ -161,7 +169,8 @@ impl Model {
         now: Instant,
     ) -> Result<(), NotHeld> {
         self.must_hold(id, sequence)?;
-        self.places.insert(sequence, Place::of((!delay.is_zero()).then_some(now + delay)));
+        let is_put_off = !delay.is_zero() && !self.is_dead(sequence);
+        self.places.insert(sequence, Place::of(is_put_off.then_some(now + delay)));
         self.terms(id).requeued += 1;
         self.counts.requeued += 1;
         Ok(())
@@ -205,7 +214,7 @@ impl Model {
     /// Nobody is connected any more, and what is counted is counted anew.
     pub(super) fn restarted(&mut self) {
         self.consumers.clear();
-        self.all_become(|place| matches!(place, Place::InFlight { .. }), Place::Waiting);
+        self.all_become(|place| matches!(place, Place::InFlight { .. } | Place::Dying), Place::Waiting);
         self.counts = Counts::default();
         self.found = self.count(Place::is_the_channels);
     }
@@ -227,10 +236,11 @@ impl Model {
         // One published with a delay that was not read from the log yet is not known to be put off.
         let deferred = channel.deferred_count() as u64;
         assert!(deferred <= put_off, "{deferred} deferred of {put_off}");
-        let waiting = self.count(|place| place == Place::Waiting);
+        let waiting = self.count(|place| matches!(place, Place::Waiting | Place::Dying));
         assert_eq!(channel.depth() + deferred, waiting + put_off, "depth and deferred");
         assert_eq!(*channel.counts(), self.counts);
-        let gone = self.counts.finished + self.counts.emptied + self.counts.sampled_out;
+        let Counts { finished, emptied, sampled_out, expired, overflowed, dead_lettered, .. } = self.counts;
+        let gone = finished + emptied + sampled_out + expired + overflowed + dead_lettered;
         let left = channel.depth() + deferred + in_flight as u64;
         assert_eq!(self.found + self.counts.published, gone + left, "nothing is lost or made up");
         for (sequence, place) in &self.places {
@@ -269,6 +279,12 @@ impl Model {
         }
     }
 
+    /// Whether a message was delivered so often that it is not delivered again.
+    pub(super) fn is_dead(&self, sequence: Sequence) -> bool {
+        let attempts = self.attempts.get(&sequence).copied().unwrap_or(0);
+        self.max_attempts.is_some_and(|max_attempts| attempts >= max_attempts.get())
+    }
+
     fn terms(&mut self, id: ConnectionId) -> &mut Terms {
         self.consumers.get_mut(&id).expect("it is connected")
     }
@@ -277,12 +293,12 @@ impl Model {
         self.places.values().filter(|place| place.is_in_flight_at(id)).count()
     }
 
-    fn count(&self, which: impl Fn(Place) -> bool) -> u64 {
+    pub(super) fn count(&self, which: impl Fn(Place) -> bool) -> u64 {
         self.places.values().filter(|place| which(**place)).count() as u64
     }
 
     /// Says how many there were.
-    fn all_become(&mut self, which: impl Fn(Place) -> bool, place: Place) -> u64 {
+    pub(super) fn all_become(&mut self, which: impl Fn(Place) -> bool, place: Place) -> u64 {
         let concerned = self.places.values_mut().filter(|current| which(**current));
         concerned.map(|current| *current = place).count() as u64
     }

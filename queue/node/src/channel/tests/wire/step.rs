@@ -34,6 +34,28 @@ pub(super) enum Step {
     PauseTopic(bool),
     EmptyChannel,
     EmptyTopic,
+    /// A channel of the same name is made at once.
+    DeleteChannel,
+    /// Everything but so many goes that is not in flight: it was kept as long as messages are.
+    Expire {
+        kept: u64,
+    },
+    /// The oldest go until no more than so many wait.
+    Limit {
+        max: u64,
+    },
+    /// Messages die that were delivered so often; 0 for none.
+    DeadLetters {
+        max_attempts: u16,
+    },
+    /// Whether the other topic takes what is dying.
+    Bury {
+        taken: bool,
+    },
+    /// The last so many are to be delivered as if they never were.
+    Seek {
+        back: u64,
+    },
     Advance {
         secs: u64,
     },
@@ -80,7 +102,12 @@ pub(super) fn a_step() -> impl Strategy<Value = Step> {
         3 => target().prop_map(Step::Touch),
         1 => any::<bool>().prop_map(Step::PauseChannel),
         1 => any::<bool>().prop_map(Step::PauseTopic),
-        1 => prop_oneof![Just(Step::EmptyChannel), Just(Step::EmptyTopic)],
+        1 => prop_oneof![Just(Step::EmptyChannel), Just(Step::EmptyTopic), Just(Step::DeleteChannel)],
+        1 => (0..12_u64).prop_map(|kept| Step::Expire { kept }),
+        1 => (0..12_u64).prop_map(|max| Step::Limit { max }),
+        1 => (0..4_u16).prop_map(|max_attempts| Step::DeadLetters { max_attempts }),
+        2 => any::<bool>().prop_map(|taken| Step::Bury { taken }),
+        1 => (0..12_u64).prop_map(|back| Step::Seek { back }),
         3 => (1..9_u64).prop_map(|secs| Step::Advance { secs }),
         2 => Just(Step::BeginRead),
         3 => Just(Step::Read),

@@ -124,7 +124,7 @@ async fn create_job(pair: &mut Pair) {
 async fn change_job(pair: &mut Pair) {
     let name = job_name(JOBS.choose(&mut pair.random).unwrap());
     let change = match pair.random.random_range(0..10) {
-        0..4 => JobChange::Update { spec: Box::new(some_spec(pair)), author: "me".to_owned() },
+        0..4 => JobChange::Update { spec: Box::new(some_spec(pair)), back_to: None },
         4..6 => {
             let seconds = pair.random.random_range(1..60);
             let until = pair.random.random_bool(0.5).then(|| pair.now() + TimeDelta::seconds(seconds));
@@ -138,7 +138,7 @@ async fn change_job(pair: &mut Pair) {
     let _ = pair
         .call(format!("change {name} {revision:?} {request:?} {change:?}"), async |side| {
             side.store()
-                .change_job(&Namespace::default(), &name, change.clone(), revision, request.clone())
+                .change_job(&Namespace::default(), &name, change.clone(), revision, request.clone(), "me")
                 .await
                 .map_err(|error| error.to_string())
         })

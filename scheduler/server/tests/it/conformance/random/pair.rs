@@ -2,9 +2,13 @@
 
 use std::collections::HashMap;
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
-use punctual_scheduler::store::{NodeId, Run, RunFilter, RunSelection, Store};
+use chrono::TimeDelta;
+use punctual_scheduler::publisher::Owned;
+use punctual_scheduler::reconciler::Reconciler;
+use punctual_scheduler::store::{NodeId, RecordSelection, RecordsOf, Run, RunFilter, RunSelection, Store};
 use punctual_scheduler_domain::id::{BackfillId, RunId, SessionId};
 use punctual_scheduler_domain::name::Namespace;
 use punctual_scheduler_domain::run::RunOrigin;
@@ -194,11 +198,42 @@ impl Pair {
             side.store().list_jobs(&default, None, 100).await.unwrap()
         })
         .await;
+        self.compare_records().await;
         for _ in 0..3 {
             if let Some(run) = self.any_run() {
                 self.compare_run(&run).await;
             }
         }
+    }
+
+    /// What was done to every job, and what is on record of the last minutes; ids of jobs and events are each side's own.
+    async fn compare_records(&mut self) {
+        let (from, until) = (self.now() - TimeDelta::minutes(10), self.now() + TimeDelta::seconds(30));
+        let selection = RecordSelection { of: RecordsOf::AllAfter(None), from, until, limit: 100 };
+        self.call("records".to_owned(), async |side| {
+            let found = side.store().job_records(&selection).await.unwrap();
+            let mut told: Vec<_> = found
+                .into_iter()
+                .map(|record| {
+                    let since = record.events.first().map(|first| first.at);
+                    (record.name, since, record.state, record.events, record.ledger, record.missed)
+                })
+                .collect();
+            told.sort_by(|one, other| (&one.0, one.1).cmp(&(&other.0, other.1)));
+            told
+        })
+        .await;
+    }
+
+    /// Whatever was done, all that the jobs' versions asked for is on record.
+    pub(super) async fn reconcile(&mut self) {
+        let found = self
+            .call("reconcile".to_owned(), async |side| {
+                Reconciler::new(Arc::clone(&side.world.store), Owned::default()).look().await.unwrap()
+            })
+            .await;
+        let (seed, log) = (self.seed, self.log.join("\n"));
+        assert_eq!((found.absent, found.unexpected), (0, 0), "seed {seed}: {found:?}\n{log}");
     }
 
     pub(super) async fn compare_every_run(&mut self) {
