@@ -142,7 +142,8 @@ async fn list(client: &Client, args: ListArgs) -> Result<(), Failure> {
         page_size: args.limit.min(PAGE),
         ..Default::default()
     };
-    let page = client.servers.call(async |link| backfills(link).list_backfills(request.clone()).await).await?;
+    let page =
+        client.servers.call(async |link| backfills(link).list_backfills(request.clone()).await).await?;
     let objects: Vec<Value> = page.backfills.iter().map(to_value).collect();
     Ok(client.output.print(&objects, |style| show::list(&page.backfills, style))?)
 }
@@ -151,7 +152,9 @@ async fn one_by_one(client: &Client, args: IdsArgs) -> Result<(), Failure> {
     let mut found: Vec<Backfill> = Vec::new();
     for id in args.ids {
         let request = GetBackfillRequest { id };
-        found.push(client.servers.call(async |link| backfills(link).get_backfill(request.clone()).await).await?);
+        found.push(
+            client.servers.call(async |link| backfills(link).get_backfill(request.clone()).await).await?,
+        );
     }
     let objects: Vec<Value> = found.iter().map(to_value).collect();
     Ok(client.output.print(&objects, |style| {
@@ -163,8 +166,9 @@ async fn cancel(client: &Client, args: CancelArgs) -> Result<(), Failure> {
     let mut found = Vec::new();
     for id in args.ids.ids {
         let request = CancelBackfillRequest { id, reason: args.reason.clone(), request_id: request_id() };
-        found
-            .push(client.servers.call(async |link| backfills(link).cancel_backfill(request.clone()).await).await?);
+        found.push(
+            client.servers.call(async |link| backfills(link).cancel_backfill(request.clone()).await).await?,
+        );
     }
     let objects: Vec<Value> = found.iter().map(to_value).collect();
     Ok(client.output.print(&objects, |_| found.iter().map(show::cancelled).collect())?)

@@ -3,8 +3,8 @@ use punctual_queue_lookup::options::LookupOptions;
 use punctual_scheduler::SchedulerOptions;
 use punctual_worker::WorkerOptions;
 
-use crate::calendar::CalendarArgs;
 use crate::backfill::BackfillArgs;
+use crate::calendar::CalendarArgs;
 use crate::dev::DevArgs;
 use crate::failure::Failure;
 use crate::job::JobArgs;

@@ -11,8 +11,8 @@ mod client;
 mod output;
 mod server;
 
-mod calendar;
 mod backfill;
+mod calendar;
 mod job;
 mod namespace;
 mod payload;

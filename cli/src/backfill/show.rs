@@ -105,11 +105,8 @@ mod tests {
 
     #[test]
     fn a_backfill_says_how_far_it_is() {
-        let ended =
-            [(RunState::Succeeded, 12), (RunState::Failed, 1)].map(|(state, runs)| BackfillEnded {
-                state: state.into(),
-                runs,
-            });
+        let ended = [(RunState::Succeeded, 12), (RunState::Failed, 1)]
+            .map(|(state, runs)| BackfillEnded { state: state.into(), runs });
         let backfill = Backfill {
             id: "b1".to_owned(),
             state: BackfillState::Planning.into(),

@@ -8,8 +8,8 @@
 
 mod admit;
 mod after;
-mod backfill;
 mod audit;
+mod backfill;
 mod backlog;
 mod calendars;
 mod cancel;
