@@ -86,7 +86,7 @@ pub enum ScheduleError {
         zone: String,
     },
     /// It names no job to run after, or too many.
-    #[error("names {given} jobs: expected 1 to {MOST_UPSTREAMS}")]
+    #[error("names {given} jobs: expected 1 to {}", MOST_UPSTREAMS)]
     UpstreamCount {
         /// How many.
         given: usize,

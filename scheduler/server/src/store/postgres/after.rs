@@ -98,7 +98,7 @@ async fn insert(
             id.0,
             namespace.as_ref(),
             upstream.job.as_ref(),
-            upstream_job,
+            *upstream_job,
             &states,
             upstream.schedule.start,
             upstream.schedule.end,

@@ -137,7 +137,7 @@ async fn read(executor: impl PgExecutor<'_>, id: BackfillId) -> Result<Option<Ba
         None::<String>,
         None::<String>,
         None::<Uuid>,
-        1
+        1_i64
     );
     found.fetch_optional(executor).await?.map(BackfillRow::into_backfill).transpose()
 }

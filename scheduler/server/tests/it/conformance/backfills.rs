@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use punctual_scheduler::store::{Backfill, JobChange, NewBackfill, PostgresStore, RequestId, Run, Store};
+use punctual_scheduler::store::{Backfill, BackfillStore, JobChange, NewBackfill, PostgresStore, RequestId, Run};
 use punctual_scheduler_domain::attempt::AttemptOutcome;
 use punctual_scheduler_domain::backfill::{BackfillState, MOST_LIVE};
 use punctual_scheduler_domain::id::{BackfillId, RunId};
@@ -252,7 +252,9 @@ async fn g2_planners_side_by_side_and_one_that_dies_give_each_instant_one_run(po
     while seen.len() < 1_800 {
         let [one, two, three] = &stores[..] else { unreachable!() };
         let (one, two, three) = tokio::join!(one.plan_backfill(), two.plan_backfill(), three.plan_backfill());
-        [one, two, three].map(|planned| planned.unwrap());
+        for planned in [one, two, three] {
+            planned.unwrap();
+        }
         let live = live(&world).await;
         assert!(live.len() <= MOST_LIVE);
         assert!(!live.is_empty(), "{} of 1,800", seen.len());
