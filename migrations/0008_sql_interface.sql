@@ -302,7 +302,7 @@ select 'run' as what,
        r.run_at,
        statement_timestamp() - r.run_at as late,
        case
-           when r.state = 'blocked' then 'blocked'
+           when r.state = 'blocked' then r.block_reason
            when r.state = 'scheduled' and not exists (
                select from punctual.scheduler_lease s where s.expires_at > statement_timestamp()
            ) then 'no_scheduler'
@@ -341,7 +341,7 @@ comment on column punctual.overdue.state is 'scheduled, blocked or queued; plann
 comment on column punctual.overdue.due_at is 'The nominal instant.';
 comment on column punctual.overdue.run_at is 'When it should have been queued: the nominal instant, or the end of a back-off.';
 comment on column punctual.overdue.late is 'How long ago that was.';
-comment on column punctual.overdue.reason is 'no_scheduler: none is alive; no_worker: no live worker has a handler for the kind in the task queue; blocked: something else must end first; not_started: it is queued and the workers have no place for it yet; not_queued: its task queue holds as many as its workers take, or it is queued any moment; not_planned: planning is behind.';
+comment on column punctual.overdue.reason is 'no_scheduler: none is alive; no_worker: no live worker has a handler for the kind in the task queue; overlap: an earlier run of its job must end first; concurrency_key: it waits for a place; task_queue_paused: its task queue is paused; not_started: it is queued and the workers have no place for it yet; not_queued: its task queue holds as many as its workers take, or it is queued any moment; not_planned: planning is behind.';
 comment on column punctual.overdue.job_id is 'The job''s identity; null for a one-off run.';
 
 create view punctual.schedule_lag as
@@ -396,6 +396,9 @@ create function punctual.enqueue(
     schedule_to_close interval default null,
     start_to_close interval default '1 hour',
     cancel_grace interval default '10 seconds',
+    priority integer default 5,
+    concurrency_key text default null,
+    concurrency_limit integer default 1,
     wake boolean default false
 ) returns uuid
 language plpgsql volatile security definer set search_path = pg_catalog, pg_temp as $$
@@ -415,6 +418,8 @@ begin
     enqueue.task_queue := coalesce(nullif(enqueue.task_queue, ''), 'default');
     enqueue.namespace := coalesce(nullif(enqueue.namespace, ''), 'default');
     enqueue.max_tries := coalesce(enqueue.max_tries, 3);
+    enqueue.priority := coalesce(enqueue.priority, 5);
+    enqueue.concurrency_limit := coalesce(enqueue.concurrency_limit, 1);
     enqueue.start_to_close := coalesce(enqueue.start_to_close, interval '1 hour');
     enqueue.cancel_grace := coalesce(enqueue.cancel_grace, interval '10 seconds');
     wrong := array_remove(array[
@@ -432,6 +437,11 @@ begin
         case when length(enqueue.idempotency_key) not between 1 and 128
              then format('idempotency_key: %s characters, expected 1 to 128', length(enqueue.idempotency_key)) end,
         case when enqueue.max_tries not between 1 and 1000 then format('max_tries: %s is not between 1 and 1000', enqueue.max_tries) end,
+        case when enqueue.priority not between 0 and 9 then format('priority: %s is not between 0 and 9', enqueue.priority) end,
+        case when octet_length(enqueue.concurrency_key) not between 1 and 500
+             then format('concurrency_key: %s bytes, expected 1 to 500', octet_length(enqueue.concurrency_key)) end,
+        case when enqueue.concurrency_limit not between 1 and 1000
+             then format('concurrency_limit: %s is not between 1 and 1000', enqueue.concurrency_limit) end,
         punctual.wrong_timeout('schedule_to_start', enqueue.schedule_to_start, 1, interval '366 days'),
         punctual.wrong_timeout('schedule_to_close', enqueue.schedule_to_close, 1, interval '366 days'),
         punctual.wrong_timeout('start_to_close', enqueue.start_to_close, 1, interval '366 days'),
@@ -467,12 +477,15 @@ begin
     end if;
 
     select l.id into lane_id from punctual.lane l
-    where l.namespace = enqueue.namespace and l.task_queue = enqueue.task_queue and l.kind = enqueue.kind;
+    where l.namespace = enqueue.namespace and l.task_queue = enqueue.task_queue and l.kind = enqueue.kind
+      and l.priority = enqueue.priority;
     if lane_id is null then
-        insert into punctual.lane (namespace, task_queue, kind) values (enqueue.namespace, enqueue.task_queue, enqueue.kind)
+        insert into punctual.lane (namespace, task_queue, kind, priority)
+        values (enqueue.namespace, enqueue.task_queue, enqueue.kind, enqueue.priority)
         on conflict on constraint lane_key do nothing;
         select l.id into strict lane_id from punctual.lane l
-        where l.namespace = enqueue.namespace and l.task_queue = enqueue.task_queue and l.kind = enqueue.kind;
+        where l.namespace = enqueue.namespace and l.task_queue = enqueue.task_queue and l.kind = enqueue.kind
+          and l.priority = enqueue.priority;
     end if;
 
     attempt_ms := extract(epoch from enqueue.start_to_close) * 1000;
@@ -493,12 +506,14 @@ begin
     insert into punctual.run_spec (run_id, spec, bytes) values (new_id, definition, octet_length(definition::text));
     insert into punctual.run_live (
         id, state, shard, lane, origin, overlap, due_at, run_at, created_at, start_deadline, close_deadline,
-        start_to_close_ms, cancel_grace_ms, reap_at
+        start_to_close_ms, cancel_grace_ms, reap_at, key_path, key_limit
     )
     values (
         new_id, 'scheduled', get_byte(uuid_send(new_id), 15) % 64, lane_id, 'one_off', 'allow', due, due, statement_timestamp(),
         due + to_start * interval '1 millisecond', due + to_close * interval '1 millisecond', attempt_ms, grace_ms,
-        least(due + to_start * interval '1 millisecond', due + to_close * interval '1 millisecond')
+        least(due + to_start * interval '1 millisecond', due + to_close * interval '1 millisecond'),
+        enqueue.namespace || '/' || enqueue.concurrency_key,
+        case when enqueue.concurrency_key is not null then enqueue.concurrency_limit end
     );
     if enqueue.wake then
         perform pg_notify('punctual_enqueued', enqueue.namespace || '.' || enqueue.task_queue);
@@ -529,7 +544,7 @@ with ending as (
               e.tries_used as tries
 ), gone as (
     -- How long it is kept is the job's to say, else its namespace's.
-    select d.*, l.namespace, l.task_queue, l.kind, j.follows_end,
+    select d.*, l.namespace, l.task_queue, l.kind, l.priority, j.follows_end,
            case when d.to_state in ('succeeded', 'skipped') then coalesce(j.keep_success, n.keep_success, 'default')
                 else coalesce(j.keep_failure, n.keep_failure, 'default') end as retention
     from deleted d
@@ -568,11 +583,11 @@ with ending as (
 ), started as (
     insert into punctual.run_live (
         id, state, shard, lane, job_id, job_version, origin, overlap, due_at, run_at, created_at, start_deadline, close_deadline,
-        start_to_close_ms, cancel_grace_ms, reap_at, upstream_run
+        start_to_close_ms, cancel_grace_ms, reap_at, max_running, key_path, key_limit, upstream_run
     )
     select punctual.new_run_id(), 'scheduled', d.shard, d.lane, d.job_id, d.job_version, 'after', d.overlap, now, now, now,
            start_deadline, close_deadline, d.start_to_close_ms, d.cancel_grace_ms, least(start_deadline, close_deadline),
-           d.upstream_run
+           d.max_running, d.key_path, d.key_limit, d.upstream_run
     from downstream d
     join startable s on s.id = d.job_id
     cross join lateral (select coalesce($12, statement_timestamp()) as now) t
@@ -588,15 +603,23 @@ with ending as (
     select id, attempt, retention, coalesce($12::timestamptz, statement_timestamp()), outcome, session, worker, started_at, last_error, error_kind, output_tail
     from gone
     where outcome is not null
+), history as (
+    insert into punctual.run_history (
+        id, retention, ended_at, namespace, job_id, job_version, origin, state, reason, task_queue, kind, due_at, shard_index,
+        created_at, started_at, attempts, tries_used, error, result, priority, concurrency_key, backfill, retry_of, upstream_run
+    )
+    select g.id, g.retention, coalesce($12, statement_timestamp()), g.namespace, g.job_id, g.job_version, g.origin, g.to_state, g.reason, g.task_queue, g.kind,
+           g.due_at, g.shard_index, g.created_at, g.started_at, g.attempt, g.tries,
+           -- What last went wrong stays visible, also on a run that succeeded in the end.
+           coalesce(nullif(g.last_error, ''), g.error), g.result, g.priority, coalesce(substr(g.key_path, length(g.namespace) + 2), ''),
+           g.backfill, g.retry_of, g.upstream_run
+    from gone g
 )
-insert into punctual.run_history (
-    id, retention, ended_at, namespace, job_id, job_version, origin, state, reason, task_queue, kind, due_at, shard_index,
-    created_at, started_at, attempts, tries_used, error, result, backfill, retry_of, upstream_run
-)
-select g.id, g.retention, coalesce($12, statement_timestamp()), g.namespace, g.job_id, g.job_version, g.origin, g.to_state, g.reason, g.task_queue, g.kind,
-       g.due_at, g.shard_index, g.created_at, g.started_at, g.attempt, g.tries,
-       -- What last went wrong stays visible, also on a run that succeeded in the end.
-       coalesce(nullif(g.last_error, ''), g.error), g.result, g.backfill, g.retry_of, g.upstream_run
+-- What their ends may let go.
+select g.key_path,
+       case when g.job_id is not null and exists (
+           select from punctual.run_live b where b.job_id = g.job_id and b.state = 'blocked' and b.dispatch_seq = 0 and b.overlap <> 'allow'
+       ) then g.job_id end as waited_for
 from gone g
 $$;
 

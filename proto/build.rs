@@ -6,7 +6,7 @@ use std::path::PathBuf;
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
     let mut compiler = protox::Compiler::new(["proto"])?;
-    let names = ["audit", "backfill", "calendar", "job", "namespace", "run", "worker"];
+    let names = ["audit", "backfill", "calendar", "job", "namespace", "run", "task_queue", "worker"];
     compiler
         .include_source_info(true)
         .include_imports(true)

@@ -85,7 +85,7 @@ pub(crate) struct CreateArgs {
     #[arg(long, value_name = "INSTANT")]
     until: prost_types::Timestamp,
 
-    /// Overlap policy of its runs, in the words of a job file; side by side when not given
+    /// Overlap policy of its runs, in the words of a job file; queue_all when not given
     #[arg(long, value_name = "POLICY")]
     overlap: Option<String>,
 

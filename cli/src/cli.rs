@@ -13,6 +13,7 @@ use crate::queue::QueueArgs;
 use crate::role::{MigrateArgs, RoleArgs};
 use crate::run::RunArgs;
 use crate::schedule::ScheduleArgs;
+use crate::task_queue::TaskQueueArgs;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -61,6 +62,8 @@ enum Command {
     Calendar(CalendarArgs),
     /// Make, list and delete namespaces
     Namespace(NamespaceArgs),
+    /// Look at task queues, pause and resume them
+    TaskQueue(TaskQueueArgs),
 }
 
 impl Cli {
@@ -82,6 +85,7 @@ impl Cli {
             Command::Schedule(args) => args.run().await,
             Command::Calendar(args) => args.run().await,
             Command::Namespace(args) => args.run().await,
+            Command::TaskQueue(args) => args.run().await,
         }
     }
 }

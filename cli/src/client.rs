@@ -2,6 +2,7 @@ use punctual_proto::v1::audit_service_client::AuditServiceClient;
 use punctual_proto::v1::backfill_service_client::BackfillServiceClient;
 use punctual_proto::v1::job_service_client::JobServiceClient;
 use punctual_proto::v1::run_service_client::RunServiceClient;
+use punctual_proto::v1::task_queue_service_client::TaskQueueServiceClient;
 
 use crate::failure::Failure;
 use crate::output::{Output, OutputArgs};
@@ -82,6 +83,11 @@ pub(crate) fn jobs(link: Link) -> JobServiceClient<Link> {
 /// The runs at one server.
 pub(crate) fn runs(link: Link) -> RunServiceClient<Link> {
     RunServiceClient::new(link).max_decoding_message_size(MAX_ANSWER_BYTES)
+}
+
+/// The task queues at one server.
+pub(crate) fn task_queues(link: Link) -> TaskQueueServiceClient<Link> {
+    TaskQueueServiceClient::new(link).max_decoding_message_size(MAX_ANSWER_BYTES)
 }
 
 /// Names one call, so that it can be sent again and still be made once.

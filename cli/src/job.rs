@@ -10,11 +10,13 @@ mod show;
 mod summary;
 mod versions;
 
+use std::str::FromStr;
+
 use clap::{Args, Subcommand};
 use punctual_proto::json::{from_value, to_value};
 use punctual_proto::v1::{
-    DeleteJobRequest, GetJobRequest, GetRunRequest, Job, ListJobsRequest, PauseJobRequest, ResumeJobRequest,
-    Run, TriggerJobRequest,
+    DeleteJobRequest, GetJobRequest, GetRunRequest, Job, ListJobsRequest, Overlap, PauseJobRequest,
+    ResumeJobRequest, Run, TriggerJobRequest,
 };
 use serde_json::{Value, json};
 
@@ -105,6 +107,15 @@ struct TriggerArgs {
     /// Payload for this run in place of the job's: JSON
     #[arg(long, value_name = "JSON")]
     payload: Option<Payload>,
+
+    /// What this run does while earlier ones are unfinished, in place of the job's overlap policy: allow, skip,
+    /// queue_one, queue_all, cancel_running or kill_running
+    #[arg(long, value_name = "POLICY")]
+    overlap: Option<OverlapName>,
+
+    /// Priority of this run in place of the job's: 0 to 9, the higher goes first
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=9))]
+    priority: Option<u32>,
 }
 
 #[derive(Debug, Args)]
@@ -147,6 +158,22 @@ struct ExportArgs {
     /// Names of the jobs; all of them when none is given
     #[arg(value_name = "NAME")]
     names: Vec<String>,
+}
+
+/// An overlap policy by its name.
+#[derive(Debug, Clone, Copy)]
+struct OverlapName(i32);
+
+impl FromStr for OverlapName {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let job: Job = from_value(json!({ "overlap": name })).map_err(|error| error.kind.to_string())?;
+        if job.overlap() == Overlap::Unspecified {
+            return Err("that is no overlap policy".to_owned());
+        }
+        Ok(Self(job.overlap))
+    }
 }
 
 impl JobArgs {
@@ -218,6 +245,8 @@ async fn trigger(client: &Client, args: TriggerArgs) -> Result<(), Failure> {
         name: args.name.clone(),
         request_id: request_id(),
         payload: args.payload.map(|payload| payload.text()),
+        overlap: args.overlap.map_or(0, |overlap| overlap.0),
+        priority: args.priority,
     };
     let answer = client.servers.call(async |link| jobs(link).trigger_job(request.clone()).await).await?;
     let id = answer.run_id;

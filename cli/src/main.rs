@@ -18,6 +18,7 @@ mod namespace;
 mod payload;
 mod run;
 mod schedule;
+mod task_queue;
 
 mod dev;
 mod nsq;

@@ -59,6 +59,9 @@ pub fn checkers_view(job: &Job) -> JobSpec {
         overlap: match job.overlap() {
             Overlap::Allow => OverlapSpec::Allow,
             Overlap::Skip | Overlap::Unspecified => OverlapSpec::Skip,
+            Overlap::QueueOne | Overlap::QueueAll | Overlap::CancelRunning | Overlap::KillRunning => {
+                unreachable!("the checker of histories knows allow and skip")
+            }
         },
         max_tries: job.retry.as_ref().map(|retry| retry.max_tries).filter(|tries| *tries > 0),
         may_expire: timeouts.schedule_to_start.is_some() || timeouts.schedule_to_close.is_some(),

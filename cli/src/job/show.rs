@@ -47,7 +47,10 @@ pub(super) fn one(job: &Job, style: Style) -> String {
     for (name, field) in [
         ("Payload", "payload"),
         ("Labels", "labels"),
+        ("Priority", "priority"),
         ("Overlap", "overlap"),
+        ("Max running", "max_running"),
+        ("Concurrency", "concurrency"),
         ("Misfire", "misfire"),
         ("Misfire after", "misfire_after"),
         ("Catch-up window", "catchup_window"),

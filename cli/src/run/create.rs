@@ -2,7 +2,9 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args};
 use punctual_proto::json::to_value;
-use punctual_proto::v1::{CreateRunRequest, ExecTask, Retry, Timeouts, create_run_request::Task};
+use punctual_proto::v1::{
+    Concurrency, CreateRunRequest, ExecTask, Retry, Timeouts, create_run_request::Task,
+};
 
 use crate::client::{Client, request_id, runs};
 use crate::failure::Failure;
@@ -35,6 +37,18 @@ pub(super) struct CreateArgs {
     /// Queue the run waits in; `default` when not given
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     task_queue: String,
+
+    /// 0 to 9; the higher goes first in its task queue. 5 when not given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=9))]
+    priority: Option<u32>,
+
+    /// Runs with the same key share its places. May hold parts of the payload: `customer-{payload.customer}`
+    #[arg(long, value_name = "KEY")]
+    concurrency_key: Option<String>,
+
+    /// How many runs with the key go on at a time
+    #[arg(long, value_name = "N", requires = "concurrency_key", default_value = "1")]
+    concurrency_limit: u32,
 
     /// Not before this instant; now when not given
     #[arg(long, value_name = "INSTANT")]
@@ -85,6 +99,8 @@ impl CreateArgs {
             timeouts: start_to_close
                 .map(|limit| Timeouts { start_to_close: Some(limit), ..Timeouts::default() }),
             request_id: self.request_id.unwrap_or_else(request_id),
+            priority: self.priority,
+            concurrency: self.concurrency_key.map(|key| Concurrency { key, limit: self.concurrency_limit }),
         })
     }
 }

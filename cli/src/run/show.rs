@@ -67,6 +67,8 @@ pub(crate) fn one(run: &Run, style: Style) -> String {
         ("Reason", Cell::new(&run.reason)),
         ("Kind", Cell::new(&run.kind)),
         ("Task queue", Cell::new(&run.task_queue)),
+        ("Priority", Cell::new(some(run.priority))),
+        ("Concurrency key", Cell::new(&run.concurrency_key)),
         ("Due", Cell::new(instant(run.due_at.as_ref()))),
         (
             "Run at",

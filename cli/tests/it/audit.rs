@@ -53,6 +53,7 @@ fn paused() -> JobEvent {
         actor: "ann".to_owned(),
         version: 2,
         note: "disk full".to_owned(),
+        since: None,
     }
 }
 
@@ -111,6 +112,7 @@ impl AuditService for Answers {
             actor: "bob".to_owned(),
             version: 3,
             note: "to version 1".to_owned(),
+            since: None,
         };
         let events = vec![back, paused()];
         Ok(Response::new(v1::ListJobEventsResponse { events, ..Default::default() }))

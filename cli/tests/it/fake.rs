@@ -12,7 +12,8 @@ use punctual_proto::v1::job_service_server::{JobService, JobServiceServer};
 use punctual_proto::v1::namespace_service_server::NamespaceServiceServer;
 use punctual_proto::v1::preview_schedule_response::Occurrence;
 use punctual_proto::v1::run_service_server::{RunService, RunServiceServer};
-use punctual_proto::v1::{self, Job, JobState, Run, RunState};
+use punctual_proto::v1::task_queue_service_server::{TaskQueueService, TaskQueueServiceServer};
+use punctual_proto::v1::{self, Job, JobState, Run, RunState, TaskQueue};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -24,6 +25,7 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 pub(crate) struct State {
     pub(crate) jobs: BTreeMap<String, Job>,
     pub(crate) runs: Vec<Run>,
+    pub(crate) task_queues: BTreeMap<String, TaskQueue>,
     pub(crate) calendars: BTreeMap<String, v1::Calendar>,
     pub(crate) namespaces: BTreeMap<String, v1::Namespace>,
     /// Each call: its name, and the id that came with it.
@@ -60,7 +62,8 @@ impl Fake {
                 .add_service(CalendarServiceServer::new(service.clone()))
                 .add_service(NamespaceServiceServer::new(service.clone()))
                 .add_service(JobServiceServer::new(service.clone()))
-                .add_service(RunServiceServer::new(service))
+                .add_service(RunServiceServer::new(service.clone()))
+                .add_service(TaskQueueServiceServer::new(service))
                 .serve_with_incoming(TcpListenerStream::new(listener))
                 .await
                 .unwrap();
@@ -206,7 +209,10 @@ impl JobService for Service {
     ) -> Result<Response<v1::TriggerJobResponse>, Status> {
         let mut state = self.call("trigger_job", &request.get_ref().request_id, &request)?;
         let id = format!("run-{}", state.runs.len() + 1);
-        state.runs.push(Run { job: request.get_ref().name.clone(), ..a_run(&id, RunState::Queued) });
+        let v1::TriggerJobRequest { name, overlap, priority, .. } = request.into_inner();
+        let reason = if overlap == 0 { String::new() } else { format!("overlap {overlap}") };
+        let priority = priority.unwrap_or_default();
+        state.runs.push(Run { job: name, reason, priority, ..a_run(&id, RunState::Queued) });
         Ok(Response::new(v1::TriggerJobResponse { run_id: id }))
     }
 
@@ -276,5 +282,46 @@ impl RunService for Service {
             run.set_state(RunState::Cancelled);
         }
         Ok(Response::new(run.clone()))
+    }
+}
+
+#[tonic::async_trait]
+impl TaskQueueService for Service {
+    async fn pause_task_queue(
+        &self,
+        request: Request<v1::PauseTaskQueueRequest>,
+    ) -> Result<Response<TaskQueue>, Status> {
+        let mut state = self.call("pause_task_queue", &request.get_ref().name, &request)?;
+        let v1::PauseTaskQueueRequest { namespace, name, reason } = request.into_inner();
+        let paused_at = Some(Timestamp { seconds: 1_796_115_600, nanos: 0 });
+        let queue = TaskQueue {
+            name: name.clone(),
+            namespace,
+            paused_at,
+            pause_reason: reason,
+            ..TaskQueue::default()
+        };
+        state.task_queues.insert(name, queue.clone());
+        Ok(Response::new(queue))
+    }
+
+    async fn resume_task_queue(
+        &self,
+        request: Request<v1::ResumeTaskQueueRequest>,
+    ) -> Result<Response<TaskQueue>, Status> {
+        let mut state = self.call("resume_task_queue", &request.get_ref().name, &request)?;
+        let name = request.into_inner().name;
+        let queue = TaskQueue { name: name.clone(), queued: 3, places: 8, ..TaskQueue::default() };
+        state.task_queues.insert(name, queue.clone());
+        Ok(Response::new(queue))
+    }
+
+    async fn list_task_queues(
+        &self,
+        request: Request<v1::ListTaskQueuesRequest>,
+    ) -> Result<Response<v1::ListTaskQueuesResponse>, Status> {
+        let state = self.call("list_task_queues", "", &request)?;
+        let task_queues = state.task_queues.values().cloned().collect();
+        Ok(Response::new(v1::ListTaskQueuesResponse { task_queues }))
     }
 }

@@ -87,6 +87,11 @@ async fn jobs_are_paused_resumed_triggered_and_deleted() {
         (&run[0]["id"], &run[0]["job"], &run[0]["state"]),
         (&json!("run-2"), &json!("a"), &json!("queued"))
     );
+    let options = ["--overlap", "queue_all", "--priority", "0", "-o", "json"];
+    let run = job(&[&["trigger", "a"], &options[..]].concat()).await.json();
+    assert_eq!(run[0]["reason"], "overlap 4");
+    let wrong = job(&["trigger", "a", "--overlap", "sometimes"]).await;
+    assert_eq!(wrong.code, 2, "{}", wrong.err);
     assert_eq!(job(&["delete", "c"]).await.out, "deleted c\n");
 
     let gone = job(&["get", "c"]).await;

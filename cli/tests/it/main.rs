@@ -16,3 +16,4 @@ mod nsq_tools;
 mod places;
 mod queue_files;
 mod runs;
+mod task_queues;

@@ -1,6 +1,9 @@
 //! Which due runs go out: judged once, when they fall due, on what is true then.
 
 mod batch;
+mod judged;
+mod key;
+mod overlap;
 mod window;
 
 use std::cmp::Reverse;
@@ -8,12 +11,22 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
+pub use self::judged::{
+    BlockReason, End, How, Judged, Judgement, SkipReason, Verdict, WaitReason, replaced_by,
+};
+pub use self::key::KeyStanding;
+pub use self::overlap::JobStanding;
 pub use self::window::{LONGEST_REDELIVERY, redelivery_after, window};
 
 use self::batch::Batch;
+use crate::concurrency::{KeyClaim, KeyPath};
 use crate::id::{JobId, RunId};
 use crate::job::Overlap;
 use crate::name::{Kind, TaskQueuePath};
+use crate::priority::Priority;
+
+/// The order of runs that stand in one line: older ones are less.
+pub type Age = (DateTime<Utc>, DateTime<Utc>, RunId);
 
 /// A run that is due.
 #[derive(Debug, Clone)]
@@ -26,18 +39,55 @@ pub struct Candidate {
     pub due_at: DateTime<Utc>,
     /// When it was to be queued: `due_at`, or the end of a back-off.
     pub run_at: DateTime<Utc>,
-    /// 0 to 9; the higher goes first.
-    pub priority: i16,
-    /// What to do while an earlier run of the job is unfinished. A one-off run has [`Overlap::Allow`].
+    /// The higher goes first.
+    pub priority: Priority,
+    /// What to do while earlier runs of the job are unfinished. A one-off run has [`Overlap::Allow`].
     pub overlap: Overlap,
-    /// How often it was queued already; above 0 it is a retry, whose overlap was judged before.
+    /// How many of them may be, itself included.
+    pub max_running: u32,
+    /// How often it was queued already; above 0 it is a retry, whose overlap and key were judged before.
     pub dispatch_seq: u32,
     /// Where it would wait for a worker.
     pub queue: TaskQueuePath,
     /// What it needs a handler for.
     pub kind: Kind,
-    /// Another run of the job was admitted before this batch and is not final.
-    pub unfinished: bool,
+    /// The place it needs.
+    pub key: Option<KeyClaim>,
+    /// How many other runs of the job were admitted before this batch and are not final, counted up to `max_running`.
+    pub unfinished: u32,
+    /// A run of the job that may not overlap is blocked.
+    pub job_blocked: bool,
+    /// One of those is older than this one.
+    pub older_blocked: bool,
+}
+
+impl Candidate {
+    /// Its place in line.
+    pub fn age(&self) -> Age {
+        (self.due_at, self.run_at, self.run)
+    }
+
+    /// A retry was judged when it was first admitted.
+    pub fn is_retry(&self) -> bool {
+        self.dispatch_seq > 0
+    }
+
+    /// Whether its overlap is to be judged.
+    pub fn is_bound(&self) -> bool {
+        self.overlap != Overlap::Allow && !self.is_retry()
+    }
+
+    /// Whether it is judged by its job's [`JobStanding`].
+    pub fn needs_standing(&self) -> bool {
+        let replaces = self.overlap.replaces() && self.older_blocked;
+        self.is_bound() && (self.unfinished >= self.max_running || replaces)
+    }
+
+    /// The key of which it needs a place.
+    pub fn key_path(&self) -> Option<KeyPath> {
+        let key = self.key.as_ref().filter(|_| !self.is_retry())?.key.clone();
+        Some(KeyPath { namespace: self.queue.namespace.clone(), key })
+    }
 }
 
 /// What a task queue can take now.
@@ -47,82 +97,44 @@ pub struct QueueBudget {
     pub free: usize,
     /// The kinds its live workers have handlers for; `None` while it has no live worker, and then any kind goes.
     pub kinds: Option<HashSet<Kind>>,
+    /// Nothing of it is admitted.
+    pub paused: bool,
+    /// What is of less priority waits: more may be due above it than was looked at.
+    pub floor: Priority,
 }
 
-/// What is decided about one run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Judgement {
-    /// Which run.
-    pub run: RunId,
-    /// What becomes of it.
-    pub verdict: Verdict,
-}
-
-/// What becomes of a due run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// It is queued.
-    Admit,
-    /// It ends here, for good.
-    Skip(SkipReason),
-    /// It stays scheduled and is judged again later.
-    Wait(WaitReason),
-}
-
-/// Why a run is skipped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SkipReason {
-    /// An earlier run of the job is unfinished.
-    Overlap,
-}
-
-impl SkipReason {
-    /// The word kept as the run's reason.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Overlap => "overlap",
-        }
-    }
-}
-
-/// Why a due run waits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WaitReason {
-    /// The task queue has live workers, and none of them serves the kind.
-    NoWorker,
-    /// The task queue has as many queued runs as its workers are worth.
-    WindowFull,
-}
-
-impl WaitReason {
-    /// The name used in SQL and metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::NoWorker => "no_worker",
-            Self::WindowFull => "window_full",
-        }
-    }
+/// What is known of what stands in the way of a batch.
+#[derive(Debug, Clone, Default)]
+pub struct Standings {
+    /// Of each job of which a run is at its limit. What is left out is taken for unclear.
+    pub jobs: HashMap<JobId, JobStanding>,
+    /// Of each key that a run needs a place of. What is left out is judged by somebody else now.
+    pub keys: HashMap<KeyPath, KeyStanding>,
 }
 
 /// Judges `candidates`, all of them due. Every candidate gets exactly one verdict, in the order of `candidates`.
 ///
 /// Within a task queue the window goes to the higher priority first, then to the earlier due. A task queue without a
-/// budget takes nothing. Overlap is judged here and only here: a run under [`Overlap::Skip`] is skipped while an older
-/// run of its job is unfinished or is admitted now, and waits while an older one waits, since which of the two runs
-/// is not decided yet.
-pub fn judge(candidates: &[Candidate], budgets: &HashMap<TaskQueuePath, QueueBudget>) -> Vec<Judgement> {
+/// budget takes nothing. Overlap, keys and pauses are judged here and only here. What depends on a run that may be
+/// ending at this moment waits until that is known, and so does what depends on an older run that waits.
+pub fn judge(
+    candidates: &[Candidate],
+    budgets: &HashMap<TaskQueuePath, QueueBudget>,
+    standings: &Standings,
+) -> Judged {
     let mut order: Vec<usize> = (0..candidates.len()).collect();
     order.sort_by_key(|index| {
         let candidate = &candidates[*index];
         (Reverse(candidate.priority), candidate.age())
     });
-    let mut batch = Batch::of(candidates, budgets);
+    let mut batch = Batch::of(candidates, budgets, standings);
     let mut verdicts = vec![Verdict::Wait(WaitReason::WindowFull); candidates.len()];
     for index in order {
         verdicts[index] = batch.judge(&candidates[index]);
     }
     let judged = candidates.iter().zip(verdicts);
-    judged.map(|(candidate, verdict)| Judgement { run: candidate.run, verdict }).collect()
+    let judgements = judged.map(|(candidate, verdict)| Judgement { run: candidate.run, verdict }).collect();
+    Judged { judgements, ends: batch.into_ends() }
 }
 
 #[cfg(test)]

@@ -9,8 +9,10 @@ pub use self::validate::{MAX_PAYLOAD_BYTES, validate_payload};
 pub use crate::misfire::{CatchUp, Misfire};
 
 use crate::after::AfterOn;
+use crate::concurrency::{Concurrency, KeyClaim};
 use crate::id::JobId;
 use crate::name::{JobName, Kind, Namespace, TaskQueue};
+use crate::priority::Priority;
 use crate::retention::Retention;
 use crate::retry::RetryPolicy;
 use crate::run::RunState;
@@ -32,8 +34,17 @@ pub struct JobSpec {
     /// For finding it again.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
-    /// What happens when an instant falls due while an earlier run is unfinished.
+    /// What happens when an instant falls due while as many earlier runs as may go on at a time are unfinished.
     pub overlap: Overlap,
+    /// How many of its runs may go on at a time, where `overlap` sets a limit at all; at least 1.
+    #[serde(default = "one_at_a_time")]
+    pub max_running: u32,
+    /// How many of those runs may go on at a time that share a key with them, of whatever job.
+    #[serde(default)]
+    pub concurrency: Option<Concurrency>,
+    /// Which of the runs that wait in its task queue go first.
+    #[serde(default)]
+    pub priority: Priority,
     /// What happens to instants that could not be planned in time.
     pub misfire: Misfire,
     /// When they count as missed, and how far they are made up for.
@@ -79,6 +90,9 @@ impl Upstream<'_> {
 }
 
 impl JobSpec {
+    /// No job has more runs at a time under a policy that limits them.
+    pub const MOST_RUNNING: u32 = 1_000;
+
     /// The jobs that it runs after.
     pub fn upstreams(&self) -> impl Iterator<Item = Upstream<'_>> {
         self.schedule.iter().enumerate().flat_map(|(place, schedule)| {
@@ -91,6 +105,11 @@ impl JobSpec {
             let named = jobs.iter().enumerate();
             named.map(move |(index, job)| Upstream { place: (place, index), job, on, schedule })
         })
+    }
+
+    /// The place that a run with this payload needs, if any.
+    pub fn key_claim(&self, payload: &str) -> Option<KeyClaim> {
+        self.concurrency.as_ref().map(|concurrency| concurrency.claim(payload, &self.labels))
     }
 }
 
@@ -141,7 +160,13 @@ pub struct ExecTask {
     pub working_dir: String,
 }
 
-/// What happens when an instant falls due while an earlier run of the job is unfinished.
+/// The `max_running` of a job that says nothing.
+pub fn one_at_a_time() -> u32 {
+    1
+}
+
+/// What happens when an instant falls due while earlier runs of the job are unfinished, as many as `max_running`. Those
+/// are unfinished that were admitted and are not final: queued, running, or waiting for a retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Overlap {
@@ -150,9 +175,35 @@ pub enum Overlap {
     /// Records the instant as skipped.
     #[default]
     Skip,
+    /// Waits for an earlier one to end; while one waits already, the instant is skipped.
+    QueueOne,
+    /// Waits for an earlier one to end, and starts in due order.
+    QueueAll,
+    /// Asks the oldest to end and waits for that. An older one that waits gives way.
+    CancelRunning,
+    /// Ends the oldest at once and runs in its place.
+    KillRunning,
 }
 
-words!(Overlap, "overlap policy", Allow => "allow", Skip => "skip");
+impl Overlap {
+    /// Whether a run of the policy makes older ones give way.
+    pub fn replaces(self) -> bool {
+        match self {
+            Self::CancelRunning | Self::KillRunning => true,
+            Self::Allow | Self::Skip | Self::QueueOne | Self::QueueAll => false,
+        }
+    }
+}
+
+words!(
+    Overlap, "overlap policy",
+    Allow => "allow",
+    Skip => "skip",
+    QueueOne => "queue_one",
+    QueueAll => "queue_all",
+    CancelRunning => "cancel_running",
+    KillRunning => "kill_running",
+);
 words!(
     JobState, "state of a job",
     Active => "active",

@@ -14,9 +14,11 @@ pub mod schedule;
 
 pub mod calendar;
 
+pub mod concurrency;
 pub mod field;
 pub mod job;
 pub mod misfire;
+pub mod priority;
 pub mod retention;
 pub mod retry;
 pub mod timeouts;

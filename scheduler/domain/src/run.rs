@@ -131,6 +131,8 @@ pub enum RunEvent {
     },
     /// Somebody asked for its end.
     CancelRequested,
+    /// A later run of the job takes its place at once; whoever holds it learns of that afterwards.
+    Killed,
     /// The holder did not confirm the cancel in time.
     CancelGraceOver {
         /// Whose holder.
@@ -188,6 +190,7 @@ impl RunFacts {
             }
             (Scheduled | Blocked | Queued, RunEvent::CancelRequested) => To(Cancelled),
             (Running, RunEvent::CancelRequested) => CancelPending,
+            (Scheduled | Blocked | Queued | Running, RunEvent::Killed) => To(Cancelled),
             (Running, RunEvent::CancelGraceOver { attempt })
                 if self.cancel_requested && self.attempt == Some(attempt) =>
             {

@@ -96,7 +96,7 @@ impl Schedule {
                 let start = spec.start.map(|start| zone.local(start).naive_local().trunc_subsecs(0));
                 let recurrence =
                     Recurrence::parse(lines, start).map_err(|message| ScheduleError::Rrule { message })?;
-                local(CivilRule::Recurrence(recurrence), &zone, spec)
+                local(CivilRule::Recurrence(Box::new(recurrence)), &zone, spec)
             }
             When::Every { every, phase } => Rule::Every(Interval::new(*every, *phase)?),
             When::At(at) => Rule::At(At::resolve(at, &zone, spec.dst_gap, spec.dst_fold)?),

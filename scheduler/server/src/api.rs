@@ -19,6 +19,7 @@ mod namespaces;
 mod page;
 mod runs;
 mod status;
+mod task_queues;
 mod watch;
 mod workers;
 
@@ -33,6 +34,7 @@ use punctual_proto::v1::calendar_service_server::CalendarServiceServer;
 use punctual_proto::v1::job_service_server::JobServiceServer;
 use punctual_proto::v1::namespace_service_server::NamespaceServiceServer;
 use punctual_proto::v1::run_service_server::RunServiceServer;
+use punctual_proto::v1::task_queue_service_server::TaskQueueServiceServer;
 use punctual_proto::v1::worker_service_server::WorkerServiceServer;
 use punctual_scheduler_domain::id::ReplicaId;
 use punctual_service::health::{self, Health};
@@ -54,6 +56,7 @@ pub use self::doorbells::Doorbells;
 use self::jobs::Jobs;
 use self::namespaces::Namespaces;
 use self::runs::Runs;
+use self::task_queues::TaskQueues;
 use self::workers::Workers;
 use crate::database_clock::DatabaseClock;
 use crate::store::Store;
@@ -73,6 +76,7 @@ const HEALTH_NAMES: [&str; 8] = [
     "punctual.v1.JobService",
     "punctual.v1.NamespaceService",
     "punctual.v1.RunService",
+    "punctual.v1.TaskQueueService",
     "punctual.v1.WorkerService",
 ];
 
@@ -133,6 +137,7 @@ impl Api {
         let calendars = CalendarApi { store: Arc::clone(&self.store) };
         let namespaces = Namespaces { store: Arc::clone(&self.store) };
         let (store, doorbells) = (Arc::clone(&self.store), Arc::clone(&self.doorbells));
+        let task_queues = TaskQueues { store: Arc::clone(&store), doorbells: Arc::clone(&doorbells) };
         let audit = Audit { store: Arc::clone(&store), doorbells: Arc::clone(&doorbells) };
         let backfills = Backfills { store: Arc::clone(&store), doorbells: Arc::clone(&doorbells) };
         let jobs = Jobs { store, doorbells, batched: batched.clone(), clock: self.clock };
@@ -153,6 +158,9 @@ impl Api {
             .add_service(NamespaceServiceServer::new(namespaces).max_decoding_message_size(MAX_MESSAGE_BYTES))
             .add_service(JobServiceServer::new(jobs.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES))
             .add_service(RunServiceServer::new(runs.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES))
+            .add_service(
+                TaskQueueServiceServer::new(task_queues).max_decoding_message_size(MAX_MESSAGE_BYTES),
+            )
             .add_service(WorkerServiceServer::new(workers).max_decoding_message_size(MAX_MESSAGE_BYTES));
 
         let app = grpc

@@ -12,6 +12,11 @@ use crate::wake::Wake;
 
 /// Between two looks; what a lost worker, node or deadline is late by at most on our side.
 const EVERY: Duration = Duration::from_millis(250);
+/// Between two looks for blocked runs that nothing stands in the way of any more. The end of what did lets them go itself;
+/// this is for ends that could not.
+const SWEEP_EVERY: Duration = Duration::from_millis(100);
+/// Jobs, and keys, of one sweep.
+const SWEEP: u32 = 200;
 /// Rows of one transaction.
 const BATCH: u32 = 500;
 /// Runs taken back from lost nodes in one transaction.
@@ -33,6 +38,18 @@ impl Reaper {
 
     /// Runs until `shutdown`; a transaction under way is finished first.
     pub async fn run(self, shutdown: CancellationToken) {
+        tokio::join!(self.reap(&shutdown), self.sweep(&shutdown));
+    }
+
+    async fn sweep(&self, shutdown: &CancellationToken) {
+        while shutdown.run_until_cancelled(tokio::time::sleep(SWEEP_EVERY)).await.is_some() {
+            if found("unblocked", u32::MAX, self.store.unblock(SWEEP).await) != Found::Nothing {
+                self.wake.publisher();
+            }
+        }
+    }
+
+    async fn reap(&self, shutdown: &CancellationToken) {
         let mut pause = EVERY;
         while shutdown.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
             // In turn and each by itself: neither what fails nor what has much to do keeps the others from their work.

@@ -15,12 +15,14 @@ mod backlog;
 mod calendar;
 mod error;
 mod job;
+mod lanes;
 mod lease;
 mod links;
 mod model;
 mod node;
 mod postgres;
 mod run;
+mod task_queue;
 mod worker;
 
 use std::collections::HashMap;
@@ -48,8 +50,9 @@ pub(crate) use postgres::Address;
 pub use postgres::{MIGRATOR, MigrateError, PostgresStore, RetentionDays, migrate};
 pub use run::{
     AdmitRequest, Admitted, Attempt, CreatedRun, Dispatch, DueLane, LaneId, NewRun, OneOffRun, Redispatch,
-    Run, RunChanges, RunFilter, RunSelection,
+    Run, RunChanges, RunFilter, RunSelection, TriggerOptions,
 };
+pub use task_queue::{TaskQueue, TaskQueueChange};
 pub use worker::{
     Beat, BeatAnswer, FinishAnswer, Fleet, GoneReason, Grant, HeldAttempt, NewSession, Reaped, Registered,
     Release, Report, Start, StartAnswer,
@@ -233,6 +236,23 @@ pub trait Store: BackfillStore {
     /// [`StoreError::RunIsFinal`].
     async fn cancel_run(&self, run: RunId, reason: &str) -> Result<Option<Run>, StoreError>;
 
+    // Task queues -------------------------------------------------------------------------------------------
+
+    /// Pauses a task queue, or lets it go on. One that nobody used can be paused too.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownNamespace`].
+    async fn change_task_queue(
+        &self,
+        task_queue: &TaskQueuePath,
+        change: &TaskQueueChange,
+    ) -> Result<TaskQueue, StoreError>;
+    /// All task queues of a namespace that ever had work or were paused, by name.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownNamespace`].
+    async fn list_task_queues(&self, namespace: &Namespace) -> Result<Vec<TaskQueue>, StoreError>;
+
     // Planner -----------------------------------------------------------------------------------------------
 
     /// Resumes jobs whose pause is over, and puts the next instants of fixed delays where runs have ended; then
@@ -260,7 +280,8 @@ pub trait Store: BackfillStore {
     ) -> Result<Vec<Dispatch>, StoreError>;
     /// For each lane with scheduled runs in these shards, when its first may be queued.
     async fn due_lanes(&self, shards: &[Shard]) -> Result<Vec<DueLane>, StoreError>;
-    /// Admits due runs: judges overlap, windows and kinds, and moves each to `queued` or `skipped`.
+    /// Admits due runs: judges overlap, keys, pauses, windows and kinds, and moves each to `queued`, `blocked` or
+    /// `skipped`, or ends what has to give way to it.
     async fn admit_due_runs(&self, request: &AdmitRequest) -> Result<Admitted, StoreError>;
     /// Stores another node for runs whose publish was refused or unknown, with the next dispatch number. Runs that
     /// moved on meanwhile are left out of the answer. Repeated after its answer was lost, it answers the same numbers.
@@ -315,6 +336,9 @@ pub trait Store: BackfillStore {
     async fn reap_runs(&self, limit: u32) -> Result<Reaped, StoreError>;
     /// Cancels runs that a delete of their job was kept from cancelling, at most `limit`.
     async fn clear_deleted(&self, limit: u32) -> Result<Reaped, StoreError>;
+    /// Schedules blocked runs that nothing stands in the way of any more, which whatever ended last may have left behind:
+    /// those of at most `limit` jobs, as many keys, and as many of resumed task queues. Goes on from there next time.
+    async fn unblock(&self, limit: u32) -> Result<Reaped, StoreError>;
     /// Schedules again the runs queued on lost nodes, and those of these shards that are queued on nodes which the
     /// caller cannot reach; at most `limit`.
     async fn requeue_lost(

@@ -43,7 +43,7 @@ async fn one_port_serves_reflection_health_metrics_and_readiness() -> anyhow::Re
     let services: Vec<String> = listed.service.into_iter().map(|service| service.name).collect();
     for service in ["AuditService", "JobService", "RunService", "WorkerService"] {
         let service = format!("punctual.v1.{service}");
-        ensure!(services.iter().any(|listed| *listed == service), "{service} is not in {services:?}");
+        ensure!(services.contains(&service), "{service} is not in {services:?}");
     }
     // It follows readiness at its next look.
     until("the health service to answer serving", Duration::from_secs(10), async || {

@@ -164,9 +164,9 @@ mod tests {
                 ),
                 Need::Publish(topic) => prop_assert_eq!(Some(topic), named("topic")),
                 Need::Subscribe(topic, channel) => {
-                    prop_assert_eq!(Some(topic), named("topic"));
-                    prop_assert!(Some(&channel) == named("channel").as_ref() || channel == ANY_NAME);
+                    prop_assert_eq!((Some(topic), Some(channel)), (named("topic"), named("channel")));
                 }
+                Need::SubscribeToAny(topic) => prop_assert_eq!(Some(topic), named("topic")),
                 Need::Redirect { topic, channel, to } => {
                     prop_assert_eq!((Some(topic), Some(channel)), (named("topic"), named("channel")));
                     prop_assert_eq!(Some(to), named("to"));

@@ -1,128 +1,125 @@
 //! The state of judging one batch of due runs.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
-
-use super::{Candidate, QueueBudget, SkipReason, Verdict, WaitReason};
+use super::key::KeyState;
+use super::overlap::{Decision, JobState};
+use super::{BlockReason, Candidate, End, How, QueueBudget, Standings, Verdict, WaitReason};
+use crate::concurrency::KeyPath;
 use crate::id::{JobId, RunId};
-use crate::job::Overlap;
 use crate::name::TaskQueuePath;
 
-/// What is left of the budgets, and what is known of each job, after the verdicts so far.
+/// What is left of the budgets, and what is known of each job and key, after the verdicts so far.
 pub(super) struct Batch<'a> {
     budgets: &'a HashMap<TaskQueuePath, QueueBudget>,
+    standings: &'a Standings,
     taken: HashMap<&'a TaskQueuePath, usize>,
     jobs: HashMap<JobId, JobState>,
-}
-
-/// The order of the runs of one job.
-pub(super) type Age = (DateTime<Utc>, DateTime<Utc>, RunId);
-
-/// The runs of one job in this batch.
-#[derive(Default)]
-struct JobState {
-    /// Those without a verdict yet.
-    open: BTreeSet<Age>,
-    /// The oldest that is admitted, now or, being a retry, before.
-    admitted: Option<Age>,
-    /// The oldest that waits to be judged on its overlap again, and for what.
-    waiting: Option<(Age, WaitReason)>,
-}
-
-impl Candidate {
-    /// Older ones are less.
-    pub(super) fn age(&self) -> Age {
-        (self.due_at, self.run_at, self.run)
-    }
-
-    /// A retry was judged when it was first admitted.
-    fn is_retry(&self) -> bool {
-        self.dispatch_seq > 0
-    }
+    keys: HashMap<KeyPath, KeyState>,
+    ends: Vec<End>,
 }
 
 impl<'a> Batch<'a> {
-    pub(super) fn of(candidates: &'a [Candidate], budgets: &'a HashMap<TaskQueuePath, QueueBudget>) -> Self {
+    pub(super) fn of(
+        candidates: &'a [Candidate],
+        budgets: &'a HashMap<TaskQueuePath, QueueBudget>,
+        standings: &'a Standings,
+    ) -> Self {
         let mut jobs: HashMap<JobId, JobState> = HashMap::new();
+        let mut keys: HashMap<KeyPath, KeyState> = HashMap::new();
         for candidate in candidates {
-            let Some(job) = candidate.job else { continue };
-            let state = jobs.entry(job).or_default();
-            if candidate.is_retry() {
-                oldest(&mut state.admitted, candidate.age());
-            } else {
-                state.open.insert(candidate.age());
+            if let Some(job) = candidate.job {
+                jobs.entry(job).or_default().add(candidate);
+            }
+            if let Some(key) = candidate.key_path() {
+                keys.entry(key).or_default().add(candidate.age());
             }
         }
-        Self { budgets, taken: HashMap::new(), jobs }
+        Self { budgets, standings, taken: HashMap::new(), jobs, keys, ends: Vec::new() }
     }
 
     /// The verdict on one candidate, given those before it.
     pub(super) fn judge(&mut self, candidate: &'a Candidate) -> Verdict {
-        let verdict = match self.overlap(candidate) {
-            Some(verdict) => verdict,
-            None => self.window(candidate),
-        };
-        self.note(candidate, verdict);
+        let (verdict, ends) = self.decide(candidate);
+        if matches!(verdict, Verdict::Admit { .. }) {
+            *self.taken.entry(&candidate.queue).or_default() += 1;
+        }
+        if let Some(job) = candidate.job.and_then(|job| self.jobs.get_mut(&job)) {
+            job.note(candidate, verdict, &ends);
+        }
+        if let Some(key) = candidate.key_path().and_then(|key| self.keys.get_mut(&key)) {
+            key.note(candidate.age(), verdict);
+        }
+        if !ends.is_empty() {
+            self.keys.values_mut().for_each(|key| key.note_ended(ended(&ends)));
+            // Killed after it was asked to end, a run is killed.
+            self.ends.retain(|before| ends.iter().all(|end| end.run != before.run));
+            self.ends.extend(ends);
+        }
         verdict
     }
 
-    /// The verdict of the overlap policy, if it has one.
-    fn overlap(&self, candidate: &Candidate) -> Option<Verdict> {
-        match candidate.overlap {
-            Overlap::Allow => return None,
-            Overlap::Skip if candidate.is_retry() => return None,
-            Overlap::Skip => {}
+    fn decide(&self, candidate: &Candidate) -> (Verdict, Vec<End>) {
+        let ends = match self.overlap(candidate) {
+            Decision::Go(ends) => ends,
+            Decision::Stop(verdict, ends) => {
+                let replaces = !ends.is_empty() && self.is_paused(candidate);
+                // Nobody is asked to end for a run that could not start then.
+                return if replaces { (PAUSED, Vec::new()) } else { (verdict, ends) };
+            }
+        };
+        if self.is_paused(candidate) {
+            return (PAUSED, Vec::new());
         }
-        let age = candidate.age();
-        let state = candidate.job.and_then(|job| self.jobs.get(&job));
-        let admitted = state.and_then(|state| state.admitted).is_some_and(|admitted| admitted < age);
-        if candidate.unfinished || admitted {
-            return Some(Verdict::Skip(SkipReason::Overlap));
+        let place = match self.place(candidate, &ends) {
+            Ok(place) => place,
+            Err(verdict) => return (verdict, Vec::new()),
+        };
+        match self.window(candidate) {
+            None => (Verdict::Admit { place }, ends),
+            // Nobody is ended before the run can go.
+            Some(reason) => (Verdict::Wait(reason), Vec::new()),
         }
-        let state = state?;
-        if let Some((waiting, reason)) = state.waiting
-            && waiting < age
-        {
-            return Some(Verdict::Wait(reason));
-        }
-        // An older one of less priority is still to be judged; until then there is nothing to judge this one on.
-        let older_open = state.open.first().is_some_and(|open| *open < age);
-        older_open.then_some(Verdict::Wait(WaitReason::WindowFull))
     }
 
-    /// The verdict of the task queue's workers and window.
-    fn window(&self, candidate: &Candidate) -> Verdict {
-        let Some(budget) = self.budgets.get(&candidate.queue) else {
-            return Verdict::Wait(WaitReason::WindowFull);
-        };
+    fn overlap(&self, candidate: &Candidate) -> Decision {
+        let job = candidate.job.filter(|_| !candidate.is_retry());
+        match job.and_then(|job| Some((self.jobs.get(&job)?, self.standings.jobs.get(&job)))) {
+            Some((state, standing)) => state.decide(candidate, standing),
+            None => Decision::Go(Vec::new()),
+        }
+    }
+
+    fn is_paused(&self, candidate: &Candidate) -> bool {
+        self.budgets.get(&candidate.queue).is_some_and(|budget| budget.paused)
+    }
+
+    /// The place it gets, where it needs one.
+    fn place(&self, candidate: &Candidate, ends: &[End]) -> Result<Option<u32>, Verdict> {
+        let (Some(path), Some(claim)) = (candidate.key_path(), &candidate.key) else { return Ok(None) };
+        let Some(state) = self.keys.get(&path) else { return Ok(None) };
+        state.place(candidate.age(), claim, self.standings.keys.get(&path), ended(ends)).map(Some)
+    }
+
+    /// What the task queue's workers and window keep it waiting for.
+    fn window(&self, candidate: &Candidate) -> Option<WaitReason> {
+        let Some(budget) = self.budgets.get(&candidate.queue) else { return Some(WaitReason::WindowFull) };
         if budget.kinds.as_ref().is_some_and(|kinds| !kinds.contains(&candidate.kind)) {
-            return Verdict::Wait(WaitReason::NoWorker);
+            return Some(WaitReason::NoWorker);
         }
         let taken = self.taken.get(&candidate.queue).copied().unwrap_or_default();
-        if taken < budget.free { Verdict::Admit } else { Verdict::Wait(WaitReason::WindowFull) }
+        let goes = taken < budget.free && candidate.priority >= budget.floor;
+        (!goes).then_some(WaitReason::WindowFull)
     }
 
-    fn note(&mut self, candidate: &'a Candidate, verdict: Verdict) {
-        if verdict == Verdict::Admit {
-            *self.taken.entry(&candidate.queue).or_default() += 1;
-        }
-        let Some(state) = candidate.job.and_then(|job| self.jobs.get_mut(&job)) else { return };
-        let age = candidate.age();
-        state.open.remove(&age);
-        match verdict {
-            Verdict::Admit => oldest(&mut state.admitted, age),
-            Verdict::Wait(reason) if candidate.overlap == Overlap::Skip && !candidate.is_retry() => {
-                if state.waiting.is_none_or(|(waiting, _)| age < waiting) {
-                    state.waiting = Some((age, reason));
-                }
-            }
-            // One that may run beside others holds nobody up while it waits.
-            Verdict::Wait(_) | Verdict::Skip(_) => {}
-        }
+    pub(super) fn into_ends(self) -> Vec<End> {
+        self.ends
     }
 }
 
-fn oldest(known: &mut Option<Age>, age: Age) {
-    *known = Some(known.map_or(age, |known| known.min(age)));
+/// Those that are no more when the run is admitted.
+fn ended(ends: &[End]) -> impl Iterator<Item = RunId> {
+    ends.iter().filter(|end| end.how != How::Cancelled).map(|end| end.run)
 }
+
+const PAUSED: Verdict = Verdict::Block(BlockReason::TaskQueuePaused);

@@ -41,6 +41,12 @@ impl JobSpec {
         errors.extend(self.catchup.validate().err().unwrap_or_default());
         errors.extend(self.task.validate().err().unwrap_or_default());
         check_labels(&self.labels, &mut errors);
+        if !(1..=Self::MOST_RUNNING).contains(&self.max_running) {
+            let message = format!("is {}, expected 1 to {}", self.max_running, Self::MOST_RUNNING);
+            errors.push(FieldError::new("max_running", message));
+        }
+        let limit = self.concurrency.as_ref().and_then(|concurrency| concurrency.validate().err());
+        errors.extend(limit.map(|error| error.within("concurrency")));
         let within = |part: &'static str| move |error: FieldError| error.within(part);
         errors.extend(self.retry.validate().err().unwrap_or_default().into_iter().map(within("retry")));
         errors.extend(self.timeouts.validate().err().unwrap_or_default().into_iter().map(within("timeouts")));

@@ -17,7 +17,7 @@ fn the_table_has_every_state_with_every_event() {
     let cases = transition_cases();
     let pairs: HashSet<_> =
         cases.iter().map(|case| (case.from.state, std::mem::discriminant(&case.event))).collect();
-    assert_eq!(pairs.len(), RunState::ALL.len() * 12);
+    assert_eq!(pairs.len(), RunState::ALL.len() * 13);
     let names: HashSet<_> = cases.iter().map(|case| &case.name).collect();
     assert_eq!(names.len(), cases.len(), "each case once");
 }
@@ -54,6 +54,7 @@ fn an_event() -> impl Strategy<Value = RunEvent> {
         4 => (attempt.clone(), outcome, any::<bool>())
             .prop_map(|(attempt, outcome, retry)| RunEvent::AttemptEnded { attempt, outcome, retry }),
         1 => Just(RunEvent::CancelRequested),
+        1 => Just(RunEvent::Killed),
         1 => attempt.prop_map(|attempt| RunEvent::CancelGraceOver { attempt }),
         1 => Just(RunEvent::StartDeadlinePassed),
         1 => Just(RunEvent::CloseDeadlinePassed),

@@ -10,7 +10,7 @@ use super::recurrence::Recurrence;
 #[derive(Debug, Clone)]
 pub(super) enum CivilRule {
     Cron(CivilCron),
-    Recurrence(Recurrence),
+    Recurrence(Box<Recurrence>),
 }
 
 impl CivilRule {

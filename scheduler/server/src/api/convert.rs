@@ -12,6 +12,7 @@ mod policy;
 mod run;
 mod schedule;
 mod task;
+mod task_queue;
 mod time;
 mod worker;
 
@@ -27,8 +28,10 @@ pub(super) use job::{
     JobDefinition, JobKey, job_to_proto, read_etag, read_job, read_job_key, read_namespace, read_request_id,
 };
 pub(super) use pause::read_pause;
+pub(super) use policy::read_trigger_options;
 pub(super) use run::{MAX_REASON, read_new_run, read_run_filter, read_run_id, read_selection, run_to_proto};
 pub(super) use schedule::{Preview, occurrence_to_proto, read_preview};
+pub(super) use task_queue::{read_task_queue, task_queue_to_proto};
 pub(super) use time::{duration_to_proto, timestamp_to_proto};
 pub(super) use worker::{
     answer_to_proto, check_batch, read_beat, read_registration, read_release, read_report, read_session,

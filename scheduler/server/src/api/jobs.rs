@@ -15,7 +15,7 @@ use super::actor::actor;
 use super::batched::Batched;
 use super::convert::{
     JobDefinition, JobKey, Preview, job_to_proto, occurrence_to_proto, read_etag, read_job, read_job_key,
-    read_namespace, read_pause, read_preview, read_request_id,
+    read_namespace, read_pause, read_preview, read_request_id, read_trigger_options,
 };
 use super::doorbells::Doorbells;
 use super::error::ApiError;
@@ -235,9 +235,11 @@ impl JobService for Jobs {
         &self,
         request: Request<v1::TriggerJobRequest>,
     ) -> Result<Response<v1::TriggerJobResponse>, Status> {
-        let v1::TriggerJobRequest { namespace, name, request_id, payload } = request.into_inner();
+        let v1::TriggerJobRequest { namespace, name, request_id, payload, overlap, priority } =
+            request.into_inner();
         let key = read_job_key(&namespace, &name)?;
         let request = read_request_id(request_id)?;
+        let options = read_trigger_options(overlap, priority)?;
         if let Some(payload) = &payload {
             validate_payload(payload).map_err(|error| ApiError::Invalid(vec![error]))?;
             if matches!(self.read(&key).await?.spec.task, Task::Exec(_)) {
@@ -246,7 +248,7 @@ impl JobService for Jobs {
             }
         }
         let JobKey { namespace, name: job } = key;
-        let run = NewRun::Trigger { id: RunId(Uuid::now_v7()), namespace, job, payload, request };
+        let run = NewRun::Trigger { id: RunId(Uuid::now_v7()), namespace, job, payload, options, request };
         let created = self.batched.create(run).await?;
         Ok(Response::new(v1::TriggerJobResponse { run_id: created.id.to_string() }))
     }

@@ -57,6 +57,7 @@ impl Runs {
     fn place(&self, run: &mut NewRun) {
         if let NewRun::OneOff(run) = run
             && run.run_at.is_none()
+            && run.concurrency.is_none()
         {
             run.node = self.doorbells.room_for(&run.namespace, &run.task_queue, &run.task.kind());
         }
@@ -132,7 +133,8 @@ impl RunService for Runs {
 /// it wrote down, without asking for it again.
 fn draft(run: &NewRun) -> Option<impl FnOnce(bool, DateTime<Utc>) -> Run + use<>> {
     let NewRun::OneOff(run) = run else { return None };
-    let (id, run_at, kind) = (run.id, run.run_at, run.task.kind());
+    let (id, run_at, kind, priority) = (run.id, run.run_at, run.task.kind(), run.priority);
+    let key = run.concurrency.as_ref().map(|each| each.claim(&run.task.payload(), &Default::default()).key);
     let (namespace, task_queue) = (run.namespace.clone(), run.task_queue.clone());
     Some(move |queued, created_at| Run {
         id,
@@ -146,6 +148,8 @@ fn draft(run: &NewRun) -> Option<impl FnOnce(bool, DateTime<Utc>) -> Run + use<>
         run_at: run_at.unwrap_or(created_at),
         task_queue,
         kind,
+        priority,
+        concurrency_key: key.unwrap_or_default(),
         attempts: 0,
         tries_used: 0,
         created_at,

@@ -104,6 +104,9 @@ async fn admit(
     if admitted.skipped > 0 {
         metrics::counter!("punctual_runs_skipped_total").increment(u64::from(admitted.skipped));
     }
+    if admitted.blocked > 0 {
+        metrics::counter!("punctual_runs_blocked_total").increment(u64::from(admitted.blocked));
+    }
     metrics::counter!("punctual_runs_admitted_total").increment(admitted.dispatches.len() as u64);
     if !admitted.dispatches.is_empty() {
         // Waits when the nodes are slow. The sender outlives the admitter.

@@ -24,8 +24,11 @@ mod plan;
 mod read;
 mod reap;
 mod requests;
+mod standings;
 mod start;
 mod state;
+mod task_queues;
+mod unblock;
 mod workers;
 
 use std::collections::HashMap;
@@ -45,7 +48,7 @@ use super::{
     FinishAnswer, Fleet, InstantRun, JobChange, JobRecord, JobVersion, NamedCalendar, NamespaceRecord,
     NewJob, NewRun, NewSession, NodeId, NodeIdentity, Ownership, PlanOutcome, Reaped, RecordSelection,
     RecordedEvent, Redispatch, Registered, Release, Replica, Report, RequestId, Revision, Run, RunChanges,
-    RunFilter, RunSelection, Start, StartAnswer, Store, StoreError,
+    RunFilter, RunSelection, Start, StartAnswer, Store, StoreError, TaskQueue, TaskQueueChange,
 };
 use state::State;
 
@@ -328,6 +331,22 @@ impl Store for ModelStore {
     async fn clear_deleted(&self, _limit: u32) -> Result<Reaped, StoreError> {
         // A delete is one call, whatever it finds.
         Ok(Reaped::default())
+    }
+
+    async fn unblock(&self, _limit: u32) -> Result<Reaped, StoreError> {
+        Ok(unblock::sweep(&mut self.lock()))
+    }
+
+    async fn change_task_queue(
+        &self,
+        task_queue: &TaskQueuePath,
+        change: &TaskQueueChange,
+    ) -> Result<TaskQueue, StoreError> {
+        task_queues::change(&mut self.lock(), task_queue, change)
+    }
+
+    async fn list_task_queues(&self, namespace: &Namespace) -> Result<Vec<TaskQueue>, StoreError> {
+        task_queues::list(&self.lock(), namespace)
     }
 
     async fn requeue_lost(

@@ -21,6 +21,7 @@ mod finish;
 mod give_back;
 mod jobs;
 mod kept;
+mod keys;
 mod lanes;
 mod lease;
 mod live;
@@ -37,6 +38,9 @@ mod requests;
 mod rows;
 mod schema;
 mod start;
+mod task_queues;
+mod unblock;
+mod verdicts;
 mod workers;
 
 use std::collections::HashMap;
@@ -58,12 +62,13 @@ use super::{
     FinishAnswer, Fleet, InstantRun, JobChange, JobRecord, JobVersion, NamedCalendar, NamespaceRecord,
     NewJob, NewRun, NewSession, NodeId, NodeIdentity, Ownership, PlanOutcome, Reaped, RecordSelection,
     RecordedEvent, Redispatch, Registered, Release, Replica, Report, RequestId, Revision, Run, RunChanges,
-    RunFilter, RunSelection, Start, StartAnswer, Store, StoreError,
+    RunFilter, RunSelection, Start, StartAnswer, Store, StoreError, TaskQueue, TaskQueueChange,
 };
 use calendars::KnownCalendars;
 use definitions::Definitions;
 use lanes::Lanes;
 use pool::Pool;
+use unblock::Sweep;
 
 pub use partitions::RetentionDays;
 pub(crate) use pool::Address;
@@ -82,6 +87,7 @@ pub struct PostgresStore {
     calendars: KnownCalendars,
     no_calendars: Calendars,
     lanes: Lanes,
+    sweep: Sweep,
     retention: RetentionDays,
     pinned_now: Mutex<Option<DateTime<Utc>>>,
 }
@@ -114,6 +120,7 @@ impl PostgresStore {
             no_calendars: Calendars::default(),
             retention: RetentionDays::default(),
             lanes: Lanes::default(),
+            sweep: Sweep::default(),
             pinned_now: Mutex::new(None),
         }
     }
@@ -158,6 +165,10 @@ fn interval(duration: Duration) -> sqlx::postgres::types::PgInterval {
 
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn count(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
 }
 
 fn shard_numbers(shards: &[Shard]) -> Vec<i16> {
@@ -412,6 +423,22 @@ impl Store for PostgresStore {
 
     async fn clear_deleted(&self, limit: u32) -> Result<Reaped, StoreError> {
         Ok(Reaped { sessions: 0, runs: cancel::clear_any(self, limit).await? })
+    }
+
+    async fn unblock(&self, limit: u32) -> Result<Reaped, StoreError> {
+        unblock::sweep(self, limit).await
+    }
+
+    async fn change_task_queue(
+        &self,
+        task_queue: &TaskQueuePath,
+        change: &TaskQueueChange,
+    ) -> Result<TaskQueue, StoreError> {
+        task_queues::change(self, task_queue, change).await
+    }
+
+    async fn list_task_queues(&self, namespace: &Namespace) -> Result<Vec<TaskQueue>, StoreError> {
+        task_queues::list(self, namespace).await
     }
 
     async fn requeue_lost(

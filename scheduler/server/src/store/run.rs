@@ -4,16 +4,18 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use punctual_scheduler_domain::attempt::AttemptOutcome;
+use punctual_scheduler_domain::concurrency::Concurrency;
 use punctual_scheduler_domain::id::{AttemptNumber, ReplicaId, RunId, SessionId, Shard};
-use punctual_scheduler_domain::job::Task;
+use punctual_scheduler_domain::job::{Overlap, Task};
 use punctual_scheduler_domain::name::{JobName, Kind, Namespace, TaskQueue, TaskQueuePath};
+use punctual_scheduler_domain::priority::Priority;
 use punctual_scheduler_domain::retry::RetryPolicy;
 use punctual_scheduler_domain::run::{RunOrigin, RunState};
 use punctual_scheduler_domain::timeouts::Timeouts;
 
 use super::{NodeId, RequestId, RunLinks};
 
-/// The runs of one kind in one task queue.
+/// The runs of one kind and one priority in one task queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LaneId(pub i32);
 
@@ -30,11 +32,22 @@ pub enum NewRun {
         job: JobName,
         /// In place of the job's payload: JSON text.
         payload: Option<String>,
+        /// What else is otherwise than the job has it.
+        options: TriggerOptions,
         /// Recognises a repeat.
         request: Option<RequestId>,
     },
     /// Of no job.
     OneOff(Box<OneOffRun>),
+}
+
+/// What a trigger may have otherwise than its job; `None` is as the job has it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TriggerOptions {
+    /// What happens while earlier runs of the job are unfinished.
+    pub overlap: Option<Overlap>,
+    /// Which of the runs that wait in the task queue go first.
+    pub priority: Option<Priority>,
 }
 
 /// A run that belongs to no job.
@@ -50,6 +63,10 @@ pub struct OneOffRun {
     pub task: Task,
     /// Not before this; `None` means now.
     pub run_at: Option<DateTime<Utc>>,
+    /// Which of the runs that wait in the task queue go first.
+    pub priority: Priority,
+    /// How many runs with its key go on at a time.
+    pub concurrency: Option<Concurrency>,
     /// How often it is tried.
     pub retry: RetryPolicy,
     /// How long it may take.
@@ -114,6 +131,10 @@ pub struct DueLane {
     pub task_queue: TaskQueue,
     /// Of which kind.
     pub kind: Kind,
+    /// Of which priority.
+    pub priority: Priority,
+    /// Its task queue is paused.
+    pub paused: bool,
     /// When its first run may be queued; may be past.
     pub first_run_at: DateTime<Utc>,
 }
@@ -149,7 +170,12 @@ pub struct Admitted {
     pub dispatches: Vec<Dispatch>,
     /// How many were skipped.
     pub skipped: u32,
-    /// How many stay scheduled because their task queue's window is full or nobody serves their kind.
+    /// How many were blocked: they wait for something to end.
+    pub blocked: u32,
+    /// How many others were ended to make room, or asked to end.
+    pub ended: u32,
+    /// How many stay scheduled because their task queue's window is full, nobody serves their kind, or what stands in
+    /// their way may be ending.
     pub waiting: u32,
     /// Whether more are due than one call takes.
     pub more: bool,
@@ -170,7 +196,7 @@ pub struct Run {
     pub origin: RunOrigin,
     /// Where it stands.
     pub state: RunState,
-    /// Why it was skipped, expired or cancelled.
+    /// Why it was skipped, expired or cancelled, or what it waits for while it is blocked.
     pub reason: String,
     /// The nominal instant.
     pub due_at: DateTime<Utc>,
@@ -180,6 +206,10 @@ pub struct Run {
     pub task_queue: TaskQueue,
     /// Which handler it needs.
     pub kind: Kind,
+    /// Which of the runs that wait there go first.
+    pub priority: Priority,
+    /// Its concurrency key; empty when it has none.
+    pub concurrency_key: String,
     /// How many attempts were granted.
     pub attempts: u32,
     /// How many of them used up a try.

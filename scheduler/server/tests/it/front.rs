@@ -8,6 +8,7 @@ use punctual_proto::v1::calendar_service_client::CalendarServiceClient;
 use punctual_proto::v1::job_service_client::JobServiceClient;
 use punctual_proto::v1::namespace_service_client::NamespaceServiceClient;
 use punctual_proto::v1::run_service_client::RunServiceClient;
+use punctual_proto::v1::task_queue_service_client::TaskQueueServiceClient;
 use punctual_proto::v1::worker_service_client::WorkerServiceClient;
 use punctual_scheduler::{Scheduler, SchedulerOptions};
 use sqlx::{ConnectOptions, PgPool};
@@ -77,6 +78,10 @@ impl Front {
 
     pub(crate) fn runs(&self) -> RunServiceClient<Channel> {
         RunServiceClient::new(self.channel())
+    }
+
+    pub(crate) fn task_queues(&self) -> TaskQueueServiceClient<Channel> {
+        TaskQueueServiceClient::new(self.channel())
     }
 
     pub(crate) fn workers(&self) -> WorkerServiceClient<Channel> {

@@ -9,6 +9,7 @@ mod conformance;
 mod front;
 mod http;
 mod jobs;
+mod policies;
 mod reconciler;
 mod retention;
 mod runs;

@@ -19,6 +19,9 @@ fn a_job() -> JobSpec {
         task_queue: TaskQueue::default(),
         labels: BTreeMap::new(),
         overlap: Overlap::default(),
+        max_running: 1,
+        concurrency: None,
+        priority: Default::default(),
         misfire: Misfire::default(),
         catchup: CatchUp::default(),
         retry: RetryPolicy::default(),
@@ -53,6 +56,25 @@ fn a_sound_job_has_no_errors() {
     check(|job| job.schedule.clear(), &[]);
     check(|job| job.task = handler("mail.send", ""), &[]);
     check(|job| job.task = handler("mail.send", r#"{"to": ["a"]}"#), &[]);
+}
+
+#[test]
+fn limits_of_concurrency_are_at_least_one_and_sane() {
+    use crate::concurrency::{Concurrency, KeyTemplate};
+    let limited = |limit| Some(Concurrency { key: KeyTemplate::new("all").unwrap(), limit });
+    for (number, fits) in [(0, false), (1, true), (1_000, true), (1_001, false)] {
+        check(|job| job.max_running = number, if fits { &[] } else { &["max_running"] });
+        check(|job| job.concurrency = limited(number), if fits { &[] } else { &["concurrency.limit"] });
+    }
+}
+
+#[test]
+fn a_definition_of_an_earlier_release_has_one_run_at_a_time_and_no_key() {
+    let mut kept = serde_json::to_value(a_job()).unwrap();
+    for newer in ["max_running", "concurrency", "priority"] {
+        kept.as_object_mut().unwrap().remove(newer).expect("it is kept");
+    }
+    assert_eq!(serde_json::from_value::<JobSpec>(kept).unwrap(), a_job());
 }
 
 #[test]

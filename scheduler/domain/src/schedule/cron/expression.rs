@@ -66,7 +66,7 @@ impl Expression {
             ));
         }
         let (second, five, year) = match (dialect, &tokens[..]) {
-            (Dialect::Standard, [five @ ..]) if five.len() == 5 => (None, five, None),
+            (Dialect::Standard, five) if five.len() == 5 => (None, five, None),
             (Dialect::SecondsFirst | Dialect::Quartz, [second, five @ ..]) if five.len() == 5 => {
                 (Some(second), five, None)
             }

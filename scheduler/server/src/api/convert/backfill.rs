@@ -15,8 +15,8 @@ use crate::api::error::ApiError;
 use crate::api::page;
 use crate::store::{Backfill, BackfillSelection};
 
-/// The policy of a backfill when nothing is said: what is made up for is to run.
-const DEFAULT_OVERLAP: Overlap = Overlap::Allow;
+/// The policy of a backfill when nothing is said: every run of it runs, one after the other.
+const DEFAULT_OVERLAP: Overlap = Overlap::QueueAll;
 
 /// What somebody asks for.
 #[derive(Debug, Clone)]

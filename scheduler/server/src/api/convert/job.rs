@@ -6,8 +6,9 @@ use punctual_scheduler_domain::name::{JobName as Name, Namespace, TaskQueue};
 
 use super::fields::{Fields, join};
 use super::policy::{
-    misfire_to_proto, overlap_to_proto, read_catchup, read_misfire, read_overlap, read_retention, read_retry,
-    read_timeouts, retention_to_proto, retry_to_proto, timeouts_to_proto,
+    at_least_one, concurrency_to_proto, misfire_to_proto, overlap_to_proto, read_catchup, read_concurrency,
+    read_misfire, read_overlap, read_priority, read_retention, read_retry, read_timeouts, retention_to_proto,
+    retry_to_proto, timeouts_to_proto,
 };
 use super::schedule::{read_schedules, schedule_to_proto};
 use super::task::{Given, exec_to_proto, read_task};
@@ -114,6 +115,8 @@ fn read_spec(fields: &mut Fields, at: &str, job: &v1::Job) -> Option<JobSpec> {
     let task = read_task(fields, at, given, &job.payload);
     let task_queue = task_queue_in(fields, &join(at, "task_queue"), &job.task_queue);
     let overlap = read_overlap(fields, &join(at, "overlap"), job.overlap);
+    let concurrency = read_concurrency(fields, &join(at, "concurrency"), job.concurrency.as_ref());
+    let priority = read_priority(fields, &join(at, "priority"), job.priority);
     let misfire = read_misfire(fields, &join(at, "misfire"), job.misfire);
     let catchup = read_catchup(fields, at, job);
     let retention = read_retention(fields, &join(at, "retention"), job.retention.as_ref());
@@ -126,6 +129,9 @@ fn read_spec(fields: &mut Fields, at: &str, job: &v1::Job) -> Option<JobSpec> {
         task_queue: task_queue?,
         labels: job.labels.clone(),
         overlap: overlap?,
+        max_running: at_least_one(job.max_running),
+        concurrency,
+        priority,
         misfire: misfire?,
         catchup,
         retry,
@@ -165,6 +171,9 @@ pub(in crate::api) fn job_to_proto(job: &Job) -> v1::Job {
         created_at: Some(timestamp_to_proto(job.created_at)),
         updated_at: Some(timestamp_to_proto(job.updated_at)),
         next_due_at: job.next_due_at.map(timestamp_to_proto),
+        priority: Some(spec.priority.into()),
+        max_running: spec.max_running,
+        concurrency: spec.concurrency.as_ref().map(concurrency_to_proto),
         paused_by: job.pause.as_ref().map(|pause| pause.by.clone()).unwrap_or_default(),
         paused_at: job.pause.as_ref().map(|pause| timestamp_to_proto(pause.at)),
         paused_until: job.pause.as_ref().and_then(|pause| pause.until).map(timestamp_to_proto),

@@ -1,28 +1,76 @@
-//! Policies: overlap, misfire, retry and time-outs, with their defaults.
+//! Policies: overlap, concurrency, priority, misfire, retry and time-outs, with their defaults.
 
 use std::time::Duration;
 
 use punctual_proto::v1;
+use punctual_scheduler_domain::concurrency::{Concurrency, KeyTemplate};
 use punctual_scheduler_domain::job::{CatchUp, Misfire, Overlap};
+use punctual_scheduler_domain::priority::Priority;
 use punctual_scheduler_domain::retention::{Retention, RetentionClass};
 use punctual_scheduler_domain::retry::{Backoff, RetryPolicy};
 use punctual_scheduler_domain::timeouts::Timeouts;
 
 use super::fields::{Fields, join};
 use super::time::{duration, duration_to_proto};
+use crate::api::error::ApiError;
+use crate::store::TriggerOptions;
 
 pub(super) fn read_overlap(fields: &mut Fields, at: &str, overlap: i32) -> Option<Overlap> {
     Some(match fields.choice(at, overlap)? {
         v1::Overlap::Unspecified => Overlap::default(),
         v1::Overlap::Allow => Overlap::Allow,
         v1::Overlap::Skip => Overlap::Skip,
+        v1::Overlap::QueueOne => Overlap::QueueOne,
+        v1::Overlap::QueueAll => Overlap::QueueAll,
+        v1::Overlap::CancelRunning => Overlap::CancelRunning,
+        v1::Overlap::KillRunning => Overlap::KillRunning,
     })
+}
+
+/// What a trigger has otherwise than its job.
+pub(in crate::api) fn read_trigger_options(
+    overlap: i32,
+    priority: Option<u32>,
+) -> Result<TriggerOptions, ApiError> {
+    let mut fields = Fields::new();
+    let given = overlap != v1::Overlap::Unspecified as i32;
+    let overlap = if given { read_overlap(&mut fields, "overlap", overlap) } else { None };
+    let priority = priority.and_then(|number| fields.take("priority", Priority::new(number)));
+    fields.finish(Some(TriggerOptions { overlap, priority }))
+}
+
+/// What is not set is the middle one.
+pub(super) fn read_priority(fields: &mut Fields, at: &str, priority: Option<u32>) -> Priority {
+    priority.and_then(|number| fields.take(at, Priority::new(number))).unwrap_or_default()
+}
+
+/// Zero means one.
+pub(super) fn at_least_one(number: u32) -> u32 {
+    number.max(1)
+}
+
+pub(super) fn read_concurrency(
+    fields: &mut Fields,
+    at: &str,
+    given: Option<&v1::Concurrency>,
+) -> Option<Concurrency> {
+    let given = given?;
+    let key = fields.take(join(at, "key"), KeyTemplate::new(given.key.as_str()))?;
+    Some(Concurrency { key, limit: at_least_one(given.limit) })
+}
+
+pub(super) fn concurrency_to_proto(concurrency: &Concurrency) -> v1::Concurrency {
+    v1::Concurrency { key: concurrency.key.to_string(), limit: concurrency.limit }
 }
 
 pub(super) fn overlap_to_proto(overlap: Overlap) -> v1::Overlap {
     match overlap {
         Overlap::Allow => v1::Overlap::Allow,
         Overlap::Skip => v1::Overlap::Skip,
+        Overlap::QueueOne => v1::Overlap::QueueOne,
+        Overlap::QueueAll => v1::Overlap::QueueAll,
+        Overlap::CancelRunning => v1::Overlap::CancelRunning,
+        Overlap::KillRunning => v1::Overlap::KillRunning,
     }
 }
 

@@ -10,7 +10,7 @@ use punctual_scheduler_domain::run::{RunOrigin, RunState};
 
 use super::fields::Fields;
 use super::job::{namespace_in, task_queue_in};
-use super::policy::{read_retry, read_timeouts};
+use super::policy::{read_concurrency, read_priority, read_retry, read_timeouts};
 use super::task::{Given, read_task};
 use super::time::{instant, timestamp_to_proto};
 use crate::api::error::ApiError;
@@ -39,6 +39,8 @@ pub(in crate::api) fn read_new_run(
     });
     let task = read_task(&mut fields, "", given, &request.payload);
     let run_at = fields.take("run_at", request.run_at.as_ref().map(instant).transpose()).flatten();
+    let priority = read_priority(&mut fields, "priority", request.priority);
+    let concurrency = read_concurrency(&mut fields, "concurrency", request.concurrency.as_ref());
     let retry = read_retry(&mut fields, "retry", request.retry.as_ref());
     let timeouts = read_timeouts(&mut fields, "timeouts", request.timeouts.as_ref());
     let (Some(namespace), Some(task_queue), Some(task), true) =
@@ -53,6 +55,9 @@ pub(in crate::api) fn read_new_run(
         task_queue,
         labels: Default::default(),
         overlap: Overlap::Allow,
+        max_running: 1,
+        concurrency,
+        priority,
         misfire: Misfire::default(),
         catchup: CatchUp::default(),
         retry,
@@ -63,7 +68,7 @@ pub(in crate::api) fn read_new_run(
     if let Err(found) = spec.validate() {
         fields.extend("", found);
     }
-    let JobSpec { task, task_queue, retry, timeouts, .. } = spec;
+    let JobSpec { task, task_queue, priority, concurrency, retry, timeouts, .. } = spec;
     let request = request_id;
     fields.finish(Some(NewRun::OneOff(Box::new(OneOffRun {
         id,
@@ -71,6 +76,8 @@ pub(in crate::api) fn read_new_run(
         task_queue,
         task,
         run_at,
+        priority,
+        concurrency,
         retry,
         timeouts,
         request,
@@ -145,6 +152,8 @@ pub(in crate::api) fn run_to_proto(run: Run, attempts: Vec<Attempt>) -> v1::Run 
         backfill: text(run.links.backfill),
         upstream_run: text(run.links.upstream_run),
         retry_of: text(run.links.retry_of),
+        priority: run.priority.into(),
+        concurrency_key: run.concurrency_key,
     }
 }
 

@@ -140,6 +140,9 @@ fn a_job_that_says_everything_comes_back_as_it_was_given() {
             cancel_grace: seconds(5),
         }),
         description: "Zahlen für heute".to_owned(),
+        priority: Some(0),
+        max_running: 3,
+        concurrency: Some(v1::Concurrency { key: "{labels.team}".to_owned(), limit: 2 }),
         ..Default::default()
     };
     let back = saved(read_job(Some(given.clone())).unwrap());

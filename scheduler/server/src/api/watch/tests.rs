@@ -20,6 +20,8 @@ fn a_run(id: u128, state: RunState, attempts: u32) -> Run {
         task_queue: TaskQueue::default(),
         kind: Kind::exec(),
         attempts,
+        priority: Default::default(),
+        concurrency_key: String::new(),
         tries_used: 0,
         created_at: at,
         started_at: None,

@@ -4,52 +4,111 @@ use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 use punctual_scheduler_domain::admission::{
-    Candidate, QueueBudget, Verdict, judge, redelivery_after, window,
+    BlockReason, Candidate, End, How, Judged, QueueBudget, Verdict, judge, redelivery_after, replaced_by,
+    window,
 };
-use punctual_scheduler_domain::attempt::AttemptReport;
+use punctual_scheduler_domain::attempt::{AttemptOutcome, AttemptReport};
 use punctual_scheduler_domain::id::{JobId, ReplicaId, RunId, Shard};
 use punctual_scheduler_domain::job::Overlap;
 use punctual_scheduler_domain::name::TaskQueuePath;
+use punctual_scheduler_domain::priority::Priority;
 use punctual_scheduler_domain::run::{RunEvent, RunState, Transition};
 
 use super::due::{self, dispatch};
 use super::finish::{Conclusion, conclude};
 use super::live::{LiveRun, first, span};
 use super::state::State;
-use super::workers;
+use super::{cancel, standings, workers};
+use crate::store::lanes::{raise_floors, room, share};
 use crate::store::lease::ADOPTED_BEFORE_END;
 use crate::store::{AdmitRequest, Admitted, Dispatch, DueLane, EndedReplica, NodeId, Redispatch};
 
 pub(super) fn admit_due_runs(state: &mut State, request: &AdmitRequest) -> Admitted {
-    let budgets = budgets(state, request);
-    let candidates = candidates(state, request, &budgets);
+    let mut budgets = budgets(state, request);
+    let rooms = rooms(request, &budgets);
+    let candidates = candidates(state, request, &rooms);
+    if candidates.is_empty() {
+        return Admitted::default();
+    }
     let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
-    let mut admitted =
-        Admitted { more: !candidates.is_empty() && candidates.len() >= limit, ..Admitted::default() };
-    let mut admits = Vec::new();
-    for judgement in judge(&candidates, &budgets) {
+    let mut admitted = Admitted { more: candidates.len() >= limit, ..Admitted::default() };
+    admitted.more |= raise_floors(request, &rooms, &candidates, &mut budgets);
+    let standings = standings::of(state, &candidates);
+    let Judged { judgements, ends } = judge(&candidates, &budgets, &standings);
+    // Those that wait first, so that the ends that follow find them; then the ends, which free places.
+    for judgement in &judgements {
         match judgement.verdict {
-            Verdict::Admit => admits.push(judgement.run),
-            Verdict::Skip(reason) => {
-                let skipped = Conclusion {
-                    event: RunEvent::Skipped,
-                    reason: reason.as_str().to_owned(),
-                    outcome: None,
-                    report: AttemptReport::default(),
-                };
-                admitted.skipped += u32::from(conclude(state, judgement.run, skipped));
-            }
+            Verdict::Block(reason) => admitted.blocked += u32::from(block(state, judgement.run, reason)),
             Verdict::Wait(_) => admitted.waiting += 1,
+            Verdict::Admit { .. } | Verdict::Skip(_) | Verdict::Replace(_) => {}
         }
     }
+    for judgement in &judgements {
+        let run = judgement.run;
+        match judgement.verdict {
+            Verdict::Skip(reason) => {
+                admitted.skipped += u32::from(end(state, run, RunEvent::Skipped, reason.as_str().to_owned()));
+            }
+            Verdict::Replace(by) => {
+                admitted.ended += u32::from(end(state, run, RunEvent::CancelRequested, replaced_by(by)));
+            }
+            Verdict::Admit { .. } | Verdict::Block(_) | Verdict::Wait(_) => {}
+        }
+    }
+    admitted.ended += ends.iter().map(|one| u32::from(give_way(state, one))).sum::<u32>();
     // Dealt out in turn from a place that differs from one admission to the next, as in the real store.
     let turn = usize::try_from(state.now.timestamp_subsec_micros()).unwrap_or(0);
-    for (place, run) in admits.into_iter().enumerate() {
-        let node = request.nodes[(turn + place) % request.nodes.len()];
+    let admits = judgements.iter().filter_map(|judgement| match judgement.verdict {
+        Verdict::Admit { place } => Some((judgement.run, place)),
+        Verdict::Skip(_) | Verdict::Replace(_) | Verdict::Block(_) | Verdict::Wait(_) => None,
+    });
+    for (nth, (run, place)) in admits.enumerate() {
+        let node = request.nodes[(turn + nth) % request.nodes.len()];
+        if let Some(place) = place {
+            state.live.change(run, |run| run.key.iter_mut().for_each(|key| key.place = Some(place)));
+        }
         admitted.dispatches.extend(queue(state, run, RunEvent::Admitted, request.publisher, node));
     }
     in_order(&mut admitted.dispatches);
     admitted
+}
+
+fn block(state: &mut State, run: RunId, reason: BlockReason) -> bool {
+    let Some(live) = state.live.get(run) else { return false };
+    let blocks = live.facts().on(RunEvent::Blocked) == Transition::To(RunState::Blocked);
+    if blocks {
+        state.live.change(run, |run| {
+            run.state = RunState::Blocked;
+            run.block = Some(reason);
+        });
+    }
+    blocks
+}
+
+/// Ends a run that holds no attempt.
+fn end(state: &mut State, run: RunId, event: RunEvent, reason: String) -> bool {
+    conclude(state, run, Conclusion { event, reason, outcome: None, report: AttemptReport::default() })
+}
+
+/// Ends a run that stands in the way of another one, or asks for its end.
+fn give_way(state: &mut State, one: &End) -> bool {
+    let event = match one.how {
+        How::Killed => RunEvent::Killed,
+        How::Cancelled | How::Replaced => RunEvent::CancelRequested,
+    };
+    let Some(live) = state.live.get(one.run) else { return false };
+    match live.facts().on(event) {
+        Transition::To(_) => {
+            let outcome = (live.state == RunState::Running).then_some(AttemptOutcome::Cancelled);
+            let report = AttemptReport::default();
+            conclude(state, one.run, Conclusion { event, reason: one.reason(), outcome, report })
+        }
+        Transition::CancelPending => {
+            cancel::request(state, one.run, &one.reason());
+            true
+        }
+        Transition::Stale => false,
+    }
 }
 
 fn budgets(state: &State, request: &AdmitRequest) -> HashMap<TaskQueuePath, QueueBudget> {
@@ -64,62 +123,46 @@ fn budgets(state: &State, request: &AdmitRequest) -> HashMap<TaskQueuePath, Queu
         QueueBudget {
             free: window(fleet.map_or(0, |fleet| fleet.places), owned).saturating_sub(waiting),
             kinds: fleet.map(|fleet| fleet.kinds.iter().cloned().collect()),
+            paused: lane.paused,
+            floor: Priority::LOWEST,
         }
     };
     request.lanes.iter().map(|lane| (lane.queue(), budget(lane))).collect()
 }
 
+/// How many runs of each lane are looked at.
+fn rooms(request: &AdmitRequest, budgets: &HashMap<TaskQueuePath, QueueBudget>) -> Vec<i64> {
+    let share = share(&request.lanes, request.limit);
+    let room = |lane| room(lane, &budgets[&lane.queue()], share);
+    request.lanes.iter().map(|lane| i64::try_from(room(lane)).unwrap_or(i64::MAX)).collect()
+}
+
 /// The due runs of each lane that its task queue has room and workers for, and those whose overlap is to be judged.
-fn candidates(
-    state: &State,
-    request: &AdmitRequest,
-    budgets: &HashMap<TaskQueuePath, QueueBudget>,
-) -> Vec<Candidate> {
+fn candidates(state: &State, request: &AdmitRequest, rooms: &[i64]) -> Vec<Candidate> {
     let mut found = Vec::new();
     let mut judged: BTreeSet<JobId> = BTreeSet::new();
     let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
-    let most = limit.div_ceil(request.lanes.len().max(1));
-    let room_of = |lane: &DueLane| {
-        let budget = &budgets[&lane.queue()];
-        let served = budget.kinds.as_ref().is_none_or(|kinds| kinds.contains(&lane.kind));
-        if served { budget.free.min(most) } else { 0 }
-    };
     let mine = |run: &&LiveRun| request.shards.contains(&run.shard);
     // Where there is no room, a run is still to be skipped at its time when another one of its job is unfinished.
     let unfinished = |job: &JobId| state.live.of_job(*job).any(LiveRun::is_unfinished);
-    for lane in &request.lanes {
+    for (lane, room) in request.lanes.iter().zip(rooms) {
         let due = state.live.scheduled(lane.lane, Overlap::Skip).take_while(|run| run.run_at <= state.now);
         let jobs = due.filter(mine).take(limit).filter_map(LiveRun::job);
-        judged.extend(jobs.filter(|job| room_of(lane) > 0 || unfinished(job)));
+        judged.extend(jobs.filter(|job| *room > 0 || unfinished(job)));
     }
-    for lane in &request.lanes {
+    for (lane, room) in request.lanes.iter().zip(rooms) {
         let until = state.now + span(request.ahead);
         let free = state.live.scheduled(lane.lane, Overlap::Allow).take_while(|run| run.run_at <= until);
         let bound = state.live.scheduled(lane.lane, Overlap::Skip).take_while(|run| run.run_at <= state.now);
         let bound = bound.filter(|run| run.job().is_some_and(|job| judged.contains(&job)));
-        let picked = free.filter(mine).take(room_of(lane)).chain(bound.filter(mine).take(limit));
-        found.extend(picked.map(|run| candidate(state, lane, run)));
+        let room = usize::try_from(*room).unwrap_or(usize::MAX);
+        let picked = free.filter(mine).take(room).chain(bound.filter(mine).take(limit));
+        // What is only ahead of its time is judged at it, unless there is nothing to judge.
+        let picked = picked.filter(|run| run.run_at <= state.now || (!lane.paused && run.key.is_none()));
+        found.extend(picked.map(|run| standings::candidate(state, lane, run)));
     }
     found.sort_by_key(|candidate| candidate.run);
     found
-}
-
-fn candidate(state: &State, lane: &DueLane, run: &LiveRun) -> Candidate {
-    let others = run.job().into_iter().flat_map(|job| state.live.of_job(job));
-    let unfinished = run.overlap != Overlap::Allow
-        && others.filter(|other| other.id != run.id).any(LiveRun::is_unfinished);
-    Candidate {
-        run: run.id,
-        job: run.job(),
-        due_at: run.due_at,
-        run_at: run.run_at,
-        priority: 0,
-        overlap: run.overlap,
-        dispatch_seq: run.dispatch_seq,
-        queue: lane.queue(),
-        kind: lane.kind.clone(),
-        unfinished,
-    }
 }
 
 /// Queues a run on `node`, if the event still moves it there.

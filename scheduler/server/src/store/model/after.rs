@@ -7,7 +7,7 @@ use punctual_scheduler_domain::name::{JobName, Namespace};
 use punctual_scheduler_domain::run::{RunOrigin, RunState};
 use uuid::Uuid;
 
-use super::live::{LiveRun, first};
+use super::live::{HeldKey, LiveRun, first};
 use super::state::{Lane, State};
 use crate::store::{RunLinks, StoreError};
 
@@ -53,16 +53,17 @@ fn start(state: &mut State, id: JobId, upstream_run: RunId) {
     let now = state.now;
     let job = &state.jobs[&id];
     let (spec, version) = (job.spec.clone(), job.version);
-    let lane = Lane {
-        namespace: job.namespace.clone(),
-        task_queue: spec.task_queue.clone(),
-        kind: spec.task.kind(),
-    };
+    let namespace = job.namespace.clone();
+    let lane = state.lane(Lane::of_job(&namespace, &spec));
+    let key = spec.key_claim(&spec.task.payload()).map(|claim| HeldKey::of(&namespace, claim));
     let deadlines = (spec.timeouts.start_deadline(now), spec.timeouts.close_deadline(now));
     let run = LiveRun {
         id: RunId(Uuid::now_v7()),
         state: RunState::Scheduled,
-        lane: state.lane(lane),
+        lane,
+        max_running: spec.max_running,
+        key,
+        block: None,
         shard: Shard::of_job(id),
         version: Some((id, version)),
         origin: RunOrigin::After,

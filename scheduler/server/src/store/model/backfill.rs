@@ -11,7 +11,7 @@ use punctual_scheduler_domain::job::JobState;
 use punctual_scheduler_domain::run::{RunOrigin, RunState};
 use uuid::Uuid;
 
-use super::live::{LiveRun, first};
+use super::live::{HeldKey, LiveRun, first};
 use super::state::{Definition, Lane, State};
 use super::{ModelStore, calendars, cancel, requests};
 use crate::store::{
@@ -239,13 +239,17 @@ fn materialise(state: &mut State, id: BackfillId, definition: &Definition, due_a
     let (job, version, overlap) = (record.new.job, record.new.version, record.new.overlap);
     let spec = &definition.spec;
     let namespace = state.jobs[&job].namespace.clone();
-    let lane = Lane { namespace, task_queue: spec.task_queue.clone(), kind: spec.task.kind() };
+    let lane = state.lane(Lane::of_job(&namespace, spec));
+    let key = spec.key_claim(&spec.task.payload()).map(|claim| HeldKey::of(&namespace, claim));
     // Its instant is long past: its time counts from now.
     let deadlines = (spec.timeouts.start_deadline(now), spec.timeouts.close_deadline(now));
     let run = LiveRun {
         id: RunId(Uuid::now_v7()),
         state: RunState::Scheduled,
-        lane: state.lane(lane),
+        lane,
+        max_running: spec.max_running,
+        key,
+        block: None,
         shard: Shard::of_job(job),
         version: Some((job, version)),
         origin: RunOrigin::Backfill,

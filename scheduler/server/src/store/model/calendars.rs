@@ -41,6 +41,8 @@ pub(super) fn delete_namespace(state: &mut State, namespace: &Namespace) -> Resu
         state.missed.retain(|(of, _)| *of != job);
     }
     state.run_requests.retain(|(of, _), _| of != namespace);
+    state.paused.retain(|path, _| path.namespace != *namespace);
+    state.known_queues.retain(|path| path.namespace != *namespace);
     state.namespaces.remove(namespace);
     Ok(())
 }

@@ -24,19 +24,22 @@ pub(super) fn cancel_run(state: &mut State, id: RunId, reason: &str) -> Result<O
         Transition::To(_) => {
             cancel(state, id, reason);
         }
-        Transition::CancelPending => {
-            let now = state.now;
-            state.live.change(id, |run| {
-                if run.cancel_requested_at.is_none() {
-                    run.cancel_requested_at = Some(now);
-                    run.cancel_reason = reason.to_owned();
-                }
-                run.reap_at = first([run.reap_at, Some(now + span(run.cancel_grace + CANCEL_MARGIN))]);
-            });
-        }
+        Transition::CancelPending => request(state, id, reason),
         Transition::Stale => {}
     }
     Ok(read::get_run(state, id).map(|(run, _)| run))
+}
+
+/// Asks for the end of a run that has started.
+pub(super) fn request(state: &mut State, id: RunId, reason: &str) {
+    let now = state.now;
+    state.live.change(id, |run| {
+        if run.cancel_requested_at.is_none() {
+            run.cancel_requested_at = Some(now);
+            run.cancel_reason = reason.to_owned();
+        }
+        run.reap_at = first([run.reap_at, Some(now + span(run.cancel_grace + CANCEL_MARGIN))]);
+    });
 }
 
 /// Cancels every run of a job that has not started.

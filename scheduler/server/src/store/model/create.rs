@@ -1,7 +1,10 @@
 //! Creating runs that no schedule made.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use punctual_scheduler_domain::admission::redelivery_after;
+use punctual_scheduler_domain::concurrency::KeyClaim;
 use punctual_scheduler_domain::id::{JobId, ReplicaId, RunId, Shard};
 use punctual_scheduler_domain::job::{Overlap, Task};
 use punctual_scheduler_domain::name::{JobName, Namespace};
@@ -10,9 +13,9 @@ use punctual_scheduler_domain::run::{RunOrigin, RunState};
 use punctual_scheduler_domain::timeouts::Timeouts;
 
 use super::due::dispatch;
-use super::live::{LiveRun, first, span};
+use super::live::{HeldKey, LiveRun, first, span};
 use super::state::{Lane, State};
-use crate::store::{CreatedRun, NewRun, NodeId, OneOffRun, RequestId, RunLinks, StoreError};
+use crate::store::{CreatedRun, NewRun, NodeId, OneOffRun, RequestId, RunLinks, StoreError, TriggerOptions};
 
 pub(super) fn create_runs(
     state: &mut State,
@@ -27,6 +30,8 @@ struct Template {
     version: Option<(JobId, u32)>,
     lane: Lane,
     overlap: Overlap,
+    max_running: u32,
+    key: Option<KeyClaim>,
     timeouts: Timeouts,
     payload: Option<String>,
     retry: Option<RetryPolicy>,
@@ -34,24 +39,42 @@ struct Template {
 
 fn create(state: &mut State, publisher: ReplicaId, run: NewRun) -> Result<CreatedRun, StoreError> {
     match run {
-        NewRun::Trigger { id, namespace, job, payload, request } => {
-            let template = triggered(state, &namespace, job.clone(), payload)?;
+        NewRun::Trigger { id, namespace, job, payload, options, request } => {
+            let template = triggered(state, &namespace, job.clone(), payload, options)?;
             let known = claim(state, namespace, request, id, Some(job))?;
             Ok(known.unwrap_or_else(|| insert(state, publisher, id, template, None, None)))
         }
         NewRun::OneOff(run) => {
-            let OneOffRun { id, namespace, task_queue, task, run_at, retry, timeouts, request, node } = *run;
+            let OneOffRun {
+                id,
+                namespace,
+                task_queue,
+                task,
+                run_at,
+                priority,
+                concurrency,
+                retry,
+                timeouts,
+                request,
+                node,
+            } = *run;
+            let key = concurrency.map(|concurrency| concurrency.claim(&task.payload(), &BTreeMap::new()));
             state.require(&namespace)?;
             let template = Template {
                 version: None,
-                lane: Lane { namespace: namespace.clone(), task_queue, kind: task.kind() },
+                lane: Lane { namespace: namespace.clone(), task_queue, kind: task.kind(), priority },
                 overlap: Overlap::Allow,
+                max_running: 1,
+                key,
                 timeouts,
                 payload: Some(task.payload()),
                 retry: Some(retry),
             };
-            // Only what is due now is queued at once.
-            let node = node.filter(|_| run_at.is_none());
+            // Only what is due now, and needs no place, is queued at once, where the task queue is not paused.
+            let goes = run_at.is_none()
+                && template.key.is_none()
+                && !state.paused.contains_key(&template.lane.queue());
+            let node = node.filter(|_| goes);
             let known = claim(state, namespace, request, id, None)?;
             Ok(known.unwrap_or_else(|| insert(state, publisher, id, template, run_at, node)))
         }
@@ -63,24 +86,28 @@ fn triggered(
     namespace: &Namespace,
     name: JobName,
     payload: Option<String>,
+    options: TriggerOptions,
 ) -> Result<Template, StoreError> {
     let Some(job) = state.job_named(namespace, &name) else {
         return Err(StoreError::NoSuchJob { namespace: namespace.clone(), name });
     };
     let spec = &job.spec;
+    let lane = Lane::of_job(namespace, spec);
+    let payload = payload.map(|payload| match &spec.task {
+        Task::Handler { .. } => payload,
+        task @ Task::Exec(_) => task.payload(),
+    });
     Ok(Template {
         version: Some((job.id, job.version)),
-        lane: Lane {
-            namespace: namespace.clone(),
-            task_queue: spec.task_queue.clone(),
-            kind: spec.task.kind(),
+        lane: Lane { priority: options.priority.unwrap_or(lane.priority), ..lane },
+        overlap: options.overlap.unwrap_or(spec.overlap),
+        max_running: spec.max_running,
+        key: match &payload {
+            Some(payload) => spec.key_claim(payload),
+            None => spec.key_claim(&spec.task.payload()),
         },
-        overlap: spec.overlap,
         timeouts: spec.timeouts.clone(),
-        payload: payload.map(|payload| match &spec.task {
-            Task::Handler { .. } => payload,
-            task @ Task::Exec(_) => task.payload(),
-        }),
+        payload,
         retry: None,
     })
 }
@@ -111,7 +138,8 @@ fn insert(
     node: Option<NodeId>,
 ) -> CreatedRun {
     let now = state.now;
-    let Template { version, lane, overlap, timeouts, payload, retry } = template;
+    let Template { version, lane, overlap, max_running, key, timeouts, payload, retry } = template;
+    let key = key.map(|claim| HeldKey::of(&lane.namespace, claim));
     let due_at = run_at.unwrap_or(now);
     let (start_deadline, close_deadline) = (timeouts.start_deadline(due_at), timeouts.close_deadline(due_at));
     let redelivery = node.map(|_| now + span(redelivery_after(1)));
@@ -123,6 +151,9 @@ fn insert(
         origin: if version.is_some() { RunOrigin::Trigger } else { RunOrigin::OneOff },
         version,
         overlap,
+        max_running,
+        key,
+        block: None,
         due_at,
         run_at: due_at,
         created_at: now,

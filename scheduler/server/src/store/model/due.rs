@@ -15,16 +15,20 @@ pub(super) fn lanes(state: &State, shards: &[Shard]) -> Vec<DueLane> {
     let numbers = (0..state.lanes.len()).filter_map(|place| i32::try_from(place).ok()).map(LaneId);
     numbers
         .filter_map(|number| {
+            // Those that may overlap, and all others.
             let first = |overlap: &Overlap| {
                 state.live.scheduled(number, *overlap).find(|run| shards.contains(&run.shard))
             };
-            let first = Overlap::ALL.iter().filter_map(first).min_by_key(|run| run.run_at)?;
+            let first =
+                [Overlap::Allow, Overlap::Skip].iter().filter_map(first).min_by_key(|run| run.run_at)?;
             let lane = state.lane_of(number);
             Some(DueLane {
                 lane: number,
                 namespace: lane.namespace.clone(),
                 task_queue: lane.task_queue.clone(),
                 kind: lane.kind.clone(),
+                priority: lane.priority,
+                paused: state.paused.contains_key(&lane.queue()),
                 first_run_at: first.run_at,
             })
         })

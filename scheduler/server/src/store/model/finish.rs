@@ -9,7 +9,7 @@ use punctual_scheduler_domain::run::{RunEvent, RunOrigin, RunState, Transition};
 
 use super::live::{LiveRun, span};
 use super::state::{EndedRun, State};
-use super::{after, backfill, delays, read};
+use super::{after, backfill, delays, read, unblock};
 use crate::store::{Attempt, FinishAnswer, Release, Report};
 
 /// How a run comes to its end.
@@ -38,6 +38,7 @@ pub(super) fn conclude(state: &mut State, id: RunId, end: Conclusion) -> bool {
     if !end.report.error.is_empty() {
         live.error = end.report.error;
     }
+    live.block = None;
     if let Some(job) = live.job().filter(|_| live.origin == RunOrigin::Schedule)
         && state.jobs.get(&job).is_some_and(|job| delays::follows_end(&job.spec))
     {
@@ -47,6 +48,7 @@ pub(super) fn conclude(state: &mut State, id: RunId, end: Conclusion) -> bool {
     backfill::ended(state, &live, to);
     after::start_downstream(state, &live, to);
     state.ended.insert(id, EndedRun { job: live.job(), run });
+    unblock::after_end(state, live.job(), live.key.as_ref().map(|key| &key.path));
     true
 }
 

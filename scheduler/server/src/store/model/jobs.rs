@@ -39,11 +39,7 @@ pub(super) fn create(
     }
     calendars::require(state, &new.namespace, &new.spec)?;
     after::check(state, &new.namespace, &new.name, &new.spec)?;
-    state.lane(Lane {
-        namespace: new.namespace.clone(),
-        task_queue: new.spec.task_queue.clone(),
-        kind: new.spec.task.kind(),
-    });
+    state.lane(Lane::of_job(&new.namespace, &new.spec));
     let now = state.now;
     let mut job = Job {
         id: new.id,
@@ -80,12 +76,7 @@ pub(super) fn change(
 ) -> Result<Job, StoreError> {
     if let JobChange::Update { spec, .. } = &change {
         state.require(namespace)?;
-        let lane = Lane {
-            namespace: namespace.clone(),
-            task_queue: spec.task_queue.clone(),
-            kind: spec.task.kind(),
-        };
-        state.lane(lane);
+        state.lane(Lane::of_job(namespace, spec));
     }
     let job = find(state, namespace, name, request)
         .ok_or_else(|| StoreError::NoSuchJob { namespace: namespace.clone(), name: name.clone() })?;

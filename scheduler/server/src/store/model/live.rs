@@ -4,8 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use punctual_scheduler_domain::admission::{Age, BlockReason};
+use punctual_scheduler_domain::concurrency::{KeyClaim, KeyPath};
 use punctual_scheduler_domain::id::{AttemptNumber, JobId, ReplicaId, RunId, SessionId, Shard};
 use punctual_scheduler_domain::job::Overlap;
+use punctual_scheduler_domain::name::Namespace;
 use punctual_scheduler_domain::retry::RetryPolicy;
 use punctual_scheduler_domain::run::{RunFacts, RunOrigin, RunState};
 
@@ -22,6 +25,11 @@ pub(super) struct LiveRun {
     pub(super) version: Option<(JobId, u32)>,
     pub(super) origin: RunOrigin,
     pub(super) overlap: Overlap,
+    pub(super) max_running: u32,
+    /// The key under which it needs a place.
+    pub(super) key: Option<HeldKey>,
+    /// What it waits for while it is blocked.
+    pub(super) block: Option<BlockReason>,
     pub(super) due_at: DateTime<Utc>,
     pub(super) run_at: DateTime<Utc>,
     pub(super) created_at: DateTime<Utc>,
@@ -52,7 +60,44 @@ pub(super) struct LiveRun {
     pub(super) links: RunLinks,
 }
 
+/// A concurrency key as a run has it.
+#[derive(Debug, Clone)]
+pub(super) struct HeldKey {
+    pub(super) path: KeyPath,
+    pub(super) limit: u32,
+    /// The number of the place that it has.
+    pub(super) place: Option<u32>,
+}
+
+impl HeldKey {
+    pub(super) fn of(namespace: &Namespace, claim: KeyClaim) -> Self {
+        let path = KeyPath { namespace: namespace.clone(), key: claim.key };
+        Self { path, limit: claim.limit, place: None }
+    }
+}
+
 impl LiveRun {
+    /// Its place in line.
+    pub(super) fn age(&self) -> Age {
+        (self.due_at, self.run_at, self.id)
+    }
+
+    /// Is due and was not judged yet, or waits for what it was judged on.
+    pub(super) fn is_undecided(&self, now: DateTime<Utc>) -> bool {
+        self.state == RunState::Scheduled && self.dispatch_seq == 0 && self.run_at <= now
+    }
+
+    /// Stands in line for a place under its key. One whose task queue is paused has left the line.
+    pub(super) fn is_in_line(&self, now: DateTime<Utc>) -> bool {
+        let waits = matches!(self.block, Some(BlockReason::Overlap | BlockReason::ConcurrencyKey));
+        self.dispatch_seq == 0 && (waits || self.is_undecided(now))
+    }
+
+    /// Waits among the runs of its job.
+    pub(super) fn is_blocked_in_job(&self) -> bool {
+        self.state == RunState::Blocked && self.dispatch_seq == 0 && self.overlap != Overlap::Allow
+    }
+
     /// What the state machine decides by.
     pub(super) fn facts(&self) -> RunFacts {
         RunFacts {
@@ -85,24 +130,18 @@ impl LiveRun {
 
     /// Was admitted and is not final: it stands in the way of later runs of its job.
     pub(super) fn is_unfinished(&self) -> bool {
-        match self.state {
-            RunState::Queued | RunState::Running => true,
-            RunState::Scheduled => self.dispatch_seq > 0,
-            RunState::Blocked => false,
-            // Final ones are not here.
-            RunState::Succeeded
-            | RunState::Failed
-            | RunState::Cancelled
-            | RunState::Expired
-            | RunState::Skipped => false,
-        }
+        self.dispatch_seq > 0
     }
 }
 
 fn may_overlap(overlap: Overlap) -> MayOverlap {
     match overlap {
         Overlap::Allow => true,
-        Overlap::Skip => false,
+        Overlap::Skip
+        | Overlap::QueueOne
+        | Overlap::QueueAll
+        | Overlap::CancelRunning
+        | Overlap::KillRunning => false,
     }
 }
 
@@ -126,6 +165,7 @@ pub(super) struct LiveRuns {
     by_state: BTreeSet<(RunState, LaneId, MayOverlap, DateTime<Utc>, RunId)>,
     by_deadline: BTreeSet<(DateTime<Utc>, RunId)>,
     by_job: BTreeSet<(JobId, RunId)>,
+    by_key: BTreeSet<(KeyPath, Age)>,
 }
 
 impl LiveRuns {
@@ -133,6 +173,7 @@ impl LiveRuns {
         self.by_state.insert(run.place());
         self.by_deadline.extend(run.reap_at.map(|at| (at, run.id)));
         self.by_job.extend(run.job().map(|job| (job, run.id)));
+        self.by_key.extend(run.key.as_ref().map(|key| (key.path.clone(), run.age())));
         self.runs.insert(run.id, run);
     }
 
@@ -144,6 +185,9 @@ impl LiveRuns {
         }
         if let Some(job) = run.job() {
             self.by_job.remove(&(job, id));
+        }
+        if let Some(key) = &run.key {
+            self.by_key.remove(&(key.path.clone(), run.age()));
         }
         Some(run)
     }
@@ -186,6 +230,15 @@ impl LiveRuns {
     /// Those whose deadline has passed, the earliest first.
     pub(super) fn overdue(&self, now: DateTime<Utc>) -> impl Iterator<Item = &LiveRun> {
         self.by_deadline.iter().take_while(move |(at, _)| *at <= now).filter_map(|(_, id)| self.runs.get(id))
+    }
+
+    /// Those with one key, the oldest first.
+    pub(super) fn of_key<'a>(&'a self, path: &'a KeyPath) -> impl Iterator<Item = &'a LiveRun> {
+        let from = (DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MIN_UTC, RunId(uuid::Uuid::nil()));
+        self.by_key
+            .range((path.clone(), from)..)
+            .take_while(move |(found, _)| found == path)
+            .filter_map(|(_, (.., id))| self.runs.get(id))
     }
 
     /// Those of one job, by id.

@@ -11,7 +11,7 @@ use punctual_scheduler_domain::run::{RunOrigin, RunState};
 use uuid::Uuid;
 
 use super::audit;
-use super::live::{LiveRun, first, span};
+use super::live::{HeldKey, LiveRun, first, span};
 use super::state::{Definition, Lane, State};
 use super::{calendars, delays};
 use crate::store::{PlanOutcome, RunLinks};
@@ -129,17 +129,21 @@ fn materialise(
     }
     let spec = &definition.spec;
     let namespace = state.jobs[&job].namespace.clone();
-    let lane = Lane { namespace, task_queue: spec.task_queue.clone(), kind: spec.task.kind() };
+    let lane = state.lane(Lane::of_job(&namespace, spec));
+    let key = spec.key_claim(&spec.task.payload()).map(|claim| HeldKey::of(&namespace, claim));
     let (start_deadline, close_deadline) =
         (spec.timeouts.start_deadline(due_at), spec.timeouts.close_deadline(due_at));
     let run = LiveRun {
         id: RunId(Uuid::now_v7()),
         state: RunState::Scheduled,
-        lane: state.lane(lane),
+        lane,
         shard: Shard::of_job(job),
         version: Some((job, version)),
         origin: RunOrigin::Schedule,
         overlap: spec.overlap,
+        max_running: spec.max_running,
+        key,
+        block: None,
         due_at,
         run_at,
         created_at: state.now,

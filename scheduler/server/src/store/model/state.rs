@@ -6,8 +6,9 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use punctual_scheduler_domain::id::{BackfillId, JobId, ReplicaId, RunId, SessionId, Shard};
 use punctual_scheduler_domain::job::{Job, JobSpec, JobState};
-use punctual_scheduler_domain::name::{CalendarName, JobName, Kind, Namespace, TaskQueue};
+use punctual_scheduler_domain::name::{CalendarName, JobName, Kind, Namespace, TaskQueue, TaskQueuePath};
 use punctual_scheduler_domain::plan::MissedRange;
+use punctual_scheduler_domain::priority::Priority;
 use punctual_scheduler_domain::retention::Retention;
 use punctual_scheduler_domain::schedule::{ScheduleError, ScheduleSet};
 
@@ -17,12 +18,29 @@ use super::nodes::Node;
 use super::workers::Session;
 use crate::store::{Attempt, LaneId, NamedCalendar, NamespaceRecord, RecordedEvent, Run, StoreError};
 
-/// One kind of work in one task queue.
+/// One kind of work of one priority in one task queue.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Lane {
     pub(super) namespace: Namespace,
     pub(super) task_queue: TaskQueue,
     pub(super) kind: Kind,
+    pub(super) priority: Priority,
+}
+
+impl Lane {
+    /// The lane of a job's runs.
+    pub(super) fn of_job(namespace: &Namespace, spec: &JobSpec) -> Self {
+        Self {
+            namespace: namespace.clone(),
+            task_queue: spec.task_queue.clone(),
+            kind: spec.task.kind(),
+            priority: spec.priority,
+        }
+    }
+
+    pub(super) fn queue(&self) -> TaskQueuePath {
+        TaskQueuePath { namespace: self.namespace.clone(), task_queue: self.task_queue.clone() }
+    }
 }
 
 /// One version of a job, which never changes.
@@ -67,6 +85,10 @@ pub(super) struct State {
     pub(super) backfills: BTreeMap<BackfillId, BackfillRecord>,
 
     pub(super) lanes: Vec<Lane>,
+    /// Since when those are paused that are, and why.
+    pub(super) paused: BTreeMap<TaskQueuePath, (DateTime<Utc>, String)>,
+    /// Those that were ever paused.
+    pub(super) known_queues: BTreeSet<TaskQueuePath>,
     pub(super) live: LiveRuns,
     pub(super) ended: BTreeMap<RunId, EndedRun>,
     pub(super) attempts: BTreeMap<RunId, Vec<Attempt>>,
@@ -103,6 +125,8 @@ impl State {
             ledger: BTreeSet::new(),
             backfills: BTreeMap::new(),
             lanes: Vec::new(),
+            paused: BTreeMap::new(),
+            known_queues: BTreeSet::new(),
             live: LiveRuns::default(),
             ended: BTreeMap::new(),
             attempts: BTreeMap::new(),

@@ -4,17 +4,18 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use punctual_scheduler_domain::admission::{
-    Candidate, LONGEST_REDELIVERY, QueueBudget, SkipReason, Verdict, judge, redelivery_after, window,
+    Candidate, LONGEST_REDELIVERY, QueueBudget, Standings, judge, redelivery_after, window,
 };
-use punctual_scheduler_domain::attempt::AttemptReport;
+use punctual_scheduler_domain::concurrency::KeyClaim;
 use punctual_scheduler_domain::id::{JobId, ReplicaId, RunId, Shard};
 use punctual_scheduler_domain::name::TaskQueuePath;
-use punctual_scheduler_domain::run::RunState;
+use punctual_scheduler_domain::priority::Priority;
 use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
-use super::conclude::{Conclusion, conclude};
-use super::{PostgresStore, interval, millis, overlap, rows, shard_numbers, workers};
+use super::verdicts::Verdicts;
+use super::{PostgresStore, interval, keys, millis, overlap, rows, shard_numbers, workers};
+use crate::store::lanes::{raise_floors, room, share};
 use crate::store::lease::ADOPTED_BEFORE_END;
 use crate::store::{
     AdmitRequest, Admitted, Dispatch, DueLane, EndedReplica, LaneId, NodeId, Redispatch, StoreError,
@@ -64,6 +65,8 @@ pub(super) async fn due_lanes(store: &PostgresStore, shards: &[Shard]) -> Result
                 namespace: rows::parsed("namespace", &row.namespace)?,
                 task_queue: rows::parsed("task queue", &row.task_queue)?,
                 kind: rows::parsed("kind", &row.kind)?,
+                priority: rows::priority(row.priority),
+                paused: row.paused,
                 first_run_at: row.run_at,
             })
         })
@@ -74,28 +77,24 @@ pub(super) async fn admit_due_runs(
     store: &PostgresStore,
     request: &AdmitRequest,
 ) -> Result<Admitted, StoreError> {
-    let budgets = budgets(store, request).await?;
+    let mut budgets = budgets(store, request).await?;
     let rooms = rooms(&request.lanes, &budgets, request.limit);
     let mut tx = store.steady.begin().await?;
-    let mut due = lock_due_runs(store, &mut tx, request, &rooms).await?;
+    let due = lock_due_runs(store, &mut tx, request, &rooms).await?;
     let Some(now) = due.now else {
         tx.rollback().await?;
         return Ok(Admitted::default());
     };
-    let more = due.candidates.len() >= usize::try_from(request.limit).unwrap_or(usize::MAX);
-    let waiting = overlap::defer_unclear(&mut tx, &mut due.candidates).await?;
-    let mut admitted = Admitted { more, waiting, ..Default::default() };
-    let (mut admits, mut skips) = (Vec::new(), Vec::new());
-    for judgement in judge(&due.candidates, &budgets) {
-        match judgement.verdict {
-            Verdict::Admit => admits.push(judgement.run),
-            Verdict::Skip(reason) => skips.push(skipped(judgement.run, reason)),
-            Verdict::Wait(_) => admitted.waiting += 1,
-        }
-    }
-    admitted.skipped = u32::try_from(skips.len()).unwrap_or(u32::MAX);
-    conclude(store, &mut tx, &skips).await?;
-    admitted.dispatches = queue_runs(&mut tx, request, &admits, now).await?;
+    let mut admitted = Admitted {
+        more: due.candidates.len() >= usize::try_from(request.limit).unwrap_or(usize::MAX),
+        ..Default::default()
+    };
+    admitted.more |= raise_floors(request, &rooms.rooms, &due.candidates, &mut budgets);
+    let obstacles = overlap::lock_obstacles(store, &mut tx, &due.candidates).await?;
+    let keys = keys::lock_keys(store, &mut tx, &due.candidates).await?;
+    let standings = Standings { jobs: obstacles.standings, keys };
+    let judged = judge(&due.candidates, &budgets, &standings);
+    Verdicts::of(judged, obstacles.runs, now).apply(store, &mut tx, request, &mut admitted).await?;
     tx.commit().await?;
     Ok(admitted)
 }
@@ -118,6 +117,8 @@ async fn budgets(
             QueueBudget {
                 free: window(fleet.map_or(0, |fleet| fleet.places), owned).saturating_sub(waiting),
                 kinds: fleet.map(|fleet| fleet.kinds.iter().cloned().collect()),
+                paused: lane.paused,
+                floor: Priority::LOWEST,
             }
         });
     }
@@ -143,7 +144,7 @@ pub(super) async fn queued_counts(
         .collect()
 }
 
-/// Lanes worth looking at, and how many runs of each.
+/// Lanes to look at, and how many runs of each.
 struct Rooms {
     lanes: Vec<i32>,
     rooms: Vec<i64>,
@@ -151,14 +152,11 @@ struct Rooms {
 
 /// No lane is left out: where there is no room, overlap is still judged.
 fn rooms(lanes: &[DueLane], budgets: &HashMap<TaskQueuePath, QueueBudget>, limit: u32) -> Rooms {
-    let most = usize::try_from(limit).unwrap_or(usize::MAX).div_ceil(lanes.len().max(1));
     let mut rooms = Rooms { lanes: Vec::new(), rooms: Vec::new() };
     for lane in lanes {
         let Some(budget) = budgets.get(&lane.queue()) else { continue };
-        let served = budget.kinds.as_ref().is_none_or(|kinds| kinds.contains(&lane.kind));
-        let room = if served { budget.free.min(most) } else { 0 };
         rooms.lanes.push(lane.lane.0);
-        rooms.rooms.push(i64::try_from(room).unwrap_or(i64::MAX));
+        rooms.rooms.push(i64::try_from(room(lane, budget, share(lanes, limit))).unwrap_or(i64::MAX));
     }
     rooms
 }
@@ -207,38 +205,35 @@ async fn lock_due_runs(
     for row in found {
         let Some(lane) = request.lanes.iter().find(|lane| lane.lane.0 == row.lane) else { continue };
         due.now = Some(row.now);
+        // What is only ahead of its time is judged at it, unless there is nothing to judge.
+        if row.run_at > row.now && (lane.paused || row.key_path.is_some()) {
+            continue;
+        }
         due.candidates.push(Candidate {
             run: RunId(row.id),
             job: row.job_id.map(JobId),
             due_at: row.due_at,
             run_at: row.run_at,
-            priority: 0,
+            priority: lane.priority,
             // A word of a later release is taken for the safest one.
             overlap: row.overlap.parse().unwrap_or_default(),
             dispatch_seq: rows::count(row.dispatch_seq),
             queue: lane.queue(),
             kind: lane.kind.clone(),
-            unfinished: row.unfinished,
+            max_running: rows::count(row.max_running),
+            key: row.key_path.zip(row.key_limit).map(|(path, limit)| KeyClaim {
+                key: path.split_once('/').map_or(String::new(), |(_, key)| key.to_owned()),
+                limit: rows::count(limit),
+            }),
+            unfinished: rows::count(row.unfinished),
+            job_blocked: row.job_blocked,
+            older_blocked: row.older_blocked,
         });
     }
     Ok(due)
 }
 
-fn skipped(run: RunId, reason: SkipReason) -> Conclusion {
-    Conclusion {
-        run,
-        from: RunState::Scheduled,
-        // Only a run that was never admitted is skipped, so it has had no attempt.
-        attempt: 0,
-        to: RunState::Skipped,
-        reason: reason.as_str().to_owned(),
-        tries_used: 0,
-        outcome: None,
-        report: AttemptReport::default(),
-    }
-}
-
-async fn queue_runs(
+pub(super) async fn queue_runs(
     tx: &mut Tx,
     request: &AdmitRequest,
     admits: &[RunId],

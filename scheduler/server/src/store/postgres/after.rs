@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use punctual_scheduler_domain::after::{self, AfterGraph};
+use punctual_scheduler_domain::concurrency::KeyPath;
 use punctual_scheduler_domain::id::{JobId, Shard};
 use punctual_scheduler_domain::job::{Job, JobSpec};
 use punctual_scheduler_domain::name::{JobName, Namespace};
@@ -10,7 +11,7 @@ use punctual_scheduler_domain::run::RunState;
 use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
-use super::{PostgresStore, millis, rows};
+use super::{PostgresStore, count, jobs, millis, rows};
 use crate::store::StoreError;
 
 type Tx = Transaction<'static, Postgres>;
@@ -88,7 +89,9 @@ async fn insert(
     known: &HashMap<String, Uuid>,
 ) -> Result<(), StoreError> {
     let Downstream { job: id, namespace, version, spec, .. } = job;
-    let lane = store.lanes.id(tx, namespace, &spec.task_queue, &spec.task.kind()).await?;
+    let lane = store.lanes.id(tx, jobs::lane_key(namespace, spec)).await?;
+    let key = spec.key_claim(&spec.task.payload());
+    let key_path = key.map(|claim| KeyPath { namespace: (*namespace).clone(), key: claim.key }.to_string());
     for upstream in spec.upstreams() {
         let Some(upstream_job) = known.get(upstream.job.as_str()) else { continue };
         let states = RunState::ALL.iter().filter(|state| upstream.on.starts(**state));
@@ -109,7 +112,10 @@ async fn insert(
             spec.timeouts.schedule_to_start.map(millis),
             spec.timeouts.schedule_to_close.map(millis),
             millis(spec.timeouts.start_to_close),
-            millis(spec.timeouts.cancel_grace)
+            millis(spec.timeouts.cancel_grace),
+            count(spec.max_running),
+            key_path.clone(),
+            spec.concurrency.as_ref().map(|key| count(key.limit))
         )
         .execute(&mut **tx)
         .await?;

@@ -6,7 +6,7 @@ use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
 use super::conclude::{Conclusion, conclude};
-use super::live::lock_runs;
+use super::live::{LiveRun, lock_runs};
 use super::{PostgresStore, interval, read};
 use crate::store::{CANCEL_MARGIN, Run, StoreError};
 
@@ -29,17 +29,7 @@ pub(super) async fn cancel_run(
             Transition::To(state) => {
                 conclude(store, &mut tx, &[Conclusion::of(&live, state, reason)]).await?;
             }
-            Transition::CancelPending => {
-                sqlx::query_file!(
-                    "src/store/postgres/request_cancel.sql",
-                    run.0,
-                    reason,
-                    live.now,
-                    interval(CANCEL_MARGIN)
-                )
-                .execute(&mut *tx)
-                .await?;
-            }
+            Transition::CancelPending => request(&mut tx, &live, reason).await?,
             Transition::Stale => {}
         }
         tx.commit().await?;
@@ -50,6 +40,20 @@ pub(super) async fn cancel_run(
         Some((found, _)) => Err(StoreError::RunIsFinal { run, state: found.state }),
         None => Ok(None),
     }
+}
+
+/// Asks for the end of a run that has started. The caller holds it.
+pub(super) async fn request(tx: &mut Tx, run: &LiveRun, reason: &str) -> Result<(), StoreError> {
+    sqlx::query_file!(
+        "src/store/postgres/request_cancel.sql",
+        run.id.0,
+        reason,
+        run.now,
+        interval(CANCEL_MARGIN)
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }
 
 /// Cancels what a job that is being deleted has waiting: all of it, or, where that is much, a first batch, which leaves

@@ -9,6 +9,7 @@ use punctual_scheduler_domain::run::RunState;
 use sqlx::{Postgres, Transaction};
 
 use super::live::LiveRun;
+use super::unblock::{self, Freed};
 use super::{PostgresStore, millis};
 use crate::store::StoreError;
 
@@ -74,7 +75,7 @@ impl Rescheduled {
     }
 }
 
-/// Moves runs to the history, each guarded by state and attempt. Answers how many moved. They end when this is asked,
+/// Moves runs to the history, each guarded by state and attempt, and lets go who waited for that. Answers how many moved. They end when this is asked,
 /// which is after the caller has locked them.
 pub(super) async fn conclude(
     store: &PostgresStore,
@@ -84,7 +85,7 @@ pub(super) async fn conclude(
     if ends.is_empty() {
         return Ok(0);
     }
-    let moved = sqlx::query_file!(
+    let ended = sqlx::query_file!(
         "src/store/postgres/conclude_runs.sql",
         &ends.iter().map(|end| end.run.0).collect::<Vec<_>>(),
         &texts(ends, |end| end.from.as_str()),
@@ -99,9 +100,16 @@ pub(super) async fn conclude(
         &ends.iter().map(|end| number(end.tries_used)).collect::<Vec<_>>(),
         store.now()
     )
-    .execute(&mut **tx)
+    .fetch_all(&mut **tx)
     .await?;
-    Ok(u32::try_from(moved.rows_affected()).unwrap_or(u32::MAX))
+    let moved = u32::try_from(ended.len()).unwrap_or(u32::MAX);
+    let mut freed = Freed::default();
+    for row in ended {
+        freed.jobs.extend(row.waited_for);
+        freed.keys.extend(row.key_path);
+    }
+    unblock::after_ends(store, tx, &freed).await?;
+    Ok(moved)
 }
 
 /// Schedules runs again, each guarded by state and attempt.

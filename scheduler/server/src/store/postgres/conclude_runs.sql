@@ -14,7 +14,7 @@ with ending as (
               e.tries_used as tries
 ), gone as (
     -- How long it is kept is the job's to say, else its namespace's.
-    select d.*, l.namespace, l.task_queue, l.kind, j.follows_end,
+    select d.*, l.namespace, l.task_queue, l.kind, l.priority, j.follows_end,
            case when d.to_state in ('succeeded', 'skipped') then coalesce(j.keep_success, n.keep_success, 'default')
                 else coalesce(j.keep_failure, n.keep_failure, 'default') end as retention
     from deleted d
@@ -53,11 +53,11 @@ with ending as (
 ), started as (
     insert into punctual.run_live (
         id, state, shard, lane, job_id, job_version, origin, overlap, due_at, run_at, created_at, start_deadline, close_deadline,
-        start_to_close_ms, cancel_grace_ms, reap_at, upstream_run
+        start_to_close_ms, cancel_grace_ms, reap_at, max_running, key_path, key_limit, upstream_run
     )
     select punctual.new_run_id(), 'scheduled', d.shard, d.lane, d.job_id, d.job_version, 'after', d.overlap, now, now, now,
            start_deadline, close_deadline, d.start_to_close_ms, d.cancel_grace_ms, least(start_deadline, close_deadline),
-           d.upstream_run
+           d.max_running, d.key_path, d.key_limit, d.upstream_run
     from downstream d
     join startable s on s.id = d.job_id
     cross join lateral (select coalesce($12, statement_timestamp()) as now) t
@@ -73,13 +73,21 @@ with ending as (
     select id, attempt, retention, coalesce($12::timestamptz, statement_timestamp()), outcome, session, worker, started_at, last_error, error_kind, output_tail
     from gone
     where outcome is not null
+), history as (
+    insert into punctual.run_history (
+        id, retention, ended_at, namespace, job_id, job_version, origin, state, reason, task_queue, kind, due_at, shard_index,
+        created_at, started_at, attempts, tries_used, error, result, priority, concurrency_key, backfill, retry_of, upstream_run
+    )
+    select g.id, g.retention, coalesce($12, statement_timestamp()), g.namespace, g.job_id, g.job_version, g.origin, g.to_state, g.reason, g.task_queue, g.kind,
+           g.due_at, g.shard_index, g.created_at, g.started_at, g.attempt, g.tries,
+           -- What last went wrong stays visible, also on a run that succeeded in the end.
+           coalesce(nullif(g.last_error, ''), g.error), g.result, g.priority, coalesce(substr(g.key_path, length(g.namespace) + 2), ''),
+           g.backfill, g.retry_of, g.upstream_run
+    from gone g
 )
-insert into punctual.run_history (
-    id, retention, ended_at, namespace, job_id, job_version, origin, state, reason, task_queue, kind, due_at, shard_index,
-    created_at, started_at, attempts, tries_used, error, result, backfill, retry_of, upstream_run
-)
-select g.id, g.retention, coalesce($12, statement_timestamp()), g.namespace, g.job_id, g.job_version, g.origin, g.to_state, g.reason, g.task_queue, g.kind,
-       g.due_at, g.shard_index, g.created_at, g.started_at, g.attempt, g.tries,
-       -- What last went wrong stays visible, also on a run that succeeded in the end.
-       coalesce(nullif(g.last_error, ''), g.error), g.result, g.backfill, g.retry_of, g.upstream_run
+-- What their ends may let go.
+select g.key_path,
+       case when g.job_id is not null and exists (
+           select from punctual.run_live b where b.job_id = g.job_id and b.state = 'blocked' and b.dispatch_seq = 0 and b.overlap <> 'allow'
+       ) then g.job_id end as waited_for
 from gone g

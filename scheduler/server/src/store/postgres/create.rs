@@ -12,13 +12,13 @@ use sqlx::PgExecutor;
 
 use self::requests::Holders;
 use self::resolve::{Ready, Resolved, resolve};
-use super::{PostgresStore, interval, millis};
+use super::{PostgresStore, count, interval, millis};
 use crate::store::{CreatedRun, Dispatch, NewRun, StoreError};
 
 type Answers = Vec<Option<Result<CreatedRun, StoreError>>>;
 
-/// When each run was written down.
-type Made = HashMap<RunId, DateTime<Utc>>;
+/// When each run was written down, and whether it was queued.
+type Made = HashMap<RunId, (DateTime<Utc>, bool)>;
 
 pub(super) async fn create_runs(
     store: &PostgresStore,
@@ -80,8 +80,9 @@ async fn create_once(
 fn answer(runs: &[&Ready], made: &Made, answers: &mut Answers) {
     for Ready { position, run, .. } in runs {
         answers[*position] = match (made.get(&run.id), &run.job) {
-            (Some(now), _) => {
-                Some(Ok(CreatedRun { id: run.id, created_at: Some(*now), dispatch: dispatch_of(run, *now) }))
+            (Some((now, queued)), _) => {
+                let dispatch = if *queued { dispatch_of(run, *now) } else { None };
+                Some(Ok(CreatedRun { id: run.id, created_at: Some(*now), dispatch }))
             }
             (None, Some((.., name))) => {
                 let (namespace, name) = (run.namespace.clone(), name.clone());
@@ -133,13 +134,16 @@ async fn insert(
         &column(ready, Resolved::own_definition) as &[Option<serde_json::Value>],
         store.now(),
         publisher.0,
-        interval(redelivery_after(1))
+        interval(redelivery_after(1)),
+        &column(ready, |run| count(run.max_running)),
+        &column(ready, |run| run.key_path()) as &[Option<String>],
+        &column(ready, |run| run.key.as_ref().map(|key| count(key.limit))) as &[Option<i32>]
     )
     .fetch_all(executor)
     .await
     .map_err(StoreError::from)
     .inspect_err(|error| store.lanes.heed(error))?;
-    Ok(made.into_iter().map(|row| (RunId(row.id), row.created_at)).collect())
+    Ok(made.into_iter().map(|row| (RunId(row.id), (row.created_at, row.queued))).collect())
 }
 
 fn column<T>(ready: &[&Ready], value: impl Fn(&Resolved) -> T) -> Vec<T> {

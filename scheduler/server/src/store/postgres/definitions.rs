@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use punctual_scheduler_domain::concurrency::{KeyClaim, KeyPath};
 use punctual_scheduler_domain::id::JobId;
 use punctual_scheduler_domain::job::{JobSpec, Task};
 use punctual_scheduler_domain::name::Namespace;
@@ -26,6 +27,8 @@ pub(super) struct Definition {
     pub(super) spec: JobSpec,
     /// What a worker gets.
     pub(super) payload: String,
+    /// The key of its runs as their rows keep it, unless they have payloads of their own.
+    pub(super) key_path: Option<String>,
     /// As evaluated now; an error makes the job `errored`.
     pub(super) schedule: Result<ScheduleSet, ScheduleError>,
 }
@@ -103,9 +106,14 @@ impl Definitions {
                     continue;
                 }
             };
+            let payload = spec.task.payload();
+            let namespace: Namespace = rows::parsed("namespace", &row.namespace)?;
+            let key_path =
+                |claim: KeyClaim| KeyPath { namespace: namespace.clone(), key: claim.key }.to_string();
             let definition = Arc::new(Definition {
-                namespace: rows::parsed("namespace", &row.namespace)?,
-                payload: spec.task.payload(),
+                key_path: spec.key_claim(&payload).map(key_path),
+                namespace,
+                payload,
                 schedule: ScheduleSet::compile_for(&spec.schedule, row.created_at),
                 spec,
             });

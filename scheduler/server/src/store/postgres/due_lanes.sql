@@ -1,8 +1,9 @@
 -- The first scheduled run of each lane in these shards. Nearly always it is among the first few of its lane. Where
 -- others' runs crowd the front of a long lane (one job's runs are all in one shard), each shard's own first is probed
 -- for instead: nobody reads through a backlog that is not his.
-select l.id, l.namespace, l.task_queue, l.kind, first.run_at as "run_at!"
+select l.id, l.namespace, l.task_queue, l.kind, l.priority, q.paused_at is not null as "paused!", first.run_at as "run_at!"
 from punctual.lane l
+left join punctual.task_queue q on q.namespace = l.namespace and q.name = l.task_queue
 cross join lateral (
     with front as materialized (
         (

@@ -1,5 +1,5 @@
 -- Second statement of an admission: the due runs of each lane, as many as its task queue has room for, and those whose
--- overlap is to be judged, each with whether another admitted run of its job is unfinished. Where others' runs crowd
+-- overlap is to be judged, each with what else there is of its job: admitted and unfinished, or blocked. Where others' runs crowd
 -- the front of a lane, each shard's own first are looked up instead: nobody reads through a backlog that is not his.
 with picked as (
     (
@@ -66,11 +66,27 @@ select r.id,
        r.due_at,
        r.run_at,
        r.dispatch_seq,
+       r.max_running,
+       r.key_path,
+       r.key_limit,
        coalesce($1::timestamptz, statement_timestamp()) as "now!",
+       case when r.overlap = 'allow' then 0 else (
+           select count(*)::integer
+           from (
+               select from punctual.run_live other
+               where other.job_id = r.job_id and other.id <> r.id and other.dispatch_seq > 0
+               limit r.max_running
+           ) found
+       ) end as "unfinished!",
        (r.overlap <> 'allow' and exists (
            select from punctual.run_live other
-           where other.job_id = r.job_id and other.id <> r.id and other.dispatch_seq > 0
-       )) as "unfinished!"
+           where other.job_id = r.job_id and other.state = 'blocked' and other.dispatch_seq = 0 and other.overlap <> 'allow'
+       )) as "job_blocked!",
+       (r.overlap <> 'allow' and exists (
+           select from punctual.run_live other
+           where other.job_id = r.job_id and other.state = 'blocked' and other.dispatch_seq = 0 and other.overlap <> 'allow'
+             and (other.due_at, other.run_at, other.id) < (r.due_at, r.run_at, r.id)
+       )) as "older_blocked!"
 from punctual.run_live r
 where r.id in (select id from picked) and r.state = 'scheduled'
 order by r.id

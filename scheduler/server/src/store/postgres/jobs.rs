@@ -11,6 +11,7 @@ use punctual_scheduler_domain::schedule::{ScheduleSet, When};
 use sqlx::{Postgres, Transaction};
 
 use super::after::Downstream;
+use super::lanes::LaneKey;
 use super::rows::JobRow;
 use super::{PostgresStore, after, backfill, calendars, cancel, delays, namespaces, plan as planning};
 use crate::store::job::Entry;
@@ -58,8 +59,7 @@ pub(super) async fn create(
     request: Option<RequestId>,
 ) -> Result<JobId, StoreError> {
     // The lane is made first, so that a namespace that does not exist is found out before anything is written.
-    let kind = job.spec.task.kind();
-    store.lanes.find_or_make(&store.pool, &job.namespace, &job.spec.task_queue, &kind).await?;
+    store.lanes.find_or_make(&store.pool, lane_key(&job.namespace, &job.spec)).await?;
     let mut tx = store.pool.begin().await?;
     let now = store.time(&mut *tx).await?;
     if let Some(earlier) = claim_request(&mut tx, request.as_ref(), "create", job.id, now).await? {
@@ -111,7 +111,7 @@ pub(super) async fn change(
 ) -> Result<Job, StoreError> {
     let missing = || StoreError::NoSuchJob { namespace: namespace.clone(), name: name.clone() };
     if let JobChange::Update { spec, .. } = &change {
-        store.lanes.find_or_make(&store.pool, namespace, &spec.task_queue, &spec.task.kind()).await?;
+        store.lanes.find_or_make(&store.pool, lane_key(namespace, spec)).await?;
     }
     let mut tx = store.pool.begin().await?;
     let job = lock_job(&mut tx, namespace, name, request.as_ref()).await?.ok_or_else(missing)?;
@@ -371,6 +371,15 @@ fn is_no_change(job: &Job, change: &JobChange) -> bool {
         }
         JobChange::Resume { .. } => job.state != JobState::Paused && job.state != JobState::Errored,
         JobChange::Delete => job.state == JobState::Deleted,
+    }
+}
+
+pub(super) fn lane_key(namespace: &Namespace, spec: &JobSpec) -> LaneKey {
+    LaneKey {
+        namespace: namespace.clone(),
+        task_queue: spec.task_queue.clone(),
+        kind: spec.task.kind(),
+        priority: spec.priority,
     }
 }
 

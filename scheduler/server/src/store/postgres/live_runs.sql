@@ -1,5 +1,6 @@
 select r.id, l.namespace, coalesce(j.name, '') as "job!", coalesce(r.job_version, 0) as "job_version!", r.origin, r.state,
-       r.cancel_reason as reason, r.due_at, r.run_at, l.task_queue, l.kind, r.attempt, r.tries_used, r.created_at,
+       case when r.state = 'blocked' then r.block_reason else r.cancel_reason end as "reason!", r.due_at, r.run_at, l.task_queue, l.kind, l.priority,
+       coalesce(substr(r.key_path, length(l.namespace) + 2), '') as "concurrency_key!", r.attempt, r.tries_used, r.created_at,
        r.started_at, r.error, r.cancel_requested_at,
        coalesce(h.progress, 0) as "progress!", coalesce(h.progress_note, '') as "progress_note!",
        r.session, r.worker, r.backfill, r.upstream_run, r.retry_of

@@ -102,6 +102,9 @@ pub(super) async fn delete(store: &PostgresStore, namespace: &Namespace) -> Resu
     sqlx::query!("delete from punctual.lane where namespace = $1", namespace.as_ref())
         .execute(&mut *tx)
         .await?;
+    sqlx::query!("delete from punctual.task_queue where namespace = $1", namespace.as_ref())
+        .execute(&mut *tx)
+        .await?;
     sqlx::query!("delete from punctual.namespace where name = $1", namespace.as_ref())
         .execute(&mut *tx)
         .await?;

@@ -13,7 +13,7 @@ use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
 use super::definitions::Definition;
-use super::{PostgresStore, calendars, delays, millis, pauses};
+use super::{PostgresStore, calendars, count, delays, jobs, millis, pauses};
 use crate::store::{LaneId, PlanOutcome, StoreError};
 
 /// Instants of one job that one transaction plans; a job with more is claimed again at once.
@@ -128,7 +128,7 @@ pub(super) async fn plan_job_until(
 /// A job's lane was made with the job.
 async fn lane_of(store: &PostgresStore, tx: &mut Tx, definition: &Definition) -> Result<LaneId, StoreError> {
     let spec = &definition.spec;
-    store.lanes.id(tx, &definition.namespace, &spec.task_queue, &spec.task.kind()).await
+    store.lanes.id(tx, jobs::lane_key(&definition.namespace, spec)).await
 }
 
 /// Columns of the runs to be written down.
@@ -146,14 +146,19 @@ struct Runs {
     close_deadlines: Vec<Option<DateTime<Utc>>>,
     start_to_close_ms: Vec<i64>,
     cancel_grace_ms: Vec<i64>,
+    max_running: Vec<i32>,
+    keys: Vec<Option<String>>,
+    key_limits: Vec<Option<i32>>,
 }
+
+/// A job's next instant, and the one that its last run's end has put.
+type Moved = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
 
 /// What one transaction writes: runs, cursors, missed ranges, and jobs that have come to an end.
 struct Batch {
     now: DateTime<Utc>,
     runs: Runs,
-    /// The next instant of each job, and the one that its last run's end has put.
-    cursors: HashMap<JobId, (Option<DateTime<Utc>>, Option<DateTime<Utc>>)>,
+    cursors: HashMap<JobId, Moved>,
     missed: Vec<(JobId, MissedRange)>,
     stopped: Vec<(JobId, &'static str, String)>,
 }
@@ -266,6 +271,9 @@ impl Runs {
         self.close_deadlines.push(timeouts.close_deadline(due_at));
         self.start_to_close_ms.push(millis(timeouts.start_to_close));
         self.cancel_grace_ms.push(millis(timeouts.cancel_grace));
+        self.max_running.push(count(definition.spec.max_running));
+        self.keys.push(definition.key_path.clone());
+        self.key_limits.push(definition.spec.concurrency.as_ref().map(|key| count(key.limit)));
     }
 
     async fn insert(&self, tx: &mut Tx, now: DateTime<Utc>) -> Result<u32, StoreError> {
@@ -286,7 +294,10 @@ impl Runs {
             &self.start_to_close_ms,
             &self.cancel_grace_ms,
             now,
-            &self.run_at
+            &self.run_at,
+            &self.max_running,
+            &self.keys as &[Option<String>],
+            &self.key_limits as &[Option<i32>]
         )
         .execute(&mut **tx)
         .await?;

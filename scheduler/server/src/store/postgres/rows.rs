@@ -7,6 +7,7 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use punctual_scheduler_domain::id::{BackfillId, JobId, RunId};
 use punctual_scheduler_domain::job::{Job, Pause};
+use punctual_scheduler_domain::priority::Priority;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
@@ -82,6 +83,11 @@ where
 /// A definition kept as JSON.
 pub(super) fn definition<T: DeserializeOwned>(what: &str, value: serde_json::Value) -> Result<T, StoreError> {
     serde_json::from_value(value).map_err(|source| StoreError::Definition { what: what.to_owned(), source })
+}
+
+/// A priority that the database's constraints admitted.
+pub(super) fn priority(value: i16) -> Priority {
+    u32::try_from(value).ok().and_then(|number| Priority::new(number).ok()).unwrap_or_default()
 }
 
 /// A counter that never goes below zero.

@@ -160,6 +160,8 @@ async fn records(world: &World, of: RecordsOf, from: i64, until: i64) -> Vec<Job
 async fn what_is_on_record_of_a_time_is_found_by_name_and_among_all(world: World) {
     let tick = world.job("tick", every(seconds(10))).await;
     let tock = world.job("tock", a_job()).await;
+    // Near enough to the first instant that it is planned ahead.
+    world.advance(seconds(6));
     world.plan().await;
     // Nobody plans for two hours and a half.
     world.advance(seconds(9_000));
@@ -192,6 +194,7 @@ async fn what_is_on_record_of_a_time_is_found_by_name_and_among_all(world: World
 
 async fn the_runs_of_an_instant_are_found_live_and_ended(world: World) {
     let tick = world.job("tick", every(seconds(10))).await;
+    world.advance(seconds(6));
     world.plan().await;
     let run = world.runs_of("tick").await.remove(0);
     let found = async |at| world.store.runs_of_instant(tick, at).await.unwrap();

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use punctual_scheduler::store::{Backfill, BackfillStore, JobChange, NewBackfill, PostgresStore, RequestId, Run};
+use punctual_scheduler::store::{
+    Backfill, BackfillStore, JobChange, NewBackfill, PostgresStore, RequestId, Run,
+};
 use punctual_scheduler_domain::attempt::AttemptOutcome;
 use punctual_scheduler_domain::backfill::{BackfillState, MOST_LIVE};
 use punctual_scheduler_domain::id::{BackfillId, RunId};

@@ -25,6 +25,7 @@ async fn trigger_often(store: &dyn Store, job: &str, times: usize) {
         namespace: Namespace::default(),
         job: job_name(job),
         payload: None,
+        options: Default::default(),
         request: None,
     };
     let triggers: Vec<_> = std::iter::repeat_with(trigger).take(times).collect();

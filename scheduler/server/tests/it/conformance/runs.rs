@@ -30,6 +30,7 @@ fn trigger(job: &str, payload: Option<&str>) -> NewRun {
         namespace: Namespace::default(),
         job: job_name(job),
         payload: payload.map(ToOwned::to_owned),
+        options: Default::default(),
         request: None,
     }
 }

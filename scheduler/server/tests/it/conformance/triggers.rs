@@ -23,6 +23,7 @@ fn trigger(job: &str, request: Option<&str>) -> NewRun {
         namespace: Namespace::default(),
         job: job_name(job),
         payload: None,
+        options: Default::default(),
         request: request.map(|request| RequestId(request.to_owned())),
     }
 }

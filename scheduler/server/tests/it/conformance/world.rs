@@ -8,6 +8,7 @@ use punctual_scheduler::store::{
     AdmitRequest, Admitted, Attempt, Beat, BeatAnswer, Dispatch, FinishAnswer, Grant, HeldAttempt, JobChange,
     LOOK_AHEAD, ModelStore, NewJob, NewRun, NewSession, NodeId, NodeIdentity, OneOffRun, PlanOutcome,
     PostgresStore, Registered, Report, Run, RunFilter, RunSelection, Start, StartAnswer, Store, StoreError,
+    TriggerOptions,
 };
 use punctual_scheduler_domain::attempt::{AttemptOutcome, AttemptReport};
 use punctual_scheduler_domain::id::{AttemptNumber, JobId, ReplicaId, RunId, SessionId, Shard};
@@ -86,11 +87,16 @@ impl World {
     // Runs
 
     pub(crate) async fn trigger(&self, job: &str) -> RunId {
+        self.trigger_with(job, TriggerOptions::default()).await
+    }
+
+    pub(crate) async fn trigger_with(&self, job: &str, options: TriggerOptions) -> RunId {
         let run = NewRun::Trigger {
             id: RunId(Uuid::now_v7()),
             namespace: Namespace::default(),
             job: job_name(job),
             payload: None,
+            options,
             request: None,
         };
         self.create(run).await
@@ -285,6 +291,9 @@ pub(crate) fn a_job() -> JobSpec {
         task_queue: TaskQueue::default(),
         labels: Default::default(),
         overlap: Overlap::Allow,
+        max_running: 1,
+        concurrency: None,
+        priority: Default::default(),
         misfire: Misfire::Latest,
         catchup: CatchUp::default(),
         retry: RetryPolicy {
@@ -315,6 +324,8 @@ pub(crate) fn a_one_off(id: RunId) -> OneOffRun {
         task_queue: TaskQueue::default(),
         task: a_task("work"),
         run_at: None,
+        priority: Default::default(),
+        concurrency: None,
         retry: a_job().retry,
         timeouts: Timeouts::default(),
         request: None,

@@ -10,6 +10,7 @@ async fn every_view_column_and_public_function_is_described(pool: PgPool) {
             .await
             .unwrap();
     for view in [
+        "blocked",
         "dead_letters",
         "job_events",
         "job_history",

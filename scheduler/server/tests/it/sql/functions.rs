@@ -27,10 +27,10 @@ async fn id(pool: &PgPool, statement: &str) -> RunId {
     RunId(sqlx::query_scalar(statement).fetch_one(pool).await.unwrap())
 }
 
-/// A world on this database, at the database's own time.
+/// A world on this database, a little ahead of the database's own time: what is enqueued meanwhile is due in it.
 async fn world(pool: &PgPool) -> World {
     let world = World::postgres(pool.clone()).await;
-    let now = sqlx::query_scalar("select now() + interval '1 second'").fetch_one(pool).await.unwrap();
+    let now = sqlx::query_scalar("select now() + interval '1 minute'").fetch_one(pool).await.unwrap();
     world.set_now(now);
     world.store.maintain_partitions().await.unwrap();
     world
@@ -120,6 +120,9 @@ async fn what_cannot_be_enqueued_is_refused_with_each_wrong_field(pool: PgPool) 
         ("'k', run_at => 'infinity'", "run_at: infinity is not"),
         ("'k', idempotency_key => repeat('x', 129)", "idempotency_key: 129 characters"),
         ("'k', max_tries => 0", "max_tries: 0 is not between"),
+        ("'k', priority => 10", "priority: 10 is not between 0 and 9"),
+        ("'k', concurrency_key => ''", "concurrency_key: 0 bytes"),
+        ("'k', concurrency_key => 'x', concurrency_limit => 0", "concurrency_limit: 0 is not"),
         ("'k', start_to_close => '0'", "start_to_close: 00:00:00 is not between 1 ms"),
         ("'k', cancel_grace => '2 days'", "cancel_grace: 2 days is not between"),
         (
@@ -235,6 +238,30 @@ async fn an_attempt_that_was_superseded_finishes_nothing(pool: PgPool) {
 
 async fn execute_dynamic(pool: &PgPool, statement: &str) {
     sqlx::query(sqlx::AssertSqlSafe(statement.to_owned())).execute(pool).await.unwrap();
+}
+
+#[sqlx::test(migrator = "punctual_scheduler::MIGRATOR")]
+async fn runs_of_one_key_have_the_places_that_it_has_and_each_has_its_priority(pool: PgPool) {
+    let world = world(&pool).await;
+    for priority in [2, 8] {
+        let statement = format!(
+            "select punctual.enqueue('work', priority => {priority}, concurrency_key => 'ann', concurrency_limit => 1)"
+        );
+        id(&pool, &statement).await;
+    }
+    let admitted = world.admit().await.dispatches;
+    assert_eq!(admitted.len(), 1, "the key has one place: {admitted:?}");
+    let run = world.run(admitted[0].run).await;
+    assert_eq!((run.concurrency_key.as_str(), run.state), ("ann", RunState::Queued));
+    let priorities: Vec<i16> = sqlx::query_scalar(
+        "select l.priority from punctual.run_live r join punctual.lane l on l.id = r.lane order by r.id",
+    )
+    .fetch_all(&pool)
+    .await
+    .unwrap();
+    assert_eq!(priorities, [2, 8]);
+    execute(&pool, "select punctual.enqueue('work', concurrency_key => 'bob')").await;
+    assert_eq!(world.admit().await.dispatches.len(), 1, "another key has its own");
 }
 
 /// What is asked for in an uncommitted transaction holds nobody up.

@@ -7,7 +7,7 @@ use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
 use super::super::definitions::Definition;
-use super::super::{PostgresStore, calendars, millis};
+use super::super::{PostgresStore, calendars, count, jobs, millis};
 use crate::store::{BackfillPlanned, LaneId, StoreError};
 
 type Tx = Transaction<'static, Postgres>;
@@ -57,8 +57,7 @@ pub(super) async fn plan_one(store: &PostgresStore) -> Result<Option<BackfillPla
     match chunk {
         Ok((definition, Chunk { due, next })) => {
             let spec = &definition.spec;
-            let lane =
-                store.lanes.id(&mut tx, &definition.namespace, &spec.task_queue, &spec.task.kind()).await?;
+            let lane = store.lanes.id(&mut tx, jobs::lane_key(&definition.namespace, spec)).await?;
             planned.runs = insert(&mut tx, &claimed, definition, lane, &due).await?;
             move_cursor(&mut tx, &claimed, next).await?;
         }
@@ -111,7 +110,10 @@ async fn insert(
         timeouts.close_deadline(claimed.now),
         millis(timeouts.start_to_close),
         millis(timeouts.cancel_grace),
-        claimed.now
+        claimed.now,
+        count(definition.spec.max_running),
+        definition.key_path.clone(),
+        definition.spec.concurrency.as_ref().map(|key| count(key.limit))
     )
     .execute(&mut **tx)
     .await?;

@@ -3,16 +3,19 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
+use punctual_scheduler_domain::concurrency::{KeyClaim, KeyPath};
 use punctual_scheduler_domain::id::{JobId, RunId, Shard};
 use punctual_scheduler_domain::job::{JobSpec, Overlap, Task};
 use punctual_scheduler_domain::name::{JobName, Namespace, TaskQueue};
+use punctual_scheduler_domain::priority::Priority;
 use punctual_scheduler_domain::retry::RetryPolicy;
 use punctual_scheduler_domain::timeouts::Timeouts;
 
 use super::super::definitions::OwnDefinition;
+use super::super::lanes::LaneKey;
 use super::super::{PostgresStore, rows};
 use super::Answers;
-use crate::store::{LaneId, NewRun, NodeId, OneOffRun, RequestId, StoreError};
+use crate::store::{LaneId, NewRun, NodeId, OneOffRun, RequestId, StoreError, TriggerOptions};
 
 /// A run with all that its row takes.
 pub(super) struct Resolved {
@@ -22,6 +25,10 @@ pub(super) struct Resolved {
     pub(super) task_queue: TaskQueue,
     pub(super) task: Task,
     pub(super) overlap: Overlap,
+    pub(super) max_running: u32,
+    pub(super) priority: Priority,
+    /// The place it needs.
+    pub(super) key: Option<KeyClaim>,
     pub(super) retry: RetryPolicy,
     pub(super) timeouts: Timeouts,
     pub(super) run_at: Option<DateTime<Utc>>,
@@ -34,6 +41,12 @@ pub(super) struct Resolved {
 impl Resolved {
     pub(super) fn job_id(&self) -> Option<JobId> {
         self.job.as_ref().map(|(job, ..)| *job)
+    }
+
+    /// As its row keeps it.
+    pub(super) fn key_path(&self) -> Option<String> {
+        let key = self.key.as_ref()?.key.clone();
+        Some(KeyPath { namespace: self.namespace.clone(), key }.to_string())
     }
 
     pub(super) fn shard(&self) -> Shard {
@@ -74,10 +87,11 @@ pub(super) async fn resolve(
     for (position, run) in runs.into_iter().enumerate() {
         let run = match run {
             NewRun::OneOff(run) => one_off(*run),
-            NewRun::Trigger { id, namespace, job, payload, request } => {
+            NewRun::Trigger { id, namespace, job, payload, options, request } => {
                 match targets.get(&(namespace.to_string(), job.to_string())) {
                     Some((job_id, version, spec)) => {
-                        triggered(id, namespace, (*job_id, *version, job), spec, payload, request)
+                        let run = triggered(id, namespace, (*job_id, *version, job), spec, payload, request);
+                        with_options(run, options)
                     }
                     None => {
                         answers[position] = Some(Err(StoreError::NoSuchJob { namespace, name: job }));
@@ -86,7 +100,13 @@ pub(super) async fn resolve(
                 }
             }
         };
-        match store.lanes.find_or_make(&store.pool, &run.namespace, &run.task_queue, &run.task.kind()).await {
+        let lane = LaneKey {
+            namespace: run.namespace.clone(),
+            task_queue: run.task_queue.clone(),
+            kind: run.task.kind(),
+            priority: run.priority,
+        };
+        match store.lanes.find_or_make(&store.pool, lane).await {
             Ok(lane) => ready.push(Ready { position, lane, run }),
             Err(error @ StoreError::UnknownNamespace(_)) => answers[position] = Some(Err(error)),
             Err(error) => return Err(error),
@@ -96,7 +116,20 @@ pub(super) async fn resolve(
 }
 
 fn one_off(run: OneOffRun) -> Resolved {
-    let OneOffRun { id, namespace, task_queue, task, run_at, retry, timeouts, request, node } = run;
+    let OneOffRun {
+        id,
+        namespace,
+        task_queue,
+        task,
+        run_at,
+        priority,
+        concurrency,
+        retry,
+        timeouts,
+        request,
+        node,
+    } = run;
+    let key = concurrency.map(|concurrency| concurrency.claim(&task.payload(), &Default::default()));
     Resolved {
         id,
         namespace,
@@ -104,10 +137,13 @@ fn one_off(run: OneOffRun) -> Resolved {
         task_queue,
         task,
         overlap: Overlap::Allow,
+        max_running: 1,
+        priority,
         retry,
         timeouts,
-        // Only what is due now is queued at once.
-        node: node.filter(|_| run_at.is_none()),
+        // Only what is due now, and needs no place, is queued at once.
+        node: node.filter(|_| run_at.is_none() && key.is_none()),
+        key,
         run_at,
         own: true,
         request,
@@ -128,6 +164,7 @@ fn triggered(
         }
         (task, _) => task.clone(),
     };
+    let key = spec.key_claim(&task.payload());
     Resolved {
         id,
         namespace,
@@ -135,12 +172,24 @@ fn triggered(
         task_queue: spec.task_queue.clone(),
         task,
         overlap: spec.overlap,
+        max_running: spec.max_running,
+        priority: spec.priority,
+        key,
         retry: spec.retry.clone(),
         timeouts: spec.timeouts.clone(),
         run_at: None,
         own: payload.is_some(),
         node: None,
         request,
+    }
+}
+
+/// What the caller wants otherwise than the job has it.
+fn with_options(run: Resolved, options: TriggerOptions) -> Resolved {
+    Resolved {
+        overlap: options.overlap.unwrap_or(run.overlap),
+        priority: options.priority.unwrap_or(run.priority),
+        ..run
     }
 }
 

@@ -28,7 +28,7 @@ async fn create(pair: &mut Pair) {
     let id = BackfillId(Uuid::now_v7());
     let from = pair.now().trunc_subsecs(0) - TimeDelta::seconds(pair.random.random_range(20..200));
     let until = from + TimeDelta::seconds(pair.random.random_range(1..20));
-    let overlap = if pair.random.random_bool(0.6) { Overlap::Allow } else { Overlap::Skip };
+    let overlap = *Overlap::ALL.choose(&mut pair.random).unwrap();
     let request = request_id(pair);
     pair.backfills.push(id);
     let _ = pair

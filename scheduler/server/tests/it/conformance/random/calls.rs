@@ -5,13 +5,15 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use punctual_scheduler::store::{
     AdmitRequest, Beat, Dispatch, EndedReplica, HeldAttempt, JobChange, NewRun, NodeIdentity, OneOffRun,
-    Redispatch, Release, Replica, Report, RequestId, Start, StartAnswer,
+    Redispatch, Release, Replica, Report, RequestId, Start, StartAnswer, TaskQueueChange, TriggerOptions,
 };
 use punctual_scheduler_domain::after::AfterOn;
 use punctual_scheduler_domain::attempt::{AttemptOutcome, AttemptReport};
+use punctual_scheduler_domain::concurrency::{Concurrency, KeyTemplate};
 use punctual_scheduler_domain::id::{AttemptNumber, ReplicaId, RunId, SessionId, Shard};
 use punctual_scheduler_domain::job::{CatchUp, JobSpec, Misfire, Overlap};
-use punctual_scheduler_domain::name::{Kind, Namespace, TaskQueue};
+use punctual_scheduler_domain::name::{Kind, Namespace, TaskQueue, TaskQueuePath};
+use punctual_scheduler_domain::priority::Priority;
 use punctual_scheduler_domain::retry::RetryPolicy;
 use punctual_scheduler_domain::schedule::{ScheduleSpec, When};
 use punctual_scheduler_domain::timeouts::Timeouts;
@@ -39,7 +41,8 @@ pub(super) async fn any(pair: &mut Pair) {
         66..74 => beat(pair).await,
         74..84 => finish(pair).await,
         84..87 => cancel(pair).await,
-        87..93 => reap(pair).await,
+        87..91 => reap(pair).await,
+        91..93 => pause(pair).await,
         93..96 => own(pair).await,
         _ => nodes(pair).await,
     }
@@ -82,11 +85,36 @@ fn some_spec(pair: &mut Pair) -> JobSpec {
         task: a_task(KINDS.choose(&mut pair.random).unwrap()),
         task_queue: a_queue(pair),
         overlap: *Overlap::ALL.choose(&mut pair.random).unwrap(),
+        max_running: pair.random.random_range(1..4),
+        concurrency: some_concurrency(&mut pair.random),
+        priority: some_priority(&mut pair.random),
+        labels: [("team".to_owned(), pair.random.random_range(0..2).to_string())].into(),
         misfire: *Misfire::ALL.choose(&mut pair.random).unwrap(),
         catchup: CatchUp { window, limit, ..CatchUp::default() },
         retry: some_retry(pair),
         timeouts: some_timeouts(pair),
         ..a_job()
+    }
+}
+
+fn some_priority(random: &mut impl Rng) -> Priority {
+    Priority::new(if random.random_bool(0.7) { 5 } else { random.random_range(4..7) }).unwrap()
+}
+
+fn some_payload(random: &mut impl Rng) -> String {
+    format!(r#"{{"of": {}}}"#, random.random_range(0..2))
+}
+
+fn some_concurrency(random: &mut impl Rng) -> Option<Concurrency> {
+    let keys = ["all", "team-{labels.team}", "of-{payload.of}"];
+    let key = KeyTemplate::new(*keys.choose(random).unwrap()).unwrap();
+    random.random_bool(0.4).then(|| Concurrency { key, limit: random.random_range(1..4) })
+}
+
+fn some_options(random: &mut impl Rng) -> TriggerOptions {
+    TriggerOptions {
+        overlap: random.random_bool(0.3).then(|| *Overlap::ALL.choose(random).unwrap()),
+        priority: random.random_bool(0.2).then(|| some_priority(random)),
     }
 }
 
@@ -158,6 +186,8 @@ async fn create_run(pair: &mut Pair) {
         task_queue: a_queue(pair),
         task: a_task(KINDS.choose(&mut pair.random).unwrap()),
         run_at,
+        priority: some_priority(&mut pair.random),
+        concurrency: some_concurrency(&mut pair.random),
         retry: some_retry(pair),
         timeouts: some_timeouts(pair),
         request: request.clone(),
@@ -167,7 +197,8 @@ async fn create_run(pair: &mut Pair) {
         id,
         namespace: Namespace::default(),
         job: job_name(JOBS.choose(&mut pair.random).unwrap()),
-        payload: pair.random.random_bool(0.5).then(|| "[]".to_owned()),
+        payload: pair.random.random_bool(0.5).then(|| some_payload(&mut pair.random)),
+        options: some_options(&mut pair.random),
         request,
     });
     let created = pair
@@ -204,7 +235,7 @@ async fn admit(pair: &mut Pair) {
     let admitted = pair
         .call(format!("admit {} shards, {ahead:?} ahead, by {publisher}", shards.len()), async |side| {
             let mut lanes = side.store().due_lanes(&shards).await.unwrap();
-            lanes.sort_by_key(|lane| (lane.queue(), lane.kind.clone()));
+            lanes.sort_by_key(|lane| (lane.queue(), lane.kind.clone(), lane.priority));
             let seen: Vec<_> =
                 lanes.iter().map(|lane| (lane.queue(), lane.kind.clone(), lane.first_run_at)).collect();
             let request = AdmitRequest {
@@ -334,6 +365,20 @@ async fn cancel(pair: &mut Pair) {
             cancelled.map_err(|error| error.to_string().contains("is already"))
         })
         .await;
+}
+
+async fn pause(pair: &mut Pair) {
+    let path = TaskQueuePath { namespace: Namespace::default(), task_queue: a_queue(pair) };
+    let change = match pair.random.random_range(0..3) {
+        0 => TaskQueueChange::Pause { reason: "full".to_owned() },
+        _ => TaskQueueChange::Resume,
+    };
+    pair.call(format!("{change:?} {path:?}"), async |side| {
+        let changed = side.store().change_task_queue(&path, &change).await.unwrap();
+        (changed, side.store().list_task_queues(&Namespace::default()).await.unwrap())
+    })
+    .await;
+    pair.call("sweep".to_owned(), async |side| side.store().unblock(500).await.unwrap()).await;
 }
 
 async fn reap(pair: &mut Pair) {
