@@ -6,10 +6,11 @@ use std::path::PathBuf;
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
     let mut compiler = protox::Compiler::new(["proto"])?;
-    compiler.include_source_info(true).include_imports(true).open_files(
-        ["audit", "calendar", "job", "namespace", "run", "task_queue", "worker"]
-            .map(|name| format!("punctual/v1/{name}.proto")),
-    )?;
+    let names = ["audit", "backfill", "calendar", "job", "namespace", "run", "task_queue", "worker"];
+    compiler
+        .include_source_info(true)
+        .include_imports(true)
+        .open_files(names.map(|name| format!("punctual/v1/{name}.proto")))?;
     // The compiler's own encoding keeps what a plain FileDescriptorSet would drop.
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     std::fs::write(out.join("punctual.bin"), compiler.encode_file_descriptor_set())?;

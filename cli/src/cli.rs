@@ -3,6 +3,7 @@ use punctual_queue_lookup::options::LookupOptions;
 use punctual_scheduler::SchedulerOptions;
 use punctual_worker::WorkerOptions;
 
+use crate::backfill::BackfillArgs;
 use crate::calendar::CalendarArgs;
 use crate::dev::DevArgs;
 use crate::failure::Failure;
@@ -53,6 +54,8 @@ enum Command {
     Job(JobArgs),
     /// Look at runs, follow them, create one-off runs, cancel
     Run(RunArgs),
+    /// Look at past instants that are being run again, and stop that
+    Backfill(BackfillArgs),
     /// Ask when a schedule would run, before anything is saved
     Schedule(Box<ScheduleArgs>),
     /// Keep calendars of days and hours in which schedules do not run
@@ -78,6 +81,7 @@ impl Cli {
             Command::Migrate(args) => args.run().await,
             Command::Job(args) => args.run().await,
             Command::Run(args) => args.run().await,
+            Command::Backfill(args) => args.run().await,
             Command::Schedule(args) => args.run().await,
             Command::Calendar(args) => args.run().await,
             Command::Namespace(args) => args.run().await,

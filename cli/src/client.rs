@@ -1,4 +1,5 @@
 use punctual_proto::v1::audit_service_client::AuditServiceClient;
+use punctual_proto::v1::backfill_service_client::BackfillServiceClient;
 use punctual_proto::v1::job_service_client::JobServiceClient;
 use punctual_proto::v1::run_service_client::RunServiceClient;
 use punctual_proto::v1::task_queue_service_client::TaskQueueServiceClient;
@@ -62,6 +63,11 @@ impl Client {
         let output = Output::people();
         Ok(Self { servers: Servers::local(server)?, output, namespace: String::new() })
     }
+}
+
+/// The backfills at one server.
+pub(crate) fn backfills(link: Link) -> BackfillServiceClient<Link> {
+    BackfillServiceClient::new(link).max_decoding_message_size(MAX_ANSWER_BYTES)
 }
 
 /// What was done to jobs, at one server.

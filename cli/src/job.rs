@@ -70,6 +70,8 @@ enum JobCommand {
     Get(NamesArgs),
     /// Run a job now, besides its schedule
     Trigger(TriggerArgs),
+    /// Run the instants of a past range again
+    Backfill(crate::backfill::CreateArgs),
     /// Stop planning runs. Runs already due still run
     Pause(PauseArgs),
     /// Go on planning, from now or from the pause on
@@ -186,6 +188,7 @@ impl JobArgs {
             JobCommand::List => list(&client).await,
             JobCommand::Get(args) => get(&client, args).await,
             JobCommand::Trigger(args) => trigger(&client, args).await,
+            JobCommand::Backfill(args) => args.run(&client).await,
             JobCommand::Pause(args) => pause(&client, args).await,
             JobCommand::Resume(args) => resume(&client, args).await,
             JobCommand::Delete(args) => delete(&client, args).await,

@@ -11,6 +11,7 @@ mod client;
 mod output;
 mod server;
 
+mod backfill;
 mod calendar;
 mod job;
 mod namespace;

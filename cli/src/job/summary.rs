@@ -1,6 +1,6 @@
 //! Jobs in few words.
 
-use punctual_proto::v1::{Dialect, ExecTask, Job, Schedule, job, schedule};
+use punctual_proto::v1::{After, AfterOn, Dialect, ExecTask, Job, Schedule, job, schedule};
 
 use crate::output::instant;
 
@@ -15,6 +15,7 @@ fn schedule_text(schedule: &Schedule) -> String {
         Some(schedule::When::Cron(cron)) => vec![format!("cron {cron}")],
         Some(schedule::When::Every(every)) => vec![format!("every {}", duration(every))],
         Some(schedule::When::At(at)) => vec![format!("at {at}")],
+        Some(schedule::When::After(after)) => vec![format!("after {}{}", after.jobs.join(", "), ends(after))],
         Some(schedule::When::Delay(delay)) => vec![format!("{} after each run", duration(delay))],
         Some(schedule::When::Rrule(lines)) => vec![format!("rrule {lines}")],
         None => vec!["?".to_owned()],
@@ -42,6 +43,15 @@ fn schedule_text(schedule: &Schedule) -> String {
         words.push(format!("jitter {}", duration(jitter)));
     }
     words.join(" ")
+}
+
+/// Which ends, unless it is the usual ones.
+fn ends(after: &After) -> &'static str {
+    match after.on() {
+        AfterOn::Unspecified | AfterOn::Success => "",
+        AfterOn::Failure => " (on failure)",
+        AfterOn::Any => " (on any end)",
+    }
 }
 
 fn duration(duration: &prost_types::Duration) -> String {

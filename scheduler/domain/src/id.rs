@@ -37,6 +37,10 @@ uuid_id!(
     RunId
 );
 uuid_id!(
+    /// A backfill of a job.
+    BackfillId
+);
+uuid_id!(
     /// One start of a worker process.
     SessionId
 );

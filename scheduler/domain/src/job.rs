@@ -8,13 +8,15 @@ use serde::{Deserialize, Serialize};
 pub use self::validate::{MAX_PAYLOAD_BYTES, validate_payload};
 pub use crate::misfire::{CatchUp, Misfire};
 
+use crate::after::AfterOn;
 use crate::concurrency::{Concurrency, KeyClaim};
 use crate::id::JobId;
 use crate::name::{JobName, Kind, Namespace, TaskQueue};
 use crate::priority::Priority;
 use crate::retention::Retention;
 use crate::retry::RetryPolicy;
-use crate::schedule::ScheduleSpec;
+use crate::run::RunState;
+use crate::schedule::{ScheduleSpec, When};
 use crate::timeouts::Timeouts;
 use crate::word::words;
 
@@ -60,9 +62,50 @@ pub struct JobSpec {
     pub description: String,
 }
 
+/// A job that another one runs after, and where its definition says so.
+#[derive(Debug, Clone, Copy)]
+pub struct Upstream<'a> {
+    /// Which schedule, and which name in it.
+    pub place: (usize, usize),
+    /// Its name.
+    pub job: &'a JobName,
+    /// Which ends start a run.
+    pub on: AfterOn,
+    /// The schedule, for its bounds.
+    pub schedule: &'a ScheduleSpec,
+}
+
+impl Upstream<'_> {
+    /// The path of its name in a job file.
+    pub fn field(&self) -> String {
+        format!("schedule[{}].after.jobs[{}]", self.place.0, self.place.1)
+    }
+
+    /// Whether an end in this state at this instant starts a run.
+    pub fn starts(&self, ended: RunState, at: DateTime<Utc>) -> bool {
+        self.on.starts(ended)
+            && self.schedule.start.is_none_or(|start| start <= at)
+            && self.schedule.end.is_none_or(|end| at < end)
+    }
+}
+
 impl JobSpec {
     /// No job has more runs at a time under a policy that limits them.
     pub const MOST_RUNNING: u32 = 1_000;
+
+    /// The jobs that it runs after.
+    pub fn upstreams(&self) -> impl Iterator<Item = Upstream<'_>> {
+        self.schedule.iter().enumerate().flat_map(|(place, schedule)| {
+            let (jobs, on) = match &schedule.when {
+                When::After { jobs, on } => (&jobs[..], *on),
+                When::Cron(_) | When::Every { .. } | When::At(_) | When::Delay(_) | When::Rrule(_) => {
+                    (&[][..], AfterOn::default())
+                }
+            };
+            let named = jobs.iter().enumerate();
+            named.map(move |(index, job)| Upstream { place: (place, index), job, on, schedule })
+        })
+    }
 
     /// The place that a run with this payload needs, if any.
     pub fn key_claim(&self, payload: &str) -> Option<KeyClaim> {

@@ -23,6 +23,8 @@ pub mod retention;
 pub mod retry;
 pub mod timeouts;
 
+pub mod after;
+pub mod backfill;
 pub mod plan;
 
 pub mod audit;

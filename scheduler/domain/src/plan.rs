@@ -147,8 +147,8 @@ pub fn begin(
     let waits = schedule.is_delay() && has_unfinished;
     let delayed = if waits { None } else { schedule.delayed_from(now) };
     let next = next.into_iter().chain(delayed).min();
-    // A job without a schedule is only ever triggered and stays active.
-    let is_over = next.is_none() && !waits && !schedule.is_empty();
+    // A job without a schedule is only ever triggered and stays active, as does one that runs after others.
+    let is_over = next.is_none() && !waits && !schedule.is_empty() && !schedule.follows_others();
     let state = if is_over { JobState::Exhausted } else { JobState::Active };
     Beginning { next, delayed, state, reason: String::new() }
 }

@@ -52,6 +52,12 @@ pub enum RunOrigin {
     Trigger,
     /// Has no job; unique by its idempotency key.
     OneOff,
+    /// An instant of its job's schedule that was asked for again; unique by (backfill, due time, shard).
+    Backfill,
+    /// A run of another job has ended; unique by (that run, job).
+    After,
+    /// A final run that is run again.
+    Rerun,
 }
 
 words!(
@@ -71,6 +77,9 @@ words!(
     Schedule => "schedule",
     Trigger => "trigger",
     OneOff => "one_off",
+    Backfill => "backfill",
+    After => "after",
+    Rerun => "rerun",
 );
 
 /// What a transition depends on: the columns that every guarded statement compares.

@@ -5,6 +5,7 @@
 //! linear. So the instants of an expression are found span by span, which cannot go backwards, and everything that
 //! clocks going forward or back do to a schedule happens at the border of two spans.
 
+mod after;
 mod at;
 mod civil_rule;
 mod cron;
@@ -58,6 +59,8 @@ enum Rule {
     Local(LocalRule),
     Every(Interval),
     At(At),
+    /// No instants of its own: the ends of others' runs are its starts.
+    After,
     /// Has no instants of its own: each is put where the end of a run wants it.
     Delay(TimeDelta),
 }
@@ -97,6 +100,10 @@ impl Schedule {
             }
             When::Every { every, phase } => Rule::Every(Interval::new(*every, *phase)?),
             When::At(at) => Rule::At(At::resolve(at, &zone, spec.dst_gap, spec.dst_fold)?),
+            When::After { jobs, .. } => {
+                after::check(jobs)?;
+                Rule::After
+            }
             When::Delay(delay) => {
                 // The bounds of an interval.
                 Interval::new(*delay, Duration::ZERO)?;
@@ -183,9 +190,14 @@ impl Schedule {
             Rule::Local(local) => local.next_from(from)?,
             Rule::Every(interval) => interval.next_from(from),
             Rule::At(at) => at.next_from(from),
-            Rule::Delay(_) => None,
+            Rule::Delay(_) | Rule::After => None,
         };
         Ok(next.filter(|next| self.end.is_none_or(|end| *next < end)))
+    }
+
+    /// Whether the ends of other jobs' runs are its starts.
+    pub fn follows_others(&self) -> bool {
+        matches!(self.rule, Rule::After)
     }
 
     /// The instants in `[from, until)`, in order. After an error it ends.
@@ -224,6 +236,16 @@ fn check_bounds(spec: &ScheduleSpec) -> Result<(), ScheduleError> {
             if is_given {
                 return Err(ScheduleError::NotWithDelay { field });
             }
+        }
+    }
+    if matches!(spec.when, When::After { .. }) {
+        let given = [
+            ("max_count", spec.max_count.is_some()),
+            ("exclude", !spec.exclude.is_empty()),
+            ("jitter", !spec.jitter.is_zero()),
+        ];
+        if let Some((field, _)) = given.into_iter().find(|(_, is_given)| *is_given) {
+            return Err(ScheduleError::NotWithAfter { field });
         }
     }
     if spec.jitter > MOST_JITTER || !spec.jitter.as_nanos().is_multiple_of(1_000_000) {

@@ -3,6 +3,7 @@
 mod actor;
 mod audit;
 mod auth;
+mod backfills;
 mod batch;
 mod batched;
 mod calendars;
@@ -28,6 +29,7 @@ use std::time::Duration;
 use axum::{Router, middleware};
 use futures::future::BoxFuture;
 use punctual_proto::v1::audit_service_server::AuditServiceServer;
+use punctual_proto::v1::backfill_service_server::BackfillServiceServer;
 use punctual_proto::v1::calendar_service_server::CalendarServiceServer;
 use punctual_proto::v1::job_service_server::JobServiceServer;
 use punctual_proto::v1::namespace_service_server::NamespaceServiceServer;
@@ -47,6 +49,7 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use self::audit::Audit;
+use self::backfills::Backfills;
 use self::batched::{Backend, Batched};
 use self::calendars::CalendarApi;
 pub use self::doorbells::Doorbells;
@@ -68,6 +71,7 @@ const HEALTH_EVERY: Duration = Duration::from_millis(200);
 const HEALTH_NAMES: [&str; 8] = [
     "",
     "punctual.v1.AuditService",
+    "punctual.v1.BackfillService",
     "punctual.v1.CalendarService",
     "punctual.v1.JobService",
     "punctual.v1.NamespaceService",
@@ -135,6 +139,7 @@ impl Api {
         let (store, doorbells) = (Arc::clone(&self.store), Arc::clone(&self.doorbells));
         let task_queues = TaskQueues { store: Arc::clone(&store), doorbells: Arc::clone(&doorbells) };
         let audit = Audit { store: Arc::clone(&store), doorbells: Arc::clone(&doorbells) };
+        let backfills = Backfills { store: Arc::clone(&store), doorbells: Arc::clone(&doorbells) };
         let jobs = Jobs { store, doorbells, batched: batched.clone(), clock: self.clock };
         let runs = Runs::new(self.store, self.doorbells, batched.clone(), shutdown);
         let workers = Workers { backend, batched };
@@ -148,6 +153,7 @@ impl Api {
         let grpc = Routes::new(grpc_health)
             .add_service(reflection)
             .add_service(AuditServiceServer::new(audit).max_decoding_message_size(MAX_MESSAGE_BYTES))
+            .add_service(BackfillServiceServer::new(backfills).max_decoding_message_size(MAX_MESSAGE_BYTES))
             .add_service(CalendarServiceServer::new(calendars).max_decoding_message_size(MAX_MESSAGE_BYTES))
             .add_service(NamespaceServiceServer::new(namespaces).max_decoding_message_size(MAX_MESSAGE_BYTES))
             .add_service(JobServiceServer::new(jobs.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES))

@@ -12,6 +12,8 @@ use crate::wake::Wake;
 const EVERY: Duration = Duration::from_millis(500);
 /// Jobs of one transaction.
 const BATCH: u32 = 200;
+/// Chunks of backfills that are planned before jobs are looked at again: some tens of milliseconds each.
+const BACKFILL_CHUNKS: usize = 8;
 /// Partitions are made days ahead; this only has to happen within them.
 const MAINTAIN_EVERY: Duration = Duration::from_secs(3600);
 
@@ -49,12 +51,29 @@ impl Planner {
             if let Err(error) = self.plan().await {
                 tracing::warn!(error = &error as &dyn std::error::Error, "planning failed, will be repeated");
             }
+            if let Err(error) = self.plan_backfills().await {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "planning a backfill failed, will be repeated");
+            }
             tokio::select! {
                 () = shutdown.cancelled() => {}
                 () = self.wake.planner_woken() => {}
                 () = tokio::time::sleep(EVERY) => {}
             }
         }
+    }
+
+    /// Plans what backfills have room for, and no more than a few chunks: what falls due goes first.
+    ///
+    /// # Errors
+    /// The store's; what was planned before stays.
+    pub async fn plan_backfills(&self) -> Result<(), StoreError> {
+        for _ in 0..BACKFILL_CHUNKS {
+            let Some(planned) = self.store.plan_backfill().await? else { return Ok(()) };
+            metrics::counter!("punctual_backfill_runs_planned_total").increment(u64::from(planned.runs));
+            self.wake.publisher();
+        }
+        Ok(())
     }
 
     /// Plans all that lies within the look-ahead now.

@@ -10,12 +10,14 @@
 //! may see one part later than another.
 
 mod audit;
+mod backfill;
 mod backlog;
 mod calendar;
 mod error;
 mod job;
 mod lanes;
 mod lease;
+mod links;
 mod model;
 mod node;
 mod postgres;
@@ -35,11 +37,13 @@ use punctual_scheduler_domain::name::{CalendarName, JobName, Namespace, TaskQueu
 use punctual_scheduler_domain::retention::Retention;
 
 pub use audit::{InstantRun, JobRecord, JobVersion, RecordSelection, RecordedEvent, RecordsOf};
+pub use backfill::{Backfill, BackfillPlanned, BackfillSelection, BackfillStore, NewBackfill};
 pub use backlog::Backlog;
 pub use calendar::{NamedCalendar, NamespaceRecord};
 pub use error::{RequestId, StoreError};
 pub use job::{JobChange, NewJob, PlanOutcome, Revision};
 pub use lease::{EndedReplica, Ownership, Replica};
+pub use links::RunLinks;
 pub use model::ModelStore;
 pub use node::{NODE_SILENT_AFTER, NodeId, NodeIdentity};
 pub(crate) use postgres::Address;
@@ -70,7 +74,7 @@ pub const LOOK_AHEAD: Duration = Duration::from_secs(10);
 
 /// What the schedulers' parts and the API ask of the database. See the module's rules.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: BackfillStore {
     /// The database's clock, which alone decides what is due.
     async fn database_time(&self) -> Result<DateTime<Utc>, StoreError>;
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 
-use crate::name::CalendarName;
+use crate::after::MOST_UPSTREAMS;
+use crate::name::{CalendarName, JobName};
 
 /// Why a schedule cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -84,6 +85,18 @@ pub enum ScheduleError {
         /// The zone that skips it.
         zone: String,
     },
+    /// It names no job to run after, or too many.
+    #[error("names {given} jobs: expected 1 to {}", MOST_UPSTREAMS)]
+    UpstreamCount {
+        /// How many.
+        given: usize,
+    },
+    /// It names a job twice.
+    #[error("names job {job} twice")]
+    UpstreamTwice {
+        /// Which.
+        job: JobName,
+    },
     /// It ends before it starts.
     #[error("the end {} is not after the start {}", .end.to_rfc3339(), .start.to_rfc3339())]
     EmptyBounds {
@@ -101,6 +114,12 @@ pub enum ScheduleError {
     /// A field that only means something in a cron expression.
     #[error("{field} only goes with `cron`")]
     OnlyWithCron {
+        /// It.
+        field: &'static str,
+    },
+    /// A field that means nothing beside the ends of other jobs' runs, which happen when they do.
+    #[error("{field} does not go with `after`")]
+    NotWithAfter {
         /// It.
         field: &'static str,
     },
@@ -169,9 +188,12 @@ impl ScheduleError {
             Self::TooOften { .. } | Self::TooSeldom { .. } | Self::TooFine { .. } => "every",
             Self::BadPhase { .. } => "phase",
             Self::BadInstant { .. } | Self::InstantOutOfRange { .. } | Self::LocalTimeSkipped { .. } => "at",
+            Self::UpstreamCount { .. } | Self::UpstreamTwice { .. } => "after.jobs",
             Self::EmptyBounds { .. } => "end",
             Self::Rrule { .. } | Self::RecurrenceEngine { .. } => "rrule",
-            Self::OnlyWithCron { field } | Self::NotWithDelay { field } => field,
+            Self::OnlyWithCron { field } | Self::NotWithDelay { field } | Self::NotWithAfter { field } => {
+                field
+            }
             Self::BadJitter { .. } => "jitter",
             Self::BadCount { .. } => "max_count",
             Self::TooManyCalendars { .. } | Self::NoSuchCalendar { .. } => "exclude",

@@ -76,7 +76,7 @@ impl Schedule {
     pub fn note(&self, at: DateTime<Utc>) -> Result<Option<String>, ScheduleError> {
         match &self.rule {
             Rule::Local(local) => Ok(local.clock_change(at)?.map(|change| note(local, &change))),
-            Rule::Every(_) | Rule::Delay(_) => Ok(None),
+            Rule::Every(_) | Rule::Delay(_) | Rule::After => Ok(None),
             Rule::At(at) => Ok(at.note().map(str::to_owned)),
         }
     }
@@ -102,7 +102,7 @@ impl Schedule {
             Rule::Local(local) => {
                 Ok(local.coming_changes(now)?.iter().map(|change| warning(local, change)).collect())
             }
-            Rule::Every(_) | Rule::Delay(_) => Ok(Vec::new()),
+            Rule::Every(_) | Rule::Delay(_) | Rule::After => Ok(Vec::new()),
             Rule::At(at) => Ok(at.note().map(str::to_owned).into_iter().collect()),
         }
     }

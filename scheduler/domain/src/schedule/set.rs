@@ -85,6 +85,17 @@ impl ScheduleSet {
         self.schedules.is_empty()
     }
 
+    /// Whether the ends of other jobs' runs are among its starts, of which there may always be another.
+    pub fn follows_others(&self) -> bool {
+        self.schedules.iter().any(Schedule::follows_others)
+    }
+
+    /// Whether a job that has been planned up to here, with this instant next, has come to its end. A job without a
+    /// schedule is only ever triggered and has none; one that waits for the end of a run, its own or others', goes on.
+    pub fn is_over(&self, next: Option<DateTime<Utc>>) -> bool {
+        next.is_none() && !self.is_empty() && !self.is_delay() && !self.follows_others()
+    }
+
     /// The schedules, in the order given.
     pub fn schedules(&self) -> &[Schedule] {
         &self.schedules

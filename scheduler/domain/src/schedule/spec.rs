@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::at::AtSpec;
 use super::dialect::{Dialect, DomDow};
-use crate::name::CalendarName;
+use crate::after::AfterOn;
+use crate::name::{CalendarName, JobName};
 
 /// Says when. [`super::Schedule::compile`] checks it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +63,14 @@ pub enum When {
     },
     /// Once.
     At(AtSpec),
+    /// When a run of another job ends, each such end once.
+    After {
+        /// Jobs of the same namespace.
+        jobs: Vec<JobName>,
+        /// Which of their ends.
+        #[serde(default)]
+        on: AfterOn,
+    },
     /// This long after the end of the job's last run. 1 s to 10 years, in whole milliseconds.
     Delay(Duration),
     /// A recurrence rule of iCalendar: `DTSTART:20260105T090000 RRULE:FREQ=WEEKLY;BYDAY=MO`.
@@ -106,6 +115,11 @@ impl ScheduleSpec {
     /// One instant.
     pub fn at(instant: DateTime<Utc>) -> Self {
         Self::of(When::At(AtSpec::Instant(instant)), "")
+    }
+
+    /// The ends of other jobs' runs.
+    pub fn after(jobs: impl IntoIterator<Item = JobName>, on: AfterOn) -> Self {
+        Self::of(When::After { jobs: jobs.into_iter().collect(), on }, "")
     }
 
     /// A recurrence rule in a zone, with the default policies and no bounds.

@@ -2,6 +2,7 @@
 //! filled in; what goes out is complete.
 
 mod audit;
+mod backfill;
 mod calendar;
 mod explain;
 mod fields;
@@ -16,6 +17,7 @@ mod time;
 mod worker;
 
 pub(super) use audit::{event_to_proto, read_instant, read_window, reconciled_to_proto, version_to_proto};
+pub(super) use backfill::{backfill_to_proto, read_backfill, read_backfill_id, read_backfills};
 pub(super) use calendar::{
     calendar_to_proto, namespace_to_proto, read_calendar, read_calendar_key, read_namespace_name,
     read_new_namespace,
@@ -30,7 +32,7 @@ pub(super) use policy::read_trigger_options;
 pub(super) use run::{MAX_REASON, read_new_run, read_run_filter, read_run_id, read_selection, run_to_proto};
 pub(super) use schedule::{Preview, occurrence_to_proto, read_preview};
 pub(super) use task_queue::{read_task_queue, task_queue_to_proto};
-pub(super) use time::duration_to_proto;
+pub(super) use time::{duration_to_proto, timestamp_to_proto};
 pub(super) use worker::{
     answer_to_proto, check_batch, read_beat, read_registration, read_release, read_report, read_session,
     read_start, read_starts, refs_to_proto,

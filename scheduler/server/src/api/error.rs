@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use punctual_scheduler_domain::field::FieldError;
-use punctual_scheduler_domain::id::{AttemptNumber, RunId, SessionId};
+use punctual_scheduler_domain::id::{AttemptNumber, BackfillId, RunId, SessionId};
 use punctual_scheduler_domain::name::JobName;
 
 use super::batch::BatcherStopped;
@@ -29,6 +29,12 @@ pub(crate) enum ApiError {
     /// No such run, or it ended longer ago than history is kept.
     #[error("run {0} does not exist")]
     NoSuchRun(RunId),
+    /// No such backfill, or it ended longer ago than it is kept.
+    #[error("backfill {0} does not exist")]
+    NoSuchBackfill(BackfillId),
+    /// The job changes faster than its instants can be counted.
+    #[error("job {0} is being changed: repeat the call")]
+    JobKeepsChanging(JobName),
     /// The attempt is not the run's current one.
     #[error("attempt {attempt} of run {run} is not the current one: stop, and report nothing")]
     StaleAttempt { run: RunId, attempt: AttemptNumber },

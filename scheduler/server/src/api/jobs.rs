@@ -131,6 +131,7 @@ fn is_race(error: &StoreError, definition: &JobDefinition, existed: bool) -> boo
         StoreError::NoSuchJob { .. } => existed,
         StoreError::StaleRevision { .. } => definition.revision.is_none(),
         StoreError::UnknownNamespace(_)
+        | StoreError::InvalidDefinition(_)
         | StoreError::NamespaceExists(_)
         | StoreError::NamespaceNotEmpty { .. }
         | StoreError::NoSuchCalendar { .. }

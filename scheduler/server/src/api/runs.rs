@@ -23,7 +23,7 @@ use super::doorbells::Doorbells;
 use super::error::ApiError;
 use super::page;
 use super::watch::Watch;
-use crate::store::{Attempt, NewRun, Run, Store};
+use crate::store::{Attempt, NewRun, Run, RunLinks, Store};
 
 /// Watches followed at once. Each asks the store five times a second.
 const MAX_WATCHES: usize = 100;
@@ -160,5 +160,6 @@ fn draft(run: &NewRun) -> Option<impl FnOnce(bool, DateTime<Utc>) -> Run + use<>
         progress: 0.0,
         progress_note: String::new(),
         cancel_requested: false,
+        links: RunLinks::default(),
     })
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::error::Error as _;
 
 use http::StatusCode;
+use punctual_scheduler_domain::field::FieldError;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -17,18 +18,13 @@ impl From<ApiError> for Status {
     fn from(error: ApiError) -> Self {
         let text = error.to_string();
         match error {
-            ApiError::Invalid(fields) => {
-                let mut details = ErrorDetails::new();
-                details.set_error_info("INVALID_FIELDS", DOMAIN, HashMap::new());
-                for field in fields {
-                    details.add_bad_request_violation(field.field, field.message);
-                }
-                Self::with_error_details(Code::InvalidArgument, text, details)
-            }
+            ApiError::Invalid(fields) => invalid(fields, text),
             ApiError::Store(error) => of_store(&error),
             ApiError::NoSuchVersion { .. } => with_reason(Code::NotFound, "VERSION_NOT_FOUND", text),
             ApiError::NoWholeRecord(_) => with_reason(Code::FailedPrecondition, "NO_WHOLE_RECORD", text),
             ApiError::NoSuchRun(_) => with_reason(Code::NotFound, "RUN_NOT_FOUND", text),
+            ApiError::NoSuchBackfill(_) => with_reason(Code::NotFound, "BACKFILL_NOT_FOUND", text),
+            ApiError::JobKeepsChanging(_) => with_reason(Code::Aborted, "JOB_KEEPS_CHANGING", text),
             ApiError::StaleAttempt { .. } => with_reason(Code::FailedPrecondition, "STALE_ATTEMPT", text),
             ApiError::SessionLost(_) => with_reason(Code::NotFound, "SESSION_LOST", text),
             ApiError::Unauthenticated => with_reason(Code::Unauthenticated, "UNAUTHENTICATED", text),
@@ -66,6 +62,10 @@ fn of_store(error: &StoreError) -> Status {
                 super::etag::Etag(*found)
             ),
         ),
+        // A definition comes in the field of this name.
+        StoreError::InvalidDefinition(fields) => {
+            invalid(fields.iter().cloned().map(|field| field.within("job")).collect(), text)
+        }
         StoreError::RequestReused(_) => with_reason(Code::InvalidArgument, "REQUEST_ID_REUSED", text),
         StoreError::RequestOfAnotherRun { .. } => with_reason(Code::AlreadyExists, "REQUEST_ID_REUSED", text),
         StoreError::RunIsFinal { .. } => with_reason(Code::FailedPrecondition, "RUN_IS_FINAL", text),
@@ -90,6 +90,15 @@ fn of_store(error: &StoreError) -> Status {
             with_reason(code, reason, text)
         }
     }
+}
+
+fn invalid(fields: Vec<FieldError>, text: String) -> Status {
+    let mut details = ErrorDetails::new();
+    details.set_error_info("INVALID_FIELDS", DOMAIN, HashMap::new());
+    for field in fields {
+        details.add_bad_request_violation(field.field, field.message);
+    }
+    Status::with_error_details(Code::InvalidArgument, text, details)
 }
 
 fn with_reason(code: Code, reason: &'static str, text: String) -> Status {

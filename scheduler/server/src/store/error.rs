@@ -1,5 +1,6 @@
 //! What can go wrong with the store, as its callers can tell it apart.
 
+use punctual_scheduler_domain::field::FieldError;
 use punctual_scheduler_domain::id::RunId;
 use punctual_scheduler_domain::name::{CalendarName, JobName, Namespace};
 use punctual_scheduler_domain::run::RunState;
@@ -74,6 +75,9 @@ pub enum StoreError {
         /// What it is.
         found: u64,
     },
+    /// The definition does not fit in with the other jobs.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    InvalidDefinition(Vec<FieldError>),
     /// A request id was used before for something else.
     #[error("request id {0:?} was used for another call")]
     RequestReused(String),
@@ -148,6 +152,7 @@ impl StoreError {
             | Self::NoSuchCalendar { .. }
             | Self::CalendarInUse { .. }
             | Self::StaleRevision { .. }
+            | Self::InvalidDefinition(_)
             | Self::RequestReused(_)
             | Self::RequestOfAnotherRun { .. }
             | Self::RunIsFinal { .. }

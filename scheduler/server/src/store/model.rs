@@ -5,7 +5,9 @@
 //! transactions seem to. Its time stands still until [`ModelStore::set_now`] moves it.
 
 mod admit;
+mod after;
 mod audit;
+mod backfill;
 mod backlog;
 mod calendars;
 mod cancel;
@@ -21,6 +23,7 @@ mod nodes;
 mod plan;
 mod read;
 mod reap;
+mod requests;
 mod standings;
 mod start;
 mod state;

@@ -7,7 +7,9 @@
 //! is decided by `statement_timestamp()`, which tests may pin.
 
 mod admit;
+mod after;
 mod audit;
+mod backfill;
 mod backlog;
 mod calendars;
 mod cancel;
@@ -18,6 +20,7 @@ mod delays;
 mod finish;
 mod give_back;
 mod jobs;
+mod kept;
 mod keys;
 mod lanes;
 mod lease;
@@ -31,6 +34,7 @@ mod plan;
 mod pool;
 mod read;
 mod reap;
+mod requests;
 mod rows;
 mod schema;
 mod start;

@@ -13,7 +13,7 @@ use punctual_scheduler_domain::retry::RetryPolicy;
 use punctual_scheduler_domain::run::{RunOrigin, RunState};
 use punctual_scheduler_domain::timeouts::Timeouts;
 
-use super::{NodeId, RequestId};
+use super::{NodeId, RequestId, RunLinks};
 
 /// The runs of one kind and one priority in one task queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -230,6 +230,8 @@ pub struct Run {
     pub progress_note: String,
     /// Whether its end was asked for.
     pub cancel_requested: bool,
+    /// What it has to do with other runs.
+    pub links: RunLinks,
 }
 
 /// One attempt as people see it.

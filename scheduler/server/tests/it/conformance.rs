@@ -3,8 +3,10 @@
 //! Time is pinned and moved by hand, so nothing here waits.
 
 mod admission;
+mod after;
 mod attempts;
 mod audit;
+mod backfills;
 mod backlog;
 mod calendars;
 mod changes;

@@ -54,6 +54,9 @@ pub enum Origin {
     Schedule,
     Trigger,
     OneOff,
+    Backfill,
+    After,
+    Rerun,
 }
 
 /// Where a run stands.

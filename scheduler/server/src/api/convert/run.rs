@@ -149,9 +149,17 @@ pub(in crate::api) fn run_to_proto(run: Run, attempts: Vec<Attempt>) -> v1::Run 
         progress_note: run.progress_note,
         cancel_requested: run.cancel_requested,
         attempt_history: attempts.into_iter().map(attempt_to_proto).collect(),
+        backfill: text(run.links.backfill),
+        upstream_run: text(run.links.upstream_run),
+        retry_of: text(run.links.retry_of),
         priority: run.priority.into(),
         concurrency_key: run.concurrency_key,
     }
+}
+
+/// Empty for none.
+fn text(id: Option<impl ToString>) -> String {
+    id.map(|id| id.to_string()).unwrap_or_default()
 }
 
 fn origin_to_proto(origin: RunOrigin) -> v1::RunOrigin {
@@ -159,10 +167,13 @@ fn origin_to_proto(origin: RunOrigin) -> v1::RunOrigin {
         RunOrigin::Schedule => v1::RunOrigin::Schedule,
         RunOrigin::Trigger => v1::RunOrigin::Trigger,
         RunOrigin::OneOff => v1::RunOrigin::OneOff,
+        RunOrigin::Backfill => v1::RunOrigin::Backfill,
+        RunOrigin::After => v1::RunOrigin::After,
+        RunOrigin::Rerun => v1::RunOrigin::Rerun,
     }
 }
 
-fn state_to_proto(state: RunState) -> v1::RunState {
+pub(super) fn state_to_proto(state: RunState) -> v1::RunState {
     match state {
         RunState::Scheduled => v1::RunState::Scheduled,
         RunState::Blocked => v1::RunState::Blocked,

@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use punctual_proto::v1;
-use punctual_scheduler_domain::name::{CalendarName, Namespace};
+use punctual_scheduler_domain::after::AfterOn;
+use punctual_scheduler_domain::name::{CalendarName, JobName, Namespace};
 use punctual_scheduler_domain::schedule::{
     AtSpec, Dialect, DomDow, DstFold, DstGap, Occurrence, Schedule, ScheduleSpec, When,
 };
@@ -30,12 +31,13 @@ pub(super) fn read_schedule(fields: &mut Fields, at: &str, schedule: &v1::Schedu
             .take(join(at, "every"), duration(every))
             .map(|every| When::Every { every, phase: phase.unwrap_or_default() }),
         Some(Given::At(point)) => fields.take(join(at, "at"), point.parse::<AtSpec>()).map(When::At),
+        Some(Given::After(after)) => read_after(fields, &join(at, "after"), after),
         Some(Given::Delay(delay)) => fields.take(join(at, "delay"), duration(delay)).map(When::Delay),
         Some(Given::Rrule(lines)) => {
             Some(When::Rrule(fields.text(join(at, "rrule"), lines.clone(), 100_000)))
         }
         None => {
-            fields.refuse(at, "needs one of `cron`, `every`, `at`, `delay` and `rrule`");
+            fields.refuse(at, "needs one of `cron`, `every`, `at`, `delay`, `rrule` and `after`");
             None
         }
     };
@@ -86,6 +88,28 @@ pub(super) fn read_schedule(fields: &mut Fields, at: &str, schedule: &v1::Schedu
     })
 }
 
+fn read_after(fields: &mut Fields, at: &str, after: &v1::After) -> Option<When> {
+    let named = after.jobs.iter().enumerate();
+    let jobs: Vec<_> = named
+        .filter_map(|(index, job)| fields.take(join(at, &format!("jobs[{index}]")), JobName::new(job)))
+        .collect();
+    let on = match fields.choice(join(at, "on"), after.on)? {
+        v1::AfterOn::Unspecified | v1::AfterOn::Success => AfterOn::Success,
+        v1::AfterOn::Failure => AfterOn::Failure,
+        v1::AfterOn::Any => AfterOn::Any,
+    };
+    Some(When::After { jobs, on })
+}
+
+fn after_to_proto(jobs: &[JobName], on: AfterOn) -> v1::After {
+    let on = match on {
+        AfterOn::Success => v1::AfterOn::Success,
+        AfterOn::Failure => v1::AfterOn::Failure,
+        AfterOn::Any => v1::AfterOn::Any,
+    };
+    v1::After { jobs: jobs.iter().map(ToString::to_string).collect(), on: on.into() }
+}
+
 fn optional_instant(
     fields: &mut Fields,
     field: String,
@@ -103,6 +127,7 @@ pub(super) fn schedule_to_proto(spec: &ScheduleSpec) -> v1::Schedule {
             (Given::Every(duration_to_proto(*every)), phase)
         }
         When::At(at) => (Given::At(at.to_string()), None),
+        When::After { jobs, on } => (Given::After(after_to_proto(jobs, *on)), None),
         When::Delay(delay) => (Given::Delay(duration_to_proto(*delay)), None),
         When::Rrule(lines) => (Given::Rrule(lines.clone()), None),
     };

@@ -26,7 +26,7 @@ pub(super) fn duration(duration: &prost_types::Duration) -> Result<Duration, Str
     }
 }
 
-pub(super) fn timestamp_to_proto(instant: DateTime<Utc>) -> prost_types::Timestamp {
+pub(in crate::api) fn timestamp_to_proto(instant: DateTime<Utc>) -> prost_types::Timestamp {
     prost_types::Timestamp {
         seconds: instant.timestamp(),
         nanos: i32::try_from(instant.timestamp_subsec_nanos()).unwrap_or(999_999_999),

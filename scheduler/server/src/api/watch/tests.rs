@@ -31,6 +31,7 @@ fn a_run(id: u128, state: RunState, attempts: u32) -> Run {
         progress: 0.0,
         progress_note: String::new(),
         cancel_requested: false,
+        links: Default::default(),
     }
 }
 

@@ -10,6 +10,9 @@ use super::read;
 use super::state::State;
 use crate::store::{CANCEL_MARGIN, Run, StoreError};
 
+/// Why the runs of a deleted job are cancelled.
+pub(super) const DELETED: &str = "job deleted";
+
 pub(super) fn cancel_run(state: &mut State, id: RunId, reason: &str) -> Result<Option<Run>, StoreError> {
     let Some(live) = state.live.get(id) else {
         return match state.ended.get(&id) {
@@ -48,7 +51,7 @@ pub(super) fn cancel_unstarted(state: &mut State, job: JobId, reason: &str) {
     }
 }
 
-fn cancel(state: &mut State, id: RunId, reason: &str) {
+pub(super) fn cancel(state: &mut State, id: RunId, reason: &str) {
     let end = Conclusion {
         event: RunEvent::CancelRequested,
         reason: reason.to_owned(),

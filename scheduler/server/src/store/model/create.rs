@@ -15,7 +15,7 @@ use punctual_scheduler_domain::timeouts::Timeouts;
 use super::due::dispatch;
 use super::live::{HeldKey, LiveRun, first, span};
 use super::state::{Lane, State};
-use crate::store::{CreatedRun, NewRun, NodeId, OneOffRun, RequestId, StoreError, TriggerOptions};
+use crate::store::{CreatedRun, NewRun, NodeId, OneOffRun, RequestId, RunLinks, StoreError, TriggerOptions};
 
 pub(super) fn create_runs(
     state: &mut State,
@@ -175,6 +175,7 @@ fn insert(
         cancel_reason: String::new(),
         error: String::new(),
         reap_at: first([start_deadline, close_deadline, redelivery]),
+        links: RunLinks::default(),
     };
     let dispatch = node.map(|node| dispatch(state, &run, node));
     state.live.insert(run);

@@ -9,7 +9,7 @@ use punctual_scheduler_domain::run::{RunEvent, RunOrigin, RunState, Transition};
 
 use super::live::{LiveRun, span};
 use super::state::{EndedRun, State};
-use super::{delays, read, unblock};
+use super::{after, backfill, delays, read, unblock};
 use crate::store::{Attempt, FinishAnswer, Release, Report};
 
 /// How a run comes to its end.
@@ -45,6 +45,8 @@ pub(super) fn conclude(state: &mut State, id: RunId, end: Conclusion) -> bool {
         state.run_ends.push((job, state.now));
     }
     let run = read::ended(state, &live, to, end.reason, end.report.result);
+    backfill::ended(state, &live, to);
+    after::start_downstream(state, &live, to);
     state.ended.insert(id, EndedRun { job: live.job(), run });
     unblock::after_end(state, live.job(), live.key.as_ref().map(|key| &key.path));
     true

@@ -8,7 +8,7 @@ use punctual_scheduler_domain::plan::{Since, begin};
 use punctual_scheduler_domain::run::{RunOrigin, RunState};
 
 use super::state::{Lane, State};
-use super::{audit, calendars, cancel, delays, plan as planning};
+use super::{after, audit, backfill, calendars, cancel, delays, plan as planning};
 use crate::store::job::Entry;
 use crate::store::{JobChange, NewJob, RequestId, Revision, StoreError};
 
@@ -38,6 +38,7 @@ pub(super) fn create(
         return Err(StoreError::JobExists { namespace: new.namespace, name: new.name });
     }
     calendars::require(state, &new.namespace, &new.spec)?;
+    after::check(state, &new.namespace, &new.name, &new.spec)?;
     state.lane(Lane::of_job(&new.namespace, &new.spec));
     let now = state.now;
     let mut job = Job {
@@ -91,6 +92,7 @@ pub(super) fn change(
     let nothing = is_no_change(&job, &change);
     if let (JobChange::Update { spec, .. }, false) = (&change, nothing) {
         calendars::require(state, namespace, spec)?;
+        after::check(state, namespace, name, spec)?;
     }
     let entry = change.entry(by, job.pause.as_ref());
     claim(state, request, method, job.id);
@@ -163,7 +165,8 @@ fn apply(state: &mut State, id: JobId, change: JobChange, entry: Entry) -> Job {
             job.pause = None;
             job.next_due_at = None;
             state.delayed.remove(&id);
-            cancel::cancel_unstarted(state, id, "job deleted");
+            backfill::cancel_of_job(state, id, cancel::DELETED);
+            cancel::cancel_unstarted(state, id, cancel::DELETED);
         }
     }
     write(state, job, entry)

@@ -12,7 +12,7 @@ use punctual_scheduler_domain::name::Namespace;
 use punctual_scheduler_domain::retry::RetryPolicy;
 use punctual_scheduler_domain::run::{RunFacts, RunOrigin, RunState};
 
-use crate::store::{CANCEL_MARGIN, LaneId, NodeId};
+use crate::store::{CANCEL_MARGIN, LaneId, NodeId, RunLinks};
 
 /// A run that is not final.
 #[derive(Debug, Clone)]
@@ -57,6 +57,7 @@ pub(super) struct LiveRun {
     pub(super) error: String,
     /// When the reaper must look at it.
     pub(super) reap_at: Option<DateTime<Utc>>,
+    pub(super) links: RunLinks,
 }
 
 /// A concurrency key as a run has it.

@@ -14,7 +14,7 @@ use super::audit;
 use super::live::{HeldKey, LiveRun, first, span};
 use super::state::{Definition, Lane, State};
 use super::{calendars, delays};
-use crate::store::PlanOutcome;
+use crate::store::{PlanOutcome, RunLinks};
 
 /// Instants of one job in one call, as in the real store.
 const MOST_DUE: usize = 500;
@@ -74,10 +74,10 @@ fn plan_job(state: &mut State, id: JobId, cursor: DateTime<Utc>, horizon: DateTi
         let planned =
             plan(PlanInput { schedule, calendars, delayed, cursor, now, horizon, misfire, catchup, limit })?;
         let run_at = planned.due.iter().map(|due_at| schedule.run_at(id, *due_at));
-        Ok((run_at.collect::<Result<Vec<_>, _>>()?, planned, schedule.is_delay()))
+        Ok((run_at.collect::<Result<Vec<_>, _>>()?, planned))
     });
     match planned {
-        Ok((run_at, Plan { due, missed, next, delayed }, is_delay)) => {
+        Ok((run_at, Plan { due, missed, next, delayed })) => {
             let runs = due
                 .into_iter()
                 .zip(run_at)
@@ -89,8 +89,7 @@ fn plan_job(state: &mut State, id: JobId, cursor: DateTime<Utc>, horizon: DateTi
                 job.next_due_at = next;
             }
             state.missed.extend(missed.iter().map(|range| (id, *range)));
-            // A fixed delay waits for the end of a run.
-            if next.is_none() && !is_delay {
+            if definition.schedule.as_ref().is_ok_and(|schedule| schedule.is_over(next)) {
                 stop(state, id, JobState::Exhausted, String::new());
             }
             let mut outcome = PlanOutcome { jobs: 1, runs, ..PlanOutcome::default() };
@@ -169,6 +168,7 @@ fn materialise(
         cancel_reason: String::new(),
         error: String::new(),
         reap_at: first([start_deadline, close_deadline]),
+        links: RunLinks::default(),
     };
     state.live.insert(run);
     true

@@ -120,6 +120,7 @@ fn live(state: &State, run: &LiveRun) -> Run {
         progress: held.and_then(|held| held.progress).unwrap_or(0.0),
         progress_note: held.map(|held| held.progress_note.clone()).unwrap_or_default(),
         cancel_requested: run.cancel_requested_at.is_some(),
+        links: run.links,
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use punctual_scheduler_domain::id::{JobId, ReplicaId, RunId, SessionId, Shard};
+use punctual_scheduler_domain::id::{BackfillId, JobId, ReplicaId, RunId, SessionId, Shard};
 use punctual_scheduler_domain::job::{Job, JobSpec, JobState};
 use punctual_scheduler_domain::name::{CalendarName, JobName, Kind, Namespace, TaskQueue, TaskQueuePath};
 use punctual_scheduler_domain::plan::MissedRange;
@@ -12,6 +12,7 @@ use punctual_scheduler_domain::priority::Priority;
 use punctual_scheduler_domain::retention::Retention;
 use punctual_scheduler_domain::schedule::{ScheduleError, ScheduleSet};
 
+use super::backfill::BackfillRecord;
 use super::live::LiveRuns;
 use super::nodes::Node;
 use super::workers::Session;
@@ -76,8 +77,12 @@ pub(super) struct State {
     pub(super) run_ends: Vec<(JobId, DateTime<Utc>)>,
     /// Method and job of each request id.
     pub(super) job_requests: BTreeMap<String, (&'static str, JobId)>,
+    /// Method and answer of each request id of the other calls.
+    pub(super) call_requests: BTreeMap<String, (&'static str, String)>,
     /// What makes an instant one run.
     pub(super) ledger: BTreeSet<(JobId, DateTime<Utc>)>,
+
+    pub(super) backfills: BTreeMap<BackfillId, BackfillRecord>,
 
     pub(super) lanes: Vec<Lane>,
     /// Since when those are paused that are, and why.
@@ -116,7 +121,9 @@ impl State {
             delayed: BTreeMap::new(),
             run_ends: Vec::new(),
             job_requests: BTreeMap::new(),
+            call_requests: BTreeMap::new(),
             ledger: BTreeSet::new(),
+            backfills: BTreeMap::new(),
             lanes: Vec::new(),
             paused: BTreeMap::new(),
             known_queues: BTreeSet::new(),

@@ -13,10 +13,10 @@ use crate::store::{CANCEL_MARGIN, Run, StoreError};
 type Tx = Transaction<'static, Postgres>;
 
 /// Why the runs of a deleted job are cancelled.
-const DELETED: &str = "job deleted";
+pub(super) const DELETED: &str = "job deleted";
 /// Runs that one transaction cancels at most: some tens of milliseconds of locks, also of the job's row, which
 /// everybody waits for who triggers it.
-const BATCH: u32 = 1000;
+pub(super) const BATCH: u32 = 1000;
 
 pub(super) async fn cancel_run(
     store: &PostgresStore,
@@ -60,10 +60,15 @@ pub(super) async fn request(tx: &mut Tx, run: &LiveRun, reason: &str) -> Result<
 /// the rest to be cleared after the deletion. The caller holds the job and has removed what was only planned ahead.
 pub(super) async fn begin_clearing(store: &PostgresStore, tx: &mut Tx, job: JobId) -> Result<(), StoreError> {
     if cancel_batch(store, tx, job.0, BATCH).await? == BATCH {
-        sqlx::query!("update punctual.job set clearing = true where id = $1", job.0)
-            .execute(&mut **tx)
-            .await?;
+        leave_clearing(tx, job).await?;
     }
+    Ok(())
+}
+
+/// Leaves all of it to be cancelled after the deletion. The end of another job's run waits for the delete of one that
+/// runs after it, with its own runs locked: the delete must not wait for runs in turn.
+pub(super) async fn leave_clearing(tx: &mut Tx, job: JobId) -> Result<(), StoreError> {
+    sqlx::query!("update punctual.job set clearing = true where id = $1", job.0).execute(&mut **tx).await?;
     Ok(())
 }
 
@@ -118,7 +123,12 @@ async fn cancel_batch(store: &PostgresStore, tx: &mut Tx, job: Uuid, limit: u32)
 }
 
 /// Cancels those of the runs that have not started meanwhile.
-async fn cancel(store: &PostgresStore, tx: &mut Tx, runs: &[Uuid], reason: &str) -> Result<(), StoreError> {
+pub(super) async fn cancel(
+    store: &PostgresStore,
+    tx: &mut Tx,
+    runs: &[Uuid],
+    reason: &str,
+) -> Result<(), StoreError> {
     let runs = lock_runs(store, tx, runs).await?;
     let ends: Vec<_> = runs
         .iter()

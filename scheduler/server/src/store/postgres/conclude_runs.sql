@@ -25,8 +25,47 @@ with ending as (
     -- What a fixed delay counts from.
     insert into punctual.run_end (job_id, ended_at)
     select job_id, coalesce($12::timestamptz, statement_timestamp()) from gone where follows_end and origin = 'schedule'
-), unspecified as (
-    delete from punctual.run_spec s using gone g where s.run_id = g.id and g.origin <> 'schedule'
+), filled as (
+    update punctual.backfill_run b
+    set state = g.to_state
+    from gone g
+    where b.backfill = g.backfill and b.due_at = g.due_at and b.shard_index = g.shard_index
+), dead as (
+    insert into punctual.dead_letter (run_id, namespace, job_id, ended_at, error_kind)
+    select g.id, g.namespace, g.job_id, coalesce($12, statement_timestamp()), g.error_kind
+    from gone g
+    where g.to_state = 'failed'
+), downstream as (
+    -- Jobs for which such an end is a start, each once.
+    select distinct on (g.id, a.job_id) g.id as upstream_run, a.*
+    from gone g
+    join punctual.job_after a on a.upstream_job = g.job_id and g.to_state = any(a.on_states)
+    where (a.starts_at is null or a.starts_at <= coalesce($12, statement_timestamp()))
+      and (a.ends_at is null or a.ends_at > coalesce($12, statement_timestamp()))
+), startable as (
+    -- As for a trigger: a delete either sees the run, or is seen. It cancels in transactions of its own, so it holds
+    -- no run that we wait for.
+    select j.id
+    from punctual.job j
+    where j.id in (select job_id from downstream) and j.state = 'active'
+    order by j.id
+    for key share
+), started as (
+    insert into punctual.run_live (
+        id, state, shard, lane, job_id, job_version, origin, overlap, due_at, run_at, created_at, start_deadline, close_deadline,
+        start_to_close_ms, cancel_grace_ms, reap_at, max_running, key_path, key_limit, upstream_run
+    )
+    select punctual.new_run_id(), 'scheduled', d.shard, d.lane, d.job_id, d.job_version, 'after', d.overlap, now, now, now,
+           start_deadline, close_deadline, d.start_to_close_ms, d.cancel_grace_ms, least(start_deadline, close_deadline),
+           d.max_running, d.key_path, d.key_limit, d.upstream_run
+    from downstream d
+    join startable s on s.id = d.job_id
+    cross join lateral (select coalesce($12, statement_timestamp()) as now) t
+    cross join lateral (
+        select t.now + d.schedule_to_start_ms * interval '1 millisecond' as start_deadline,
+               t.now + d.schedule_to_close_ms * interval '1 millisecond' as close_deadline
+    ) limits
+    order by d.upstream_run, d.job_id
 ), attempts as (
     insert into punctual.attempt_history (
         run_id, attempt, retention, ended_at, outcome, session, worker, started_at, error, error_kind, output_tail
@@ -37,12 +76,13 @@ with ending as (
 ), history as (
     insert into punctual.run_history (
         id, retention, ended_at, namespace, job_id, job_version, origin, state, reason, task_queue, kind, due_at, shard_index,
-        created_at, started_at, attempts, tries_used, error, result, priority, concurrency_key
+        created_at, started_at, attempts, tries_used, error, result, priority, concurrency_key, backfill, retry_of, upstream_run
     )
     select g.id, g.retention, coalesce($12, statement_timestamp()), g.namespace, g.job_id, g.job_version, g.origin, g.to_state, g.reason, g.task_queue, g.kind,
            g.due_at, g.shard_index, g.created_at, g.started_at, g.attempt, g.tries,
            -- What last went wrong stays visible, also on a run that succeeded in the end.
-           coalesce(nullif(g.last_error, ''), g.error), g.result, g.priority, coalesce(substr(g.key_path, length(g.namespace) + 2), '')
+           coalesce(nullif(g.last_error, ''), g.error), g.result, g.priority, coalesce(substr(g.key_path, length(g.namespace) + 2), ''),
+           g.backfill, g.retry_of, g.upstream_run
     from gone g
 )
 -- What their ends may let go.

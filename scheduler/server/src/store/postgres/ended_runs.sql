@@ -34,7 +34,8 @@ with found as (
 select r.id as "id!", r.namespace as "namespace!", coalesce(j.name, '') as "job!", coalesce(r.job_version, 0) as "job_version!",
        r.origin as "origin!", r.state as "state!", r.reason as "reason!", r.due_at as "due_at!", r.task_queue as "task_queue!",
        r.kind as "kind!", r.priority as "priority!", r.concurrency_key as "concurrency_key!", r.attempts as "attempts!", r.tries_used as "tries_used!", r.created_at as "created_at!", r.started_at,
-       r.ended_at as "ended_at!", r.error as "error!", r.result as "result!"
+       r.ended_at as "ended_at!", r.error as "error!", r.result as "result!",
+       r.backfill, r.upstream_run, r.retry_of
 from found r
 left join punctual.job j on j.id = r.job_id
 order by r.id desc

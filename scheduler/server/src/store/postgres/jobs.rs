@@ -10,9 +10,10 @@ use punctual_scheduler_domain::retention::RetentionClass;
 use punctual_scheduler_domain::schedule::{ScheduleSet, When};
 use sqlx::{Postgres, Transaction};
 
+use super::after::Downstream;
 use super::lanes::LaneKey;
 use super::rows::JobRow;
-use super::{PostgresStore, calendars, cancel, delays, namespaces, plan as planning};
+use super::{PostgresStore, after, backfill, calendars, cancel, delays, namespaces, plan as planning};
 use crate::store::job::Entry;
 use crate::store::{JobChange, NewJob, RequestId, Revision, StoreError};
 
@@ -92,6 +93,9 @@ pub(super) async fn create(
     })?;
     calendars::note_use(&mut tx, job.id, &job.namespace, &job.spec).await?;
     write_extras(&mut tx, job.id, None, &job.spec, delayed).await?;
+    let NewJob { id, namespace, name, spec, .. } = &job;
+    after::save(store, &mut tx, &Downstream { job: *id, namespace, name, version: 1, spec }).await?;
+    after::link(&mut tx, *id, namespace, name).await?;
     tx.commit().await?;
     Ok(job.id)
 }
@@ -130,10 +134,19 @@ pub(super) async fn change(
         planning::plan_job_until(store, &mut tx, &job, now).await?;
     }
     sqlx::query_file!("src/store/postgres/remove_planned_runs.sql", job.id.0, now).execute(&mut *tx).await?;
+    let updated = matches!(change, JobChange::Update { .. });
     let changed = apply(&mut tx, job, change, by, now).await?;
+    if updated {
+        after::save(store, &mut tx, &Downstream::of(&changed)).await?;
+    }
     let deleted = changed.state == JobState::Deleted;
     if deleted {
-        cancel::begin_clearing(store, &mut tx, changed.id).await?;
+        backfill::cancel_of_job(&mut tx, changed.id, cancel::DELETED, now).await?;
+        if after::forget(&mut tx, changed.id).await? {
+            cancel::leave_clearing(&mut tx, changed.id).await?;
+        } else {
+            cancel::begin_clearing(store, &mut tx, changed.id).await?;
+        }
     }
     tx.commit().await?;
     if deleted && let Err(error) = cancel::clear_deleted_job(store, changed.id).await {

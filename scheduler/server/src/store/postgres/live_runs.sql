@@ -3,7 +3,7 @@ select r.id, l.namespace, coalesce(j.name, '') as "job!", coalesce(r.job_version
        coalesce(substr(r.key_path, length(l.namespace) + 2), '') as "concurrency_key!", r.attempt, r.tries_used, r.created_at,
        r.started_at, r.error, r.cancel_requested_at,
        coalesce(h.progress, 0) as "progress!", coalesce(h.progress_note, '') as "progress_note!",
-       r.session, r.worker
+       r.session, r.worker, r.backfill, r.upstream_run, r.retry_of
 from punctual.run_live r
 join punctual.lane l on l.id = r.lane
 left join punctual.job j on j.id = r.job_id

@@ -1,6 +1,6 @@
 //! Partitions of the ledger and the history: made ahead of their day, dropped when their retention has passed.
 
-use super::PostgresStore;
+use super::{PostgresStore, kept, requests};
 use crate::store::StoreError;
 
 /// Days made ahead, from yesterday on.
@@ -60,6 +60,8 @@ pub(super) async fn maintain(store: &PostgresStore) -> Result<(), StoreError> {
     )
     .execute(&store.pool)
     .await?;
+    requests::forget(store).await?;
+    kept::forget(store).await?;
     // Last: where somebody reads history for long it drops what it can and leaves the rest to the next time.
     sqlx::query!(
         "select punctual.drop_partitions((coalesce($1, statement_timestamp()) at time zone 'UTC')::date, $2, $3, $4, $5)",

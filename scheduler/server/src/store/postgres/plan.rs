@@ -189,16 +189,15 @@ impl Batch {
                 limit: MOST_DUE,
             })?;
             let run_at = planned.due.iter().map(|due_at| schedule.run_at(cursor.job, *due_at));
-            Ok((run_at.collect::<Result<Vec<_>, _>>()?, planned, schedule.is_delay()))
+            Ok((run_at.collect::<Result<Vec<_>, _>>()?, planned))
         });
         match planned {
-            Ok((run_at, Plan { due, missed, next, delayed }, is_delay)) => {
+            Ok((run_at, Plan { due, missed, next, delayed })) => {
                 for (due_at, run_at) in due.into_iter().zip(run_at) {
                     self.runs.push(cursor, definition, lane, due_at, run_at);
                 }
                 self.missed.extend(missed.into_iter().map(|range| (cursor.job, range)));
-                // A fixed delay waits for the end of a run.
-                if next.is_none() && !is_delay {
+                if definition.schedule.as_ref().is_ok_and(|schedule| schedule.is_over(next)) {
                     self.stopped.push((cursor.job, "exhausted", String::new()));
                 }
                 self.cursors.insert(cursor.job, (next, delayed));

@@ -154,6 +154,7 @@ async fn live_runs(store: &PostgresStore, query: &Query) -> Result<Vec<(Run, Opt
             progress: row.progress,
             progress_note: row.progress_note,
             cancel_requested: row.cancel_requested_at.is_some(),
+            links: rows::links(row.backfill, row.upstream_run, row.retry_of),
         };
         Ok((run, current))
     })
@@ -205,6 +206,7 @@ async fn ended_runs(
             result: row.result,
             progress: 0.0,
             progress_note: String::new(),
+            links: rows::links(row.backfill, row.upstream_run, row.retry_of),
         })
     })
     .collect()

@@ -5,13 +5,13 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
-use punctual_scheduler_domain::id::JobId;
+use punctual_scheduler_domain::id::{BackfillId, JobId, RunId};
 use punctual_scheduler_domain::job::{Job, Pause};
 use punctual_scheduler_domain::priority::Priority;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use crate::store::{NamedCalendar, StoreError};
+use crate::store::{NamedCalendar, RunLinks, StoreError};
 
 /// A row of `job_by_name.sql` and its siblings.
 pub(super) struct JobRow {
@@ -93,6 +93,15 @@ pub(super) fn priority(value: i16) -> Priority {
 /// A counter that never goes below zero.
 pub(super) fn count(value: i32) -> u32 {
     u32::try_from(value).unwrap_or(0)
+}
+
+/// What a run has to do with others.
+pub(super) fn links(backfill: Option<Uuid>, upstream_run: Option<Uuid>, retry_of: Option<Uuid>) -> RunLinks {
+    RunLinks {
+        backfill: backfill.map(BackfillId),
+        upstream_run: upstream_run.map(RunId),
+        retry_of: retry_of.map(RunId),
+    }
 }
 
 fn unreadable(what: String, error: impl Display) -> StoreError {

@@ -3,6 +3,7 @@
 //! A seed makes the sequence. What is random in the ids of planned runs and in the numbers of nodes is given a name
 //! on each side before the two are compared.
 
+mod backfills;
 mod calls;
 mod pair;
 

@@ -7,6 +7,7 @@ use punctual_scheduler::store::{
     AdmitRequest, Beat, Dispatch, EndedReplica, HeldAttempt, JobChange, NewRun, NodeIdentity, OneOffRun,
     Redispatch, Release, Replica, Report, RequestId, Start, StartAnswer, TaskQueueChange, TriggerOptions,
 };
+use punctual_scheduler_domain::after::AfterOn;
 use punctual_scheduler_domain::attempt::{AttemptOutcome, AttemptReport};
 use punctual_scheduler_domain::concurrency::{Concurrency, KeyTemplate};
 use punctual_scheduler_domain::id::{AttemptNumber, ReplicaId, RunId, SessionId, Shard};
@@ -23,12 +24,13 @@ use uuid::Uuid;
 use super::pair::Pair;
 use crate::conformance::world::{a_job, a_one_off, a_task, job_name, new_job, new_session, seconds};
 
-const JOBS: [&str; 5] = ["a", "b", "c", "d", "e"];
+pub(super) const JOBS: [&str; 5] = ["a", "b", "c", "d", "e"];
 const KINDS: [&str; 3] = ["k", "l", "m"];
 
 /// Makes one call on both stores, whichever the dice say.
 pub(super) async fn any(pair: &mut Pair) {
-    match pair.random.random_range(0..100) {
+    match pair.random.random_range(0..105) {
+        100..105 => super::backfills::any(pair).await,
         0..6 => create_job(pair).await,
         6..14 => change_job(pair).await,
         14..20 => create_run(pair).await,
@@ -46,7 +48,7 @@ pub(super) async fn any(pair: &mut Pair) {
     }
 }
 
-fn request_id(pair: &mut Pair) -> Option<RequestId> {
+pub(super) fn request_id(pair: &mut Pair) -> Option<RequestId> {
     let number = pair.random.random_range(0..40);
     (number < 12).then(|| RequestId(format!("request {number}")))
 }
@@ -125,6 +127,10 @@ fn some_schedule(pair: &mut Pair) -> ScheduleSpec {
     let end = pair.random.random_range(0..60);
     if pair.random.random_bool(0.1) {
         return ScheduleSpec::at(pair.now() + TimeDelta::seconds(end) + TimeDelta::microseconds(1));
+    }
+    if pair.random.random_bool(0.2) {
+        let upstream = job_name(JOBS.choose(&mut pair.random).unwrap());
+        return ScheduleSpec::after([upstream], *AfterOn::ALL.choose(&mut pair.random).unwrap());
     }
     let mut schedule = ScheduleSpec::every(seconds(1));
     schedule.when = When::Every { every: seconds(pair.random.random_range(2..20)), phase };

@@ -8,8 +8,8 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use punctual_scheduler::publisher::Owned;
 use punctual_scheduler::reconciler::Reconciler;
-use punctual_scheduler::store::{NodeId, RecordSelection, RecordsOf, RunFilter, RunSelection, Store};
-use punctual_scheduler_domain::id::{RunId, SessionId};
+use punctual_scheduler::store::{NodeId, RecordSelection, RecordsOf, Run, RunFilter, RunSelection, Store};
+use punctual_scheduler_domain::id::{BackfillId, RunId, SessionId};
 use punctual_scheduler_domain::name::Namespace;
 use punctual_scheduler_domain::run::RunOrigin;
 use rand::rngs::StdRng;
@@ -33,6 +33,7 @@ pub(super) struct Pair {
     pub(super) sessions: Vec<SessionId>,
     /// Attempts granted: session, run and number.
     pub(super) grants: Vec<(SessionId, String, u32)>,
+    pub(super) backfills: Vec<BackfillId>,
     /// So that no two schedules share an instant.
     pub(super) phases: u64,
 }
@@ -88,11 +89,14 @@ impl Side {
     async fn look(&mut self) -> (Vec<String>, Vec<String>) {
         let filter = RunFilter { namespace: Namespace::default(), job: None, run: None };
         let all = RunSelection { filter, states: Vec::new(), before: None, limit: 100_000 };
-        let runs = self.store().list_runs(&all).await.unwrap();
-        for run in runs.iter().filter(|run| run.origin == RunOrigin::Schedule) {
-            if !self.names.contains_key(&run.id) {
+        let mut runs = self.store().list_runs(&all).await.unwrap();
+        // The oldest first: what others started is named by them.
+        runs.sort_by_key(|run| (run.created_at, run.id));
+        for run in &runs {
+            if !self.names.contains_key(&run.id)
+                && let Some(mut name) = self.name_of_planned(run)
+            {
                 // A job deleted and made again under its name may have the same instants once more.
-                let mut name = format!("<{} at {} v{}>", run.job, run.due_at, run.job_version);
                 while self.ids.contains_key(&name)
                     && self.world.store.get_run(self.ids[&name]).await.unwrap().is_some()
                 {
@@ -102,8 +106,28 @@ impl Side {
                 self.ids.insert(name, run.id);
             }
         }
+        // Those that one call made have no order that both sides share.
+        runs.sort_by_key(|run| (std::cmp::Reverse(run.created_at), self.name(run.id)));
         let names = runs.iter().map(|run| self.name(run.id)).collect();
         (names, runs.iter().map(|run| self.readable(run)).collect())
+    }
+}
+
+impl Side {
+    /// What a run is called whose id the store made.
+    fn name_of_planned(&self, run: &Run) -> Option<String> {
+        let Run { job, due_at, job_version, .. } = run;
+        match run.origin {
+            RunOrigin::Schedule => Some(format!("<{job} at {due_at} v{job_version}>")),
+            RunOrigin::Backfill => {
+                Some(format!("<{job} at {due_at} v{job_version} of {:?}>", run.links.backfill))
+            }
+            RunOrigin::After => {
+                let upstream = run.links.upstream_run.map(|upstream| self.name(upstream));
+                Some(format!("<{job} v{job_version} after {upstream:?}>"))
+            }
+            RunOrigin::Trigger | RunOrigin::OneOff | RunOrigin::Rerun => None,
+        }
     }
 }
 
@@ -119,6 +143,7 @@ impl Pair {
             doorbells: Vec::new(),
             sessions: Vec::new(),
             grants: Vec::new(),
+            backfills: Vec::new(),
             phases: 0,
         };
         for side in [&mut pair.model, &mut pair.postgres] {
