@@ -94,7 +94,7 @@ fn schedule_view(schedule: &Schedule) -> ScheduleSpec {
         Some(schedule::When::Every(every)) => view.every = Some(interval(every)),
         Some(schedule::When::At(at)) => view.at = DbTime::parse(at),
         // The checker does not know these, and judges no job that has them.
-        Some(schedule::When::Delay(_) | schedule::When::Rrule(_)) | None => {}
+        Some(schedule::When::Delay(_) | schedule::When::Rrule(_) | schedule::When::After(_)) | None => {}
     }
     view
 }
