@@ -68,7 +68,7 @@ const MAX_MESSAGE_BYTES: usize = 4 << 20;
 const HEALTH_EVERY: Duration = Duration::from_millis(200);
 
 /// The services gRPC's health knows; the empty name is the server as a whole.
-const HEALTH_NAMES: [&str; 8] = [
+const HEALTH_NAMES: [&str; 9] = [
     "",
     "punctual.v1.AuditService",
     "punctual.v1.BackfillService",
