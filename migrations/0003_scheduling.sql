@@ -1,3 +1,330 @@
+-- Scheduling in full: every way to say when, what becomes of it when reality diverges, and SQL as an interface.
+--
+-- One migration for one release: a scheduler of the release before works on with it, and refuses a schema that is more
+-- than one migration ahead of its own.
+
+-- When ==============================================================================================================
+
+-- Saying when in full: pauses that end by themselves, fixed delays, calendars, and history kept by class.
+--
+-- The release before this one works on with it: what is new is empty or has a default.
+
+alter table punctual.job
+    add column paused_at timestamptz,
+    add column paused_by text not null default '',
+    add column paused_until timestamptz,
+    -- Its next instant follows the end of its last run.
+    add column follows_end boolean not null default false,
+    -- Retention classes of its runs; null: as its namespace says.
+    add column keep_success text constraint job_keep_success check (keep_success in ('short', 'default', 'long')),
+    add column keep_failure text constraint job_keep_failure check (keep_failure in ('short', 'default', 'long'));
+-- What the planner resumes.
+create index job_paused_until on punctual.job (paused_until) where paused_until is not null;
+
+-- Where the end of a run has put the next instant; null while none has.
+alter table punctual.job_cursor add column delayed_at timestamptz;
+
+-- Ends of runs that the planner has not taken into account yet. They are written with the end itself, without a lock
+-- on the cursor, which comes before runs in the order of locks.
+create table punctual.run_end (
+    id bigint generated always as identity primary key,
+    job_id uuid not null,
+    ended_at timestamptz not null
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
+
+alter table punctual.namespace
+    add column keep_success text constraint namespace_keep_success check (keep_success in ('short', 'default', 'long')),
+    add column keep_failure text constraint namespace_keep_failure check (keep_failure in ('short', 'default', 'long'));
+
+-- Days and hours in which schedules that name them do not run.
+create table punctual.calendar (
+    namespace text not null references punctual.namespace (name),
+    name text not null,
+    -- Rises with each change, so that schedulers know which ones they have read.
+    revision bigint not null,
+    spec jsonb not null,
+    created_at timestamptz not null,
+    updated_at timestamptz not null,
+    constraint calendar_key primary key (namespace, name)
+);
+create sequence punctual.calendar_revision;
+
+-- Which job names which calendar: none goes while a job needs it.
+create table punctual.calendar_use (
+    job_id uuid not null references punctual.job (id),
+    namespace text not null,
+    calendar text not null,
+    constraint calendar_use_key primary key (job_id, calendar),
+    constraint calendar_use_calendar foreign key (namespace, calendar) references punctual.calendar (namespace, name)
+);
+create index calendar_use_by_calendar on punctual.calendar_use (namespace, calendar);
+
+-- What runs are judged by ===========================================================================================
+
+-- All overlap policies, concurrency keys, priorities, and task queues that can be paused: what a due run is judged by
+-- stands in its row, and what it waits for too. The binary of before goes on working: to it there is nothing but new
+-- columns with defaults.
+
+-- A kind of work in a task queue has a lane for each priority that it is given.
+alter table punctual.lane add column priority smallint not null default 5
+    constraint lane_priority check (priority between 0 and 9);
+alter table punctual.lane drop constraint lane_key;
+alter table punctual.lane add constraint lane_key unique (namespace, task_queue, kind, priority);
+
+alter table punctual.run_live drop constraint run_live_overlap;
+alter table punctual.run_live add constraint run_live_overlap
+    check (overlap in ('allow', 'skip', 'queue_one', 'queue_all', 'cancel_running', 'kill_running'));
+alter table punctual.run_live
+    add column max_running integer not null default 1 constraint run_live_max_running check (max_running >= 1),
+    -- What it waits for while it is blocked.
+    add column block_reason text not null default '',
+    -- Its concurrency key with its namespace before it, `default/customer-7`, and how many places that has.
+    add column key_path text,
+    add column key_limit integer,
+    add constraint run_live_block_reason check (
+        block_reason in ('', 'overlap', 'concurrency_key', 'task_queue_paused') and (state = 'blocked') = (block_reason <> '')
+    ),
+    add constraint run_live_key check ((key_path is null) = (key_limit is null) and key_limit >= 1);
+
+-- What an end may let go: the blocked runs of a job, of a key, of a task queue, each in the order in which they go on.
+create index run_live_blocked_job on punctual.run_live (job_id, due_at, run_at, id)
+    where state = 'blocked' and dispatch_seq = 0 and job_id is not null and overlap <> 'allow';
+create index run_live_blocked_key on punctual.run_live (key_path, due_at, run_at, id)
+    where state = 'blocked' and block_reason = 'concurrency_key';
+create index run_live_paused on punctual.run_live (lane, due_at, id)
+    where state = 'blocked' and block_reason = 'task_queue_paused';
+-- Who stands in line for a place: those that were never admitted.
+create index run_live_key_line on punctual.run_live (key_path, due_at, run_at, id)
+    where key_path is not null and dispatch_seq = 0;
+
+-- A place under a concurrency key goes with the run that has it, whatever ends the run.
+create table punctual.concurrency_place (
+    key_path text not null,
+    place integer not null constraint concurrency_place_number check (place >= 1),
+    run_id uuid not null references punctual.run_live (id) on delete cascade,
+    constraint concurrency_place_key primary key (key_path, place),
+    constraint concurrency_place_run unique (run_id)
+);
+
+-- Task queues of which something is known beside their names: so far, that they are paused. A queue without a row is not.
+create table punctual.task_queue (
+    namespace text not null references punctual.namespace (name),
+    name text not null constraint task_queue_name check (name ~ '^[a-z0-9_-]{1,34}$'),
+    -- Since when nothing of it is admitted; null while it is.
+    paused_at timestamptz,
+    pause_reason text not null default '',
+    constraint task_queue_key primary key (namespace, name)
+);
+
+create view punctual.blocked as
+select r.id as run_id,
+       l.namespace,
+       coalesce(j.name, '') as job,
+       r.block_reason as reason,
+       coalesce(substr(r.key_path, length(l.namespace) + 2), '') as concurrency_key,
+       r.overlap,
+       r.due_at,
+       l.task_queue,
+       l.kind,
+       l.priority
+from punctual.run_live r
+join punctual.lane l on l.id = r.lane
+left join punctual.job j on j.id = r.job_id
+where r.state = 'blocked';
+
+comment on view punctual.blocked is 'The runs that fell due and wait for something to end.';
+comment on column punctual.blocked.run_id is 'The run.';
+comment on column punctual.blocked.namespace is 'Namespace of the job or of the one-off run.';
+comment on column punctual.blocked.job is 'Name of the job; empty for a one-off run.';
+comment on column punctual.blocked.reason is 'What it waits for: overlap (an earlier run of the job), concurrency_key (a place) or task_queue_paused.';
+comment on column punctual.blocked.concurrency_key is 'Its concurrency key; empty when it has none.';
+comment on column punctual.blocked.overlap is 'Its overlap policy.';
+comment on column punctual.blocked.due_at is 'When it fell due. Those that wait for the same go on in this order.';
+comment on column punctual.blocked.task_queue is 'Task queue it will wait in.';
+comment on column punctual.blocked.kind is 'Kind of handler it needs; exec for programs.';
+comment on column punctual.blocked.priority is '0 to 9; the higher goes first.';
+
+alter table punctual.run_history
+    add column priority smallint not null default 5,
+    add column concurrency_key text not null default '';
+
+-- Runs on top of schedules ==========================================================================================
+
+-- Runs that people ask for on top of what schedules give: a range of instants run again (a backfill), a final run run
+-- again, and the list of runs that failed, from which they are. Only new tables and columns: a scheduler of the release
+-- before goes on without them.
+
+-- The instants of a job's schedule in [from_at, until_at), run again. Planned a chunk at a time by whichever scheduler
+-- locks the row; the cursor moves in the transaction that writes the runs.
+create table punctual.backfill (
+    id uuid primary key,
+    namespace text not null references punctual.namespace (name),
+    job_id uuid not null references punctual.job (id),
+    job_version integer not null,
+    from_at timestamptz not null,
+    until_at timestamptz not null,
+    overlap text not null,
+    -- Whether runs are still to be written down; that all of them are final is seen from backfill_run.
+    state text not null constraint backfill_state check (state in ('planning', 'running', 'cancelled', 'errored')),
+    state_reason text not null default '',
+    -- The first instant without a run; null when there is none.
+    next_due_at timestamptz,
+    -- How many instants the range has.
+    instants bigint not null,
+    author text not null default '',
+    created_at timestamptz not null,
+    updated_at timestamptz not null,
+    constraint backfill_range check (from_at < until_at),
+    constraint backfill_cursor check ((state = 'planning') = (next_due_at is not null))
+) with (fillfactor = 70);
+create index backfill_planning on punctual.backfill (updated_at) where state = 'planning';
+create index backfill_job on punctual.backfill (job_id, id);
+create index backfill_namespace on punctual.backfill (namespace, id);
+
+-- What makes an instant of a backfill one run, and how that run ended.
+create table punctual.backfill_run (
+    backfill uuid not null references punctual.backfill (id),
+    due_at timestamptz not null,
+    shard_index integer not null default 0,
+    run_id uuid not null,
+    -- Null while the run is live.
+    state text,
+    constraint backfill_run_key primary key (backfill, due_at, shard_index)
+) with (fillfactor = 80);
+
+-- Not validated: what was allowed before still is.
+alter table punctual.run_live drop constraint run_live_origin;
+alter table punctual.run_live add constraint run_live_origin
+    check (origin in ('schedule', 'trigger', 'one_off', 'backfill', 'after', 'rerun')) not valid;
+
+-- Where a run comes from, when it is not its job's schedule alone.
+alter table punctual.run_live
+    add column backfill uuid,
+    add column retry_of uuid;
+alter table punctual.run_history
+    add column backfill uuid,
+    add column retry_of uuid;
+create index run_live_backfill on punctual.run_live (backfill) where backfill is not null;
+
+-- A definition that is a run's own is kept as long as the run's history, since the run can be run again.
+alter table punctual.run_spec add column created_at timestamptz not null default statement_timestamp();
+create index run_spec_created on punctual.run_spec using brin (created_at);
+
+-- Runs that failed, until somebody redrives or purges them, or their history is dropped. Written by the statement that
+-- ends the run.
+create table punctual.dead_letter (
+    run_id uuid primary key,
+    namespace text not null,
+    job_id uuid,
+    ended_at timestamptz not null,
+    error_kind text not null default ''
+);
+create index dead_letter_namespace on punctual.dead_letter (namespace, run_id);
+create index dead_letter_ended on punctual.dead_letter (ended_at);
+
+-- Answers to calls that change many things at once, by request id, for 24 hours.
+create table punctual.call_request (
+    request_id text primary key,
+    method text not null,
+    answer jsonb not null,
+    created_at timestamptz not null
+);
+create index call_request_created on punctual.call_request (created_at);
+
+-- Jobs after others =================================================================================================
+
+-- Jobs that run after others. The end of a run starts them in the transaction that writes it: what their runs take is
+-- kept here ready-made, so that the statement reads no definition.
+
+create table punctual.job_after (
+    job_id uuid not null references punctual.job (id),
+    namespace text not null references punctual.namespace (name),
+    upstream_name text not null,
+    -- The job that has this name now, or had it last.
+    upstream_job uuid not null,
+    -- Ends that start the job.
+    on_states text[] not null,
+    -- No ends before the one, none at or after the other.
+    starts_at timestamptz,
+    ends_at timestamptz,
+
+    job_version integer not null,
+    lane integer not null references punctual.lane (id),
+    shard smallint not null,
+    overlap text not null,
+    max_running integer not null,
+    key_path text,
+    key_limit integer,
+    schedule_to_start_ms bigint,
+    schedule_to_close_ms bigint,
+    start_to_close_ms bigint not null,
+    cancel_grace_ms bigint not null
+);
+create index job_after_upstream on punctual.job_after (upstream_job);
+create index job_after_job on punctual.job_after (job_id);
+create index job_after_name on punctual.job_after (namespace, upstream_name);
+
+alter table punctual.run_live add column upstream_run uuid;
+alter table punctual.run_history add column upstream_run uuid;
+-- One run of each job for each end. An end happens once, so this only ever shows a mistake.
+create unique index run_live_upstream on punctual.run_live (upstream_run, job_id) where upstream_run is not null;
+
+-- An id as schedulers make them, version 7, for runs that are made within a statement: sorts by the microsecond of its
+-- making.
+create function punctual.new_run_id() returns uuid
+language sql volatile as $$
+    select encode(
+        overlay(
+            uuid_send(gen_random_uuid())
+            placing (
+                substring(int8send(t.micros / 1000) from 3)
+                || substring(int4send((28672 + (t.micros % 1000) * 4096 / 1000)::integer) from 3)
+            ) from 1 for 8
+        ),
+        'hex'
+    )::uuid
+    from (select (extract(epoch from clock_timestamp()) * 1000000)::bigint as micros) t
+$$;
+
+-- Who changed what ==================================================================================================
+
+-- Who changed which job, when, and how. What was in force at any instant is read from these rows and from the versions,
+-- so that "why did it not run" has an answer after the pause has long been lifted.
+
+create table punctual.job_event (
+    id bigint generated always as identity primary key,
+    job_id uuid not null references punctual.job (id),
+    at timestamptz not null,
+    kind text not null constraint job_event_kind check (
+        kind in ('created', 'updated', 'rolled_back', 'paused', 'resumed', 'deleted', 'errored', 'exhausted')
+    ),
+    -- Who asked for it; `scheduler` for what planning found out.
+    actor text not null,
+    -- The first instant that it holds for, where that is not after `at`: of a resume that makes up for the pause.
+    since timestamptz,
+    -- The version in force from then on.
+    version integer not null,
+    -- The reason of a pause or an error, the version that was gone back to.
+    note text not null default ''
+);
+create index job_event_job on punctual.job_event (job_id, id);
+
+-- Of jobs that are there already: what their rows still tell. Pauses that were lifted before this are not among it.
+insert into punctual.job_event (job_id, at, kind, actor, version, note)
+select job_id, at, kind, actor, version, note
+from (
+    select v.job_id, v.created_at as at, case when v.version = 1 then 'created' else 'updated' end as kind,
+           v.author as actor, v.version, '' as note, 0 as after
+    from punctual.job_version v
+    union all
+    select j.id, j.updated_at, j.state, '', j.version, j.state_reason, 1
+    from punctual.job j
+    where j.state <> 'active'
+) known
+order by at, after, version;
+
+-- SQL as an interface ===============================================================================================
+
 -- SQL as an interface: views on what is, was and will be, and functions by which work is asked for and finished inside
 -- the caller's own transaction. Names, columns and parameters that are described here are public.
 
