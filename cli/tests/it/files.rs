@@ -38,18 +38,20 @@ async fn help_is_for_people_and_wrong_words_are_a_usage_error() {
     Usage: punctual <COMMAND>
 
     Commands:
-      dev        Run everything in one process, on a Postgres of its own, to develop or to try it out
-      scheduler  Run a scheduler: gRPC and HTTP for people and workers, planning, publishing
-      queue      Run a queue node: NSQ's protocol on a durable log
-      lookup     Run a lookup: tells which queue nodes there are
-      worker     Run a worker: executes programs, as far as --allow-exec lets it
-      migrate    Bring the database's schema to this release
-      job        Define jobs, look at them, and trigger, pause, resume or delete them
-      run        Look at runs, follow them, create one-off runs, cancel
-      schedule   Ask when a schedule would run, before anything is saved
-      calendar   Keep calendars of days and hours in which schedules do not run
-      namespace  Make, list and delete namespaces
-      help       Print this message or the help of the given subcommand(s)
+      dev         Run everything in one process, on a Postgres of its own, to develop or to try it out
+      scheduler   Run a scheduler: gRPC and HTTP for people and workers, planning, publishing
+      queue       Run a queue node: NSQ's protocol on a durable log
+      lookup      Run a lookup: tells which queue nodes there are
+      worker      Run a worker: executes programs, as far as --allow-exec lets it
+      migrate     Bring the database's schema to this release
+      job         Define jobs, look at them, and trigger, pause, resume or delete them
+      run         Look at runs, follow them, create one-off runs, cancel
+      backfill    Look at past instants that are being run again, and stop that
+      schedule    Ask when a schedule would run, before anything is saved
+      calendar    Keep calendars of days and hours in which schedules do not run
+      namespace   Make, list and delete namespaces
+      task-queue  Look at task queues, pause and resume them
+      help        Print this message or the help of the given subcommand(s)
 
     Options:
       -h, --help     Print help

@@ -88,7 +88,10 @@ fn errors_name_the_path_and_what_would_fit() {
         "schedule[1].zone: expected a text, found the number 5; write it in quotes",
     );
     refused(json!({ "xyzzy": 1 }), "xyzzy: unknown field");
-    refused(json!({ "overlap": "alow" }), "overlap: `alow` is none of allow, skip; did you mean `allow`?");
+    refused(
+        json!({ "overlap": "alow" }),
+        "overlap: `alow` is none of allow, skip, queue_one, queue_all, cancel_running, kill_running; did you mean `allow`?",
+    );
     refused(json!({ "overlap": true }), "overlap: expected a text, found true");
     refused(
         json!({ "schedule": { "every": "5" } }),

@@ -90,8 +90,8 @@ impl Candidate {
     }
 }
 
-/// What a task queue can take now.
-#[derive(Debug, Clone, Default)]
+/// What a task queue can take now; by default nothing, of any priority.
+#[derive(Debug, Clone)]
 pub struct QueueBudget {
     /// How many more runs may be queued: this scheduler's share of the window less what it has queued.
     pub free: usize,
@@ -101,6 +101,12 @@ pub struct QueueBudget {
     pub paused: bool,
     /// What is of less priority waits: more may be due above it than was looked at.
     pub floor: Priority,
+}
+
+impl Default for QueueBudget {
+    fn default() -> Self {
+        Self { free: 0, kinds: None, paused: false, floor: Priority::LOWEST }
+    }
 }
 
 /// What is known of what stands in the way of a batch.
