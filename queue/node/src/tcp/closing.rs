@@ -42,18 +42,18 @@ impl Connection {
     /// done: what it finished must not be given out again.
     pub(super) async fn hear_out(&mut self) {
         let deadline = Instant::now() + LINGER;
-        loop {
-            self.output.clear();
-            self.answers.were_sent();
-            if !self.reads() {
-                return;
-            }
+        self.output.clear();
+        self.answers.were_sent();
+        // From one that goes on and on there is always something to read: the time is looked at for itself.
+        while self.reads() && Instant::now() < deadline {
             self.input.reserve(self.read_bytes);
             let read = timeout_at(deadline, self.transport.read(&mut self.input)).await;
             let Ok(Ok(bytes @ 1..)) = read else { return };
             if self.on_read(bytes).await.is_err() {
                 return;
             }
+            self.output.clear();
+            self.answers.were_sent();
         }
     }
 }
