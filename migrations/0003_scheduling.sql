@@ -86,6 +86,10 @@ alter table punctual.run_live
     ),
     add constraint run_live_key check ((key_path is null) = (key_limit is null) and key_limit >= 1);
 
+-- What an admission judges of a job, whose cursor it holds. Of a table that was empty when the planner last looked, it would
+-- else read all that is due of the lane for each job.
+create index run_live_due_job on punctual.run_live (job_id, due_at)
+    where job_id is not null and state = 'scheduled' and overlap <> 'allow';
 -- What an end may let go: the blocked runs of a job, of a key, of a task queue, each in the order in which they go on.
 create index run_live_blocked_job on punctual.run_live (job_id, due_at, run_at, id)
     where state = 'blocked' and dispatch_seq = 0 and job_id is not null and overlap <> 'allow';

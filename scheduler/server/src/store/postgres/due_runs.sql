@@ -78,16 +78,20 @@ select r.id,
                limit r.max_running
            ) found
        ) end as "unfinished!",
-       (r.overlap <> 'allow' and exists (
-           select from punctual.run_live other
+       -- Not `exists`, for which the planner may read all that is blocked, of whichever jobs.
+       (r.overlap <> 'allow' and coalesce((
+           select true from punctual.run_live other
            where other.job_id = r.job_id and other.state = 'blocked' and other.dispatch_seq = 0 and other.overlap <> 'allow'
-       )) as "job_blocked!",
+           limit 1
+       ), false)) as "job_blocked!",
        (r.overlap <> 'allow' and exists (
            select from punctual.run_live other
            where other.job_id = r.job_id and other.state = 'blocked' and other.dispatch_seq = 0 and other.overlap <> 'allow'
              and (other.due_at, other.run_at, other.id) < (r.due_at, r.run_at, r.id)
        )) as "older_blocked!"
-from punctual.run_live r
-where r.id in (select id from picked) and r.state = 'scheduled'
+from (select id from picked order by id) as p
+-- One by one in the order of locks, by their ids: never by reading all that is scheduled, whatever the planner believes.
+cross join lateral (
+    select * from punctual.run_live l where l.id = p.id and l.state = 'scheduled' limit 1 for no key update skip locked
+) r
 order by r.id
-for no key update of r skip locked

@@ -1,7 +1,7 @@
 //! The usual questions stay cheap however long history is: a million runs in each test run, ten million in a full one.
 
 use serde_json::Value;
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
 
 use super::execute;
@@ -60,9 +60,9 @@ struct Plan {
 }
 
 /// Executes a statement and tells how.
-async fn explain(pool: &PgPool, statement: &str) -> Plan {
+async fn explain(executor: impl PgExecutor<'_>, statement: &str) -> Plan {
     let explain = format!("explain (analyze, format json) {statement}");
-    let plan: Value = sqlx::query_scalar(sqlx::AssertSqlSafe(explain)).fetch_one(pool).await.unwrap();
+    let plan: Value = sqlx::query_scalar(sqlx::AssertSqlSafe(explain)).fetch_one(executor).await.unwrap();
     let mut nodes = Vec::new();
     executed(&plan[0]["Plan"], &mut nodes);
     Plan { nodes, text: format!("{statement}\n{plan:#}") }
@@ -138,6 +138,52 @@ async fn the_usual_questions_read_no_large_table_whole(pool: PgPool) {
             let plan = listing(&pool, ended, job, before).await;
             plan.reads_no_large_table_whole(&pool).await.reads_at_most(2_000.0);
         }
+    }
+}
+
+/// How many jobs are due at once, each with a run under an overlap policy.
+const DUE: f64 = 20_000.0;
+/// How many of them an admission takes.
+const TAKEN: f64 = 500.0;
+
+#[sqlx::test(migrator = "punctual_scheduler::MIGRATOR")]
+async fn an_admission_reads_what_it_takes_however_much_falls_due_before_anybody_has_counted_it(pool: PgPool) {
+    // As after a quiet time: what the planner knows of the table is that it is empty.
+    execute(&pool, "alter table punctual.run_live set (autovacuum_enabled = false)").await;
+    execute(
+        &pool,
+        "insert into punctual.lane (namespace, task_queue, kind) values ('default', 'default', 'work')",
+    )
+    .await;
+    let due = "insert into punctual.run_live (
+            id, state, shard, lane, job_id, job_version, origin, overlap, due_at, run_at, created_at, start_to_close_ms, cancel_grace_ms
+        )
+        select gen_random_uuid(), 'scheduled', n % 64, (select id from punctual.lane), gen_random_uuid(), 1, 'schedule', 'skip',
+               now(), now(), now(), 1000, 1000
+        from generate_series(1, $1::integer) n";
+    sqlx::query(due).bind(DUE as i32).execute(&pool).await.unwrap();
+    let jobs: String = sqlx::query_scalar(
+        "select array_agg(job_id)::text from (select job_id from punctual.run_live limit $1) j",
+    )
+    .bind(TAKEN as i64)
+    .fetch_one(&pool)
+    .await
+    .unwrap();
+    let mut connection = pool.acquire().await.unwrap();
+    let admission = include_str!("../../../src/store/postgres/due_runs.sql");
+    let prepare = format!(
+        "prepare admission (timestamptz, integer[], bigint[], smallint[], interval, uuid[], bigint) as {admission}"
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(prepare)).execute(&mut *connection).await.unwrap();
+    let shards: Vec<_> = (0..64).map(|shard| shard.to_string()).collect();
+    let asked = format!(
+        "execute admission (null, '{{1}}', '{{{TAKEN}}}', '{{{}}}', '0', '{jobs}', {TAKEN})",
+        shards.join(",")
+    );
+    for mode in ["set plan_cache_mode = force_generic_plan", "set plan_cache_mode = force_custom_plan"] {
+        sqlx::raw_sql(mode).execute(&mut *connection).await.unwrap();
+        // Each run is found by its job, and taken by its id.
+        explain(&mut *connection, &asked).await.reads_at_most(3.0 * TAKEN);
     }
 }
 
