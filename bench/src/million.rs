@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use punctual_proto::v1::worker_service_client::WorkerServiceClient;
 use punctual_proto::v1::{
     CreateJobRequest, Doorbell, HeartbeatRequest, Job, Overlap, RegisterWorkerRequest, Schedule, job,
@@ -33,7 +33,8 @@ pub(crate) async fn measure(_: &Args) -> anyhow::Result<()> {
     title(&format!("{DEFINED} jobs defined, {DUE} of them due at one instant, places enough; one scheduler"));
     let system = System::without_worker().await?;
     define(&system, "later", DEFINED - DUE, clock::now() + TimeDelta::hours(2)).await?;
-    let due = clock::now() + TimeDelta::seconds(40);
+    // On the second, as the jobs' intervals are.
+    let due = (clock::now() + TimeDelta::seconds(40)).trunc_subsecs(0);
     define(&system, "now", DUE, due).await?;
     sqlx::query("analyze punctual.job, punctual.job_version, punctual.job_cursor")
         .execute(system.database())
@@ -177,7 +178,6 @@ async fn show(system: &System, due: DateTime<Utc>, rung: &HashMap<String, Vec<f6
 }
 
 async fn materialised(database: &PgPool, due: DateTime<Utc>) -> anyhow::Result<i64> {
-    let second = DateTime::from_timestamp(due.timestamp(), 0).context("it is this century")?;
     let ledger = "select count(*) from punctual.run_ledger where due_at = $1";
-    Ok(sqlx::query_scalar(ledger).bind(second).fetch_one(database).await?)
+    Ok(sqlx::query_scalar(ledger).bind(due).fetch_one(database).await?)
 }
