@@ -24,6 +24,7 @@ mod plan;
 mod read;
 mod reap;
 mod requests;
+mod run_of_job;
 mod standings;
 mod start;
 mod state;

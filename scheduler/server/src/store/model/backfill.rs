@@ -6,13 +6,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use punctual_scheduler_domain::backfill::{BackfillState, Chunk, REFILL_AT, next_chunk};
-use punctual_scheduler_domain::id::{BackfillId, JobId, RunId, Shard};
+use punctual_scheduler_domain::id::{BackfillId, JobId};
 use punctual_scheduler_domain::job::JobState;
 use punctual_scheduler_domain::run::{RunOrigin, RunState};
-use uuid::Uuid;
 
-use super::live::{HeldKey, LiveRun, first};
-use super::state::{Definition, Lane, State};
+use super::live::LiveRun;
+use super::run_of_job::RunOfJob;
+use super::state::{Definition, State};
 use super::{ModelStore, calendars, cancel, requests};
 use crate::store::{
     Backfill, BackfillPlanned, BackfillSelection, BackfillStore, NewBackfill, RequestId, RunLinks, StoreError,
@@ -237,46 +237,17 @@ fn materialise(state: &mut State, id: BackfillId, definition: &Definition, due_a
     }
     record.runs.insert(due_at, None);
     let (job, version, overlap) = (record.new.job, record.new.version, record.new.overlap);
-    let spec = &definition.spec;
-    let namespace = state.jobs[&job].namespace.clone();
-    let lane = state.lane(Lane::of_job(&namespace, spec));
-    let key = spec.key_claim(&spec.task.payload()).map(|claim| HeldKey::of(&namespace, claim));
-    // Its instant is long past: its time counts from now.
-    let deadlines = (spec.timeouts.start_deadline(now), spec.timeouts.close_deadline(now));
-    let run = LiveRun {
-        id: RunId(Uuid::now_v7()),
-        state: RunState::Scheduled,
-        lane,
-        max_running: spec.max_running,
-        key,
-        block: None,
-        shard: Shard::of_job(job),
-        version: Some((job, version)),
+    state.write_down(RunOfJob {
+        job,
+        version,
+        spec: &definition.spec,
         origin: RunOrigin::Backfill,
         overlap,
         due_at,
         run_at: now,
-        created_at: now,
-        start_deadline: deadlines.0,
-        close_deadline: deadlines.1,
-        start_to_close: spec.timeouts.start_to_close,
-        cancel_grace: spec.timeouts.cancel_grace,
-        payload: None,
-        retry: None,
-        attempt: None,
-        tries_used: 0,
-        dispatch_seq: 0,
-        redeliveries: 0,
-        dispatch: None,
-        session: None,
-        worker: String::new(),
-        started_at: None,
-        cancel_requested_at: None,
-        cancel_reason: String::new(),
-        error: String::new(),
-        reap_at: first([deadlines.0, deadlines.1]),
+        // Its instant is long past.
+        timed_from: now,
         links: RunLinks { backfill: Some(id), ..RunLinks::default() },
-    };
-    state.live.insert(run);
+    });
     true
 }

@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use punctual_scheduler_domain::id::{JobId, RunId, Shard};
+use punctual_scheduler_domain::id::JobId;
 use punctual_scheduler_domain::job::{Job, JobState};
 use punctual_scheduler_domain::plan::{Plan, PlanInput, plan};
-use punctual_scheduler_domain::run::{RunOrigin, RunState};
-use uuid::Uuid;
+use punctual_scheduler_domain::run::RunOrigin;
 
 use super::audit;
-use super::live::{HeldKey, LiveRun, first, span};
-use super::state::{Definition, Lane, State};
+use super::live::span;
+use super::run_of_job::RunOfJob;
+use super::state::{Definition, State};
 use super::{calendars, delays};
 use crate::store::{PlanOutcome, RunLinks};
 
@@ -131,45 +131,16 @@ fn materialise(
         return false;
     }
     let spec = &definition.spec;
-    let namespace = state.jobs[&job].namespace.clone();
-    let lane = state.lane(Lane::of_job(&namespace, spec));
-    let key = spec.key_claim(&spec.task.payload()).map(|claim| HeldKey::of(&namespace, claim));
-    let (start_deadline, close_deadline) =
-        (spec.timeouts.start_deadline(due_at), spec.timeouts.close_deadline(due_at));
-    let run = LiveRun {
-        id: RunId(Uuid::now_v7()),
-        state: RunState::Scheduled,
-        lane,
-        shard: Shard::of_job(job),
-        version: Some((job, version)),
+    state.write_down(RunOfJob {
+        job,
+        version,
+        spec,
         origin: RunOrigin::Schedule,
         overlap: spec.overlap,
-        max_running: spec.max_running,
-        key,
-        block: None,
         due_at,
         run_at,
-        created_at: state.now,
-        start_deadline,
-        close_deadline,
-        start_to_close: spec.timeouts.start_to_close,
-        cancel_grace: spec.timeouts.cancel_grace,
-        payload: None,
-        retry: None,
-        attempt: None,
-        tries_used: 0,
-        dispatch_seq: 0,
-        redeliveries: 0,
-        dispatch: None,
-        session: None,
-        worker: String::new(),
-        started_at: None,
-        cancel_requested_at: None,
-        cancel_reason: String::new(),
-        error: String::new(),
-        reap_at: first([start_deadline, close_deadline]),
+        timed_from: due_at,
         links: RunLinks::default(),
-    };
-    state.live.insert(run);
+    });
     true
 }
